@@ -1,0 +1,36 @@
+# Build-wide switches. Presets in CMakePresets.json set them; nothing else should.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+option(WARPWRIGHT_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(WARPWRIGHT_BUILD_BENCHMARKS "Build the programs of bench/" OFF)
+option(WARPWRIGHT_BUILD_FUZZERS "Build the libFuzzer programs (clang)" OFF)
+option(WARPWRIGHT_WERROR "Treat warnings as errors" OFF)
+option(WARPWRIGHT_COVERAGE "Instrument for gcov" OFF)
+set(WARPWRIGHT_SANITIZE "" CACHE STRING "Sanitizers, comma separated: address,undefined or thread")
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+
+find_program(WARPWRIGHT_CCACHE ccache)
+if(WARPWRIGHT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${WARPWRIGHT_CCACHE}")
+endif()
+
+add_library(warpwright_build_flags INTERFACE)
+target_compile_options(warpwright_build_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual -Wformat=2
+  $<$<BOOL:${WARPWRIGHT_WERROR}>:-Werror>)
+if(WARPWRIGHT_SANITIZE)
+  target_compile_options(warpwright_build_flags INTERFACE
+    -fsanitize=${WARPWRIGHT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(warpwright_build_flags INTERFACE -fsanitize=${WARPWRIGHT_SANITIZE})
+endif()
+if(WARPWRIGHT_COVERAGE)
+  target_compile_options(warpwright_build_flags INTERFACE --coverage -O0 -fprofile-update=atomic)
+  target_link_options(warpwright_build_flags INTERFACE --coverage)
+endif()

@@ -1,0 +1,55 @@
+# warpwright_library(NAME SOURCES ... PUBLIC ... PRIVATE ...)
+#   A static library `warpwright_NAME` (alias warpwright::NAME) with the include root of its own folder, so that a library
+#   can include only what it names in PUBLIC or PRIVATE: an upward include does not compile.
+function(warpwright_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  set(target warpwright_${name})
+  add_library(${target} STATIC ${ARG_SOURCES})
+  add_library(warpwright::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  target_include_directories(${target} PUBLIC
+    $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_link_libraries(${target} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE} $<BUILD_INTERFACE:warpwright_build_flags>)
+  install(TARGETS ${target} EXPORT warpwright-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(DIRECTORY include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+endfunction()
+
+# warpwright_test(NAME LABELS ... SOURCES ... LIBRARIES ... [PROPERTIES k v ...])
+#   One GoogleTest program registered as one CTest test. Skipped tests are printed by tools/test with their reasons.
+function(warpwright_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "LABELS;SOURCES;LIBRARIES;ENVIRONMENT" ${ARGN})
+  if(NOT WARPWRIGHT_BUILD_TESTS)
+    return()
+  endif()
+  find_package(GTest REQUIRED)
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gmock GTest::gtest_main warpwright_build_flags)
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${ARG_ENVIRONMENT}")
+endfunction()
+
+# RapidCheck of Debian installs no CMake package of its own in every version; link it by name.
+if(WARPWRIGHT_BUILD_TESTS)
+  enable_testing()
+  find_library(WARPWRIGHT_RAPIDCHECK_LIBRARY rapidcheck)
+  find_path(WARPWRIGHT_RAPIDCHECK_INCLUDE rapidcheck.h)
+  if(WARPWRIGHT_RAPIDCHECK_LIBRARY AND WARPWRIGHT_RAPIDCHECK_INCLUDE)
+    add_library(warpwright_rapidcheck INTERFACE)
+    target_link_libraries(warpwright_rapidcheck INTERFACE ${WARPWRIGHT_RAPIDCHECK_LIBRARY})
+    target_include_directories(warpwright_rapidcheck SYSTEM INTERFACE ${WARPWRIGHT_RAPIDCHECK_INCLUDE})
+  endif()
+endif()
+
+function(warpwright_install_package)
+  include(CMakePackageConfigHelpers)
+  configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/warpwright-config.cmake.in
+    ${PROJECT_BINARY_DIR}/warpwright-config.cmake INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/warpwright)
+  write_basic_package_version_file(${PROJECT_BINARY_DIR}/warpwright-config-version.cmake COMPATIBILITY SameMinorVersion)
+  install(EXPORT warpwright-targets NAMESPACE warpwright:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/warpwright)
+  install(FILES ${PROJECT_BINARY_DIR}/warpwright-config.cmake ${PROJECT_BINARY_DIR}/warpwright-config-version.cmake
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/warpwright)
+endfunction()
