@@ -1,0 +1,54 @@
+// The timing protocol: warm-up, then cold-cache samples of device time until the spread of the median is small enough.
+// Cold by default: each sample is preceded by writing a buffer of twice the last-level cache (one L2 size leaves lines
+// behind on NVIDIA devices), so that kernels are compared as an application meets them.
+#pragma once
+
+#include <warpwright/base/clock.hpp>
+#include <warpwright/base/units.hpp>
+#include <warpwright/device/context.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace warpwright::measure {
+
+enum class CacheMode { cold, warm };
+std::string_view to_string(CacheMode mode) noexcept;
+
+struct TimingOptions {
+  CacheMode cache = CacheMode::cold;
+  int warmup = 1;        // untimed runs first
+  int min_samples = 5;
+  int max_samples = 30;
+  // Stop when the half-width of the 95 % interval of the median is below this fraction of it ...
+  double target_precision = 0.01;
+  // ... or when the samples of this configuration have taken this long (after min_samples).
+  Nanoseconds time_budget{200e6};
+};
+
+// When to stop sampling; pure, so that it is tested on made-up noise.
+bool enough_samples(const std::vector<Nanoseconds>& samples, Nanoseconds spent, const TimingOptions& options);
+
+// Owns the flush buffer of a context. One thread only.
+class CacheFlusher {
+ public:
+  explicit CacheFlusher(device::Context& context);
+  // Enqueues a write of the whole buffer.
+  void flush(device::Stream& stream);
+  Bytes size() const;
+
+ private:
+  std::unique_ptr<device::Buffer> buffer_;
+  std::uint8_t value_ = 0;
+};
+
+// Times what `work` enqueues on `stream`. `before` is enqueued before each run, untimed (restoring inputs of in-place
+// kernels); may be empty. Throws what the device throws.
+std::vector<Nanoseconds> time_work(device::Context& context, device::Stream& stream, CacheFlusher& flusher,
+                                   const std::function<void()>& before, const std::function<void()>& work,
+                                   const TimingOptions& options, const Clock& clock);
+
+}  // namespace warpwright::measure

@@ -1,0 +1,27 @@
+// Right or wrong: dtype-aware comparison of outputs.
+#pragma once
+
+#include <warpwright/model/data_type.hpp>
+#include <warpwright/model/trial.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace warpwright::measure {
+
+// ok, wrong_result or not_finite, with the first wrong element and the number of wrong ones.
+struct Comparison {
+  TrialStatus status = TrialStatus::ok;
+  std::optional<Mismatch> mismatch;
+};
+
+// An element passes if both are NaN, both are the same infinity, or both are finite and
+// |found - expected| <= atol + rtol * |expected| in double (integers: exact difference against atol + rtol * |expected|).
+// not_finite if any element is NaN or infinite where the reference has another value; else wrong_result if any differs.
+// `argument` goes into the mismatch. Both spans must have the same size (Error(internal) otherwise).
+Comparison compare(std::span<const std::byte> expected, std::span<const std::byte> found, DataType type, double rtol,
+                   double atol, const std::string& argument);
+
+}  // namespace warpwright::measure
