@@ -1,0 +1,163 @@
+// Method: blocks whose bytes are equal pass without arithmetic (a correct kernel often reproduces the reference to the
+// bit); other blocks are counted by a loop without branches, which the compiler vectorises; only blocks with a
+// suspicious element are looked at one by one.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <fmt/format.h>
+#include <limits>
+#include <type_traits>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/measure/verify.hpp>
+
+namespace warpwright::measure {
+namespace {
+
+constexpr std::size_t block_elements = 4096;
+
+// How the raw elements of a type are read for comparison: `Raw` as stored, widened to `Wide`.
+template <class T>
+struct Plain {
+  using Raw = T;
+  using Wide = std::conditional_t<std::is_floating_point_v<T>, double, T>;
+  static Wide widen(Raw raw) { return raw; }
+  static std::string print(Raw raw) { return fmt::format("{}", raw); }
+};
+struct HalfReader {
+  using Raw = std::uint16_t;
+  using Wide = double;
+  static Wide widen(Raw raw) { return half_to_float(raw); }
+  static std::string print(Raw raw) { return fmt::format("{}", half_to_float(raw)); }
+};
+struct BFloat16Reader {
+  using Raw = std::uint16_t;
+  using Wide = double;
+  static Wide widen(Raw raw) { return bfloat16_to_float(raw); }
+  static std::string print(Raw raw) { return fmt::format("{}", bfloat16_to_float(raw)); }
+};
+
+enum class Verdict { good, wrong, not_finite };
+
+Verdict judge(double expected, double found, double rtol, double atol) {
+  if (std::isfinite(expected) && std::isfinite(found)) {
+    return std::abs(found - expected) <= atol + rtol * std::abs(expected) ? Verdict::good : Verdict::wrong;
+  }
+  if (std::isnan(expected) && std::isnan(found)) return Verdict::good;
+  if (std::isinf(expected) && expected == found) return Verdict::good;
+  return std::isfinite(found) ? Verdict::wrong : Verdict::not_finite;
+}
+
+template <class T>
+requires std::is_integral_v<T> Verdict judge(T expected, T found, double rtol, double atol) {
+  const auto low = static_cast<std::uint64_t>(std::min(expected, found));
+  const auto high = static_cast<std::uint64_t>(std::max(expected, found));
+  const std::uint64_t difference = high - low;  // exact: modulo 2^64 also across the sign
+  const double tolerance = atol + rtol * std::abs(static_cast<double>(expected));
+  // The comparison is made in integers: a double cannot tell differences above 2^53 apart.
+  if (tolerance >= 0x1p64 || difference <= static_cast<std::uint64_t>(tolerance)) return Verdict::good;
+  return Verdict::wrong;
+}
+
+// Whether the block may hold a bad element; false is certain.
+template <class Reader>
+bool suspicious(const typename Reader::Raw* expected, const typename Reader::Raw* found, std::size_t count, double rtol,
+                double atol) {
+  if constexpr (std::is_same_v<typename Reader::Wide, double>) {
+    constexpr double largest = std::numeric_limits<double>::max();
+    unsigned bad = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const double e = Reader::widen(expected[i]);
+      const double f = Reader::widen(found[i]);
+      const double magnitude = std::abs(e);
+      // Written so that NaN and infinities anywhere make one of the comparisons false.
+      const bool good =
+          (std::abs(f - e) <= atol + rtol * magnitude) & (magnitude <= largest) & (std::abs(f) <= largest);
+      bad |= static_cast<unsigned>(!good);
+    }
+    return bad != 0;
+  } else {
+    return true;
+  }
+}
+
+template <class Reader>
+Comparison compare_as(std::span<const std::byte> expected, std::span<const std::byte> found, double rtol, double atol,
+                      const std::string& argument) {
+  using Raw = typename Reader::Raw;
+  const std::size_t total = expected.size() / sizeof(Raw);
+  Comparison result;
+  std::uint64_t wrong = 0;
+  bool not_finite = false;
+  Raw expected_block[block_elements];
+  Raw found_block[block_elements];
+  for (std::size_t start = 0; start < total; start += block_elements) {
+    const std::size_t count = std::min(block_elements, total - start);
+    const std::byte* expected_bytes = expected.data() + start * sizeof(Raw);
+    const std::byte* found_bytes = found.data() + start * sizeof(Raw);
+    if (std::memcmp(expected_bytes, found_bytes, count * sizeof(Raw)) == 0) continue;
+    std::memcpy(expected_block, expected_bytes, count * sizeof(Raw));  // the spans need not be aligned
+    std::memcpy(found_block, found_bytes, count * sizeof(Raw));
+    if (!suspicious<Reader>(expected_block, found_block, count, rtol, atol)) continue;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Verdict verdict = judge(Reader::widen(expected_block[i]), Reader::widen(found_block[i]), rtol, atol);
+      if (verdict == Verdict::good) continue;
+      not_finite = not_finite || verdict == Verdict::not_finite;
+      if (wrong++ == 0) {
+        result.mismatch =
+            Mismatch{argument, start + i, Reader::print(expected_block[i]), Reader::print(found_block[i]), 0, 0};
+      }
+    }
+  }
+  if (wrong > 0) {
+    result.status = not_finite ? TrialStatus::not_finite : TrialStatus::wrong_result;
+    result.mismatch->wrong = wrong;
+    result.mismatch->total = total;
+  }
+  return result;
+}
+
+}  // namespace
+
+Comparison compare(std::span<const std::byte> expected, std::span<const std::byte> found, DataType type, double rtol,
+                   double atol, const std::string& argument) {
+  if (expected.size() != found.size() || expected.size() % size_of(type) != 0) {
+    throw Error(ErrorCode::internal, fmt::format("output '{}': {} bytes expected, {} bytes found, elements of {} bytes",
+                                                 argument, expected.size(), found.size(), size_of(type)));
+  }
+  if (!std::isfinite(rtol) || !std::isfinite(atol) || rtol < 0 || atol < 0) {
+    throw Error(ErrorCode::bad_input,
+                fmt::format("output '{}': rtol is {} and atol is {}; both must be finite and not negative", argument,
+                            rtol, atol));
+  }
+  switch (type) {
+    case DataType::int8:
+      return compare_as<Plain<std::int8_t>>(expected, found, rtol, atol, argument);
+    case DataType::uint8:
+      return compare_as<Plain<std::uint8_t>>(expected, found, rtol, atol, argument);
+    case DataType::int16:
+      return compare_as<Plain<std::int16_t>>(expected, found, rtol, atol, argument);
+    case DataType::uint16:
+      return compare_as<Plain<std::uint16_t>>(expected, found, rtol, atol, argument);
+    case DataType::int32:
+      return compare_as<Plain<std::int32_t>>(expected, found, rtol, atol, argument);
+    case DataType::uint32:
+      return compare_as<Plain<std::uint32_t>>(expected, found, rtol, atol, argument);
+    case DataType::int64:
+      return compare_as<Plain<std::int64_t>>(expected, found, rtol, atol, argument);
+    case DataType::uint64:
+      return compare_as<Plain<std::uint64_t>>(expected, found, rtol, atol, argument);
+    case DataType::float16:
+      return compare_as<HalfReader>(expected, found, rtol, atol, argument);
+    case DataType::bfloat16:
+      return compare_as<BFloat16Reader>(expected, found, rtol, atol, argument);
+    case DataType::float32:
+      return compare_as<Plain<float>>(expected, found, rtol, atol, argument);
+    case DataType::float64:
+      return compare_as<Plain<double>>(expected, found, rtol, atol, argument);
+  }
+  throw Error(ErrorCode::internal, "unknown data type");
+}
+
+}  // namespace warpwright::measure
