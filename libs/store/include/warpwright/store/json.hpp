@@ -1,0 +1,40 @@
+// JSON of the plain-data types: what the journal, the worker protocol and --json share. Each pair round-trips exactly:
+//  - doubles are written with the digits that read back to the same double, and always with '.' or an exponent, so that
+//    1.0 stays a double; NaN and infinities are the strings "nan", "inf", "-inf", or {"float": "nan"} where a string would
+//    be a Value of its own; integers keep all 64 bits;
+//  - text that is not UTF-8 is {"bytes": text} with the offending bytes as \xNN and backslashes doubled;
+//  - absent optionals are left out, except a trial's median_ns and mismatch, which are null; unknown keys are skipped.
+// from_json functions throw Error(corrupted) that names the missing or wrong key with its path. All functions are pure.
+#pragma once
+
+#include <warpwright/device/compiler.hpp>
+#include <warpwright/model/problem.hpp>
+#include <warpwright/model/trial.hpp>
+
+#include <nlohmann/json.hpp>
+
+namespace warpwright::store {
+
+// Keeps the order of keys: output is read by people and compared by tests.
+using Json = nlohmann::ordered_json;
+
+Json to_json(const Value& value);
+Value value_from_json(const Json& json);
+Json to_json(const Configuration& configuration);  // object in parameter order
+Configuration configuration_from_json(const Json& json);
+Json to_json(const DeviceInfo& device);
+DeviceInfo device_from_json(const Json& json);
+Json to_json(const KernelResources& resources);
+KernelResources resources_from_json(const Json& json);
+Json to_json(const Trial& trial);  // configuration, status, median_ns, spread_ns, samples (ns), message, ...
+Trial trial_from_json(const Json& json);
+// Everything a worker process needs; expressions travel as text. Positions in the specification are left out. Callables
+// (C++ constraints, ReferenceCallback) do not travel: constraints are left out, a callback reference throws
+// Error(unsupported).
+Json to_json(const Problem& problem);
+Problem problem_from_json(const Json& json);
+// Without the image, which travels beside it.
+Json to_json(const device::Binary& binary);
+device::Binary binary_from_json(const Json& json, std::string image);
+
+}  // namespace warpwright::store
