@@ -1,0 +1,19 @@
+// The backend over any function table: what tests build on functions that fail on demand.
+#pragma once
+
+#include <warpwright/device/backend.hpp>
+
+#include <memory>
+
+#include "api.hpp"
+#include "device_query.hpp"
+
+namespace warpwright::opencl {
+
+// `api` is never null.
+std::unique_ptr<device::Backend> make_backend(std::shared_ptr<const Api> api);
+
+std::unique_ptr<device::Context> open_context(std::shared_ptr<const Api> api, FoundDevice found);
+std::unique_ptr<device::Compiler> make_compiler(std::shared_ptr<const Api> api, FoundDevice found);
+
+}  // namespace warpwright::opencl

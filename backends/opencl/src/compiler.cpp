@@ -1,0 +1,140 @@
+#include <fmt/format.h>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/device/compiler.hpp>
+
+#include <algorithm>
+#include <utility>
+
+#include "backend.hpp"
+#include "handles.hpp"
+#include "program.hpp"
+
+namespace warpwright::opencl {
+
+namespace {
+
+// Definitions and a #line, then the source: see the public header for why they are no options. A definition of several
+// lines is continued with backslashes, so that the preprocessor sees one.
+std::string complete_source(const device::CompileJob& job) {
+  std::string text;
+  for (const auto& [name, value] : job.defines) {
+    text += "#define " + name + " ";
+    for (const char c : value) text += c == '\n' ? std::string("\\\n") : std::string(1, c);
+    text += '\n';
+  }
+  std::string file;
+  for (const char c : job.file_name) {
+    if (c == '"' || c == '\\') file += '\\';
+    if (c != '\n') file += c;
+  }
+  text += file.empty() ? "#line 1\n" : "#line 1 \"" + file + "\"\n";
+  return text + job.source;
+}
+
+std::string complete_options(const device::CompileJob& job, bool nvidia) {
+  const auto named = [&](std::string_view prefix) {
+    return std::any_of(job.options.begin(), job.options.end(),
+                       [&](const std::string& option) { return option.starts_with(prefix); });
+  };
+  std::string text;
+  const auto add = [&](const std::string& option) { text += (text.empty() ? "" : " ") + option; };
+  if (!named("-cl-std=")) add("-cl-std=CL1.2");
+  if (nvidia && !named("-cl-nv-verbose")) add("-cl-nv-verbose");
+  for (const auto& folder : job.include_folders) {
+    const std::string path = folder.string();
+    // Quotes are the widest understood way, but only where they are needed: some drivers take them literally.
+    const bool quote = path.find_first_of(" \t") != std::string::npos;
+    add(quote ? "-I \"" + path + "\"" : "-I " + path);
+  }
+  for (const auto& option : job.options) add(option);
+  return text;
+}
+
+class OpenclCompiler final : public device::Compiler {
+ public:
+  OpenclCompiler(std::shared_ptr<const Api> api, FoundDevice found) : api_(std::move(api)), found_(std::move(found)) {}
+
+  std::string version() const override { return found_.info.toolkit + ", driver " + found_.info.driver; }
+  std::string target() const override {
+    const bool named = found_.info.architecture.starts_with("sm_");
+    return named ? found_.info.name + " (" + found_.info.architecture + ")" : found_.info.name;
+  }
+  bool needs_device() const override { return true; }
+
+  device::Binary compile(const device::CompileJob& job) override {
+    const std::string source = complete_source(job);
+    const std::string options = complete_options(job, found_.nvidia_compiler_options);
+    const std::string file = job.file_name.empty() ? "the source" : job.file_name;
+    const char* text = source.data();
+    const std::size_t length = source.size();
+    abi::Int status = abi::success;
+    OwnedProgram program(api_, api_->create_program_with_source(context(), 1, &text, &length, &status));
+    check(status, Stage::build, "clCreateProgramWithSource", "compile " + file);
+    status = api_->build_program(program.get(), 1, &found_.device, options.c_str(), nullptr, nullptr);
+    device::Binary binary;
+    binary.log = build_log(*api_, program.get(), found_.device);
+    if (status != abi::success) throw_build_failure(status, file, options, binary.log);
+    binary.backend = "opencl";
+    binary.target = target();
+    binary.format = "clbin";
+    binary.image = image_of(program.get());
+    const auto registers = parse_ptxas_registers(binary.log);
+    for (const auto& entry : job.entries) {
+      binary.symbols[entry] = entry;
+      OwnedKernel kernel(api_, api_->create_kernel(program.get(), entry.c_str(), &status));
+      if (status != abi::success) continue;  // Module::kernel() says which kernels there are
+      KernelResources resources = query_resources(*api_, kernel.get(), found_.device, entry);
+      if (const auto found = registers.find(entry); found != registers.end())
+        resources.registers_per_thread = found->second;
+      binary.resources.push_back(std::move(resources));
+    }
+    return binary;
+  }
+
+ private:
+  // OpenCL compiles within a context; made on first use and kept, because making one takes longer than many builds.
+  abi::Context context() {
+    if (context_) return context_.get();
+    abi::Int status = abi::success;
+    OwnedContext context(api_, api_->create_context(nullptr, 1, &found_.device, nullptr, nullptr, &status));
+    check(status, Stage::open, "clCreateContext", "open device " + found_.info.id.to_string() + " to compile for it");
+    context_ = std::move(context);
+    return context_.get();
+  }
+
+  [[noreturn]] static void throw_build_failure(abi::Int status, const std::string& file, const std::string& options,
+                                               const std::string& log) {
+    // The log alone is what the user wants to read, if there is one; the driver's word for it is in native().
+    NativeError native{status, std::string(status_name(status))};
+    if (!log.empty() && status == abi::build_program_failure) throw Error(ErrorCode::compile, log, std::move(native));
+    check(status, Stage::build, "clBuildProgram",
+          fmt::format("compile {} with options '{}'{}{}", file, options,
+                      log.empty() ? "; the compiler gave no log" : ": ", log));
+    throw Error(ErrorCode::internal, "a build failed with CL_SUCCESS");
+  }
+
+  std::string image_of(abi::Program program) const {
+    std::size_t size = 0;
+    check(api_->get_program_info(program, abi::program_binary_sizes, sizeof(size), &size, nullptr), Stage::query,
+          "clGetProgramInfo", "read the size of the binary");
+    if (size == 0) throw Error(ErrorCode::compile, "the OpenCL driver made no binary of the program");
+    std::string image(size, '\0');
+    auto* bytes = reinterpret_cast<unsigned char*>(image.data());
+    check(api_->get_program_info(program, abi::program_binaries, sizeof(bytes), &bytes, nullptr), Stage::query,
+          "clGetProgramInfo", "read the binary");
+    return image;
+  }
+
+  std::shared_ptr<const Api> api_;
+  FoundDevice found_;
+  OwnedContext context_;
+};
+
+}  // namespace
+
+std::unique_ptr<device::Compiler> make_compiler(std::shared_ptr<const Api> api, FoundDevice found) {
+  return std::make_unique<OpenclCompiler>(std::move(api), std::move(found));
+}
+
+}  // namespace warpwright::opencl

@@ -1,0 +1,24 @@
+// Checks that every backend makes before it calls its driver, in one place so that the same mistake gives the same error
+// everywhere. Functions only; thread-safe.
+#pragma once
+
+#include <warpwright/base/units.hpp>
+#include <warpwright/device/context.hpp>
+
+#include <string_view>
+
+namespace warpwright::device {
+
+// Throws Error(bad_input) unless [offset, offset + size) lies within a buffer of `capacity`; `what` names the operation
+// ("copy to device").
+void check_range(std::string_view what, Bytes offset, Bytes size, Bytes capacity);
+
+// check_range() of both ends, and Error(bad_input) if they are ranges of one buffer that overlap.
+void check_device_copy(const Buffer& destination, Bytes destination_offset, const Buffer& source, Bytes source_offset,
+                       Bytes size);
+
+// Throws Error(launch) naming the kernel and the dimension if a block, grid or cluster dimension is not positive, the block
+// has more threads than `device` allows, or a feature is asked for that `device` lacks (then Error(unsupported)).
+void check_geometry(std::string_view kernel, const LaunchConfig& config, const DeviceInfo& device);
+
+}  // namespace warpwright::device

@@ -1,0 +1,54 @@
+// Turning source into a binary, apart from any open device: NVRTC needs none, OpenCL does (`needs_device`).
+#pragma once
+
+#include <warpwright/model/trial.hpp>
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace warpwright::device {
+
+// Everything that decides the binary. Plain data: may be hashed, sent to another process, compiled elsewhere.
+struct CompileJob {
+  std::string source;
+  std::string file_name;  // for messages
+  std::vector<std::pair<std::string, std::string>> defines;
+  std::vector<std::string> options;
+  std::vector<std::filesystem::path> include_folders;
+  // Kernel entries wanted: plain names, or C++ name expressions ("gemm<4, true>") where the compiler knows them.
+  std::vector<std::string> entries;
+};
+
+// A compiled program. Plain data.
+struct Binary {
+  std::string backend;  // "cuda", "opencl", "sim"
+  std::string target;   // "sm_90a", or the device name for OpenCL
+  std::string format;   // "cubin", "clbin", "sim"
+  std::string image;    // the bytes
+  std::map<std::string, std::string> symbols;  // requested entry -> name in the image (mangled for templates)
+  std::string log;                             // warnings and resource report of the compiler
+  std::vector<KernelResources> resources;      // per entry, as far as the compiler tells without a device
+};
+
+// Thread-compatible; one per thread that compiles.
+class Compiler {
+ public:
+  virtual ~Compiler() = default;
+  // "NVRTC 13.0": part of every cache key.
+  virtual std::string version() const = 0;
+  // What the binaries run on; part of every cache key.
+  virtual std::string target() const = 0;
+  virtual bool needs_device() const = 0;
+  // Throws Error(compile) whose message is the compiler's log, Error(unavailable) when the compiler is missing.
+  virtual Binary compile(const CompileJob& job) = 0;
+};
+
+// Content address of what `job` compiles to: 32 hexadecimal digits over every field, compiler version and target. Folders
+// count by name: quoted includes are inlined by the reader of the specification, and what angle includes find belongs to
+// the toolkit, whose version is in the key.
+std::string cache_key(const CompileJob& job, const Compiler& compiler);
+
+}  // namespace warpwright::device

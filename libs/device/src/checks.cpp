@@ -1,0 +1,60 @@
+#include <warpwright/device/checks.hpp>
+
+#include <warpwright/base/error.hpp>
+
+#include <fmt/format.h>
+
+namespace warpwright::device {
+
+void check_range(std::string_view what, Bytes offset, Bytes size, Bytes capacity) {
+  // Not offset + size > capacity, which may wrap.
+  if (offset <= capacity && size <= capacity - offset) return;
+  throw Error(ErrorCode::bad_input, fmt::format("{}: {} bytes at offset {} reach past the end of a buffer of {} bytes", what,
+                                                size.count, offset.count, capacity.count));
+}
+
+void check_device_copy(const Buffer& destination, Bytes destination_offset, const Buffer& source, Bytes source_offset,
+                       Bytes size) {
+  check_range("copy on device, destination", destination_offset, size, destination.size());
+  check_range("copy on device, source", source_offset, size, source.size());
+  if (&destination != &source || size.count == 0) return;
+  if (destination_offset < source_offset + size && source_offset < destination_offset + size)
+    throw Error(ErrorCode::bad_input,
+                fmt::format("copy on device: {} bytes from offset {} to offset {} of the same buffer overlap", size.count,
+                            source_offset.count, destination_offset.count));
+}
+
+void check_geometry(std::string_view kernel, const LaunchConfig& config, const DeviceInfo& device) {
+  const auto refuse = [&](const std::string& why) {
+    return Error(ErrorCode::launch,
+                 fmt::format("kernel '{}' with block ({},{},{}) and grid ({},{},{}): {}", kernel, config.block[0],
+                             config.block[1], config.block[2], config.grid[0], config.grid[1], config.grid[2], why));
+  };
+  bool clustered = false;
+  for (std::size_t d = 0; d < 3; ++d) {
+    const char axis = "xyz"[d];
+    if (config.block[d] <= 0) throw refuse(fmt::format("block {} must be at least 1", axis));
+    if (config.grid[d] <= 0) throw refuse(fmt::format("grid {} must be at least 1", axis));
+    if (config.cluster[d] <= 0) throw refuse(fmt::format("cluster {} must be at least 1", axis));
+    if (device.max_block[d] > 0 && config.block[d] > device.max_block[d])
+      throw refuse(fmt::format("the device allows {} threads in {}", device.max_block[d], axis));
+    if (device.max_grid[d] > 0 && config.grid[d] > device.max_grid[d])
+      throw refuse(fmt::format("the device allows {} blocks in {}", device.max_grid[d], axis));
+    clustered = clustered || config.cluster[d] > 1;
+  }
+  if (device.max_threads_per_block > 0) {
+    // Dimension by dimension, so that the product cannot overflow.
+    std::int64_t room = device.max_threads_per_block;
+    for (const std::int64_t extent : config.block) room /= extent;
+    if (room == 0)
+      throw refuse(fmt::format("the device allows {} threads per block", device.max_threads_per_block));
+  }
+  const auto lacking = [&](const char* feature) {
+    return Error(ErrorCode::unsupported, fmt::format("kernel '{}': device {} ({}) has no {}", kernel,
+                                                     device.id.to_string(), device.name, feature));
+  };
+  if (config.cooperative && !device.supports_cooperative_launch) throw lacking("cooperative launch");
+  if (clustered && !device.supports_clusters) throw lacking("thread block clusters");
+}
+
+}  // namespace warpwright::device
