@@ -125,7 +125,12 @@ std::filesystem::path journal_path(const std::filesystem::path& folder) { return
 
 Descriptor open_journal(const std::filesystem::path& file, int extra_flags) {
   Descriptor descriptor(::open(file.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | extra_flags, 0644));
-  if (descriptor) return descriptor;
+  if (descriptor) {
+    struct stat status {};
+    if (::fstat(descriptor.value(), &status) == 0 && !S_ISREG(status.st_mode))
+      throw Error(ErrorCode::io, "'" + file.string() + "' is no regular file");
+    return descriptor;
+  }
   if (errno == ENOENT && (extra_flags & O_CREAT) == 0)
     throw Error(ErrorCode::not_found, "there is no session to resume: '" + file.string() + "' does not exist");
   throw Error(ErrorCode::io, "cannot open '" + file.string() + "'", last_native_error());

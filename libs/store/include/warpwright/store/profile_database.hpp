@@ -1,4 +1,7 @@
-// Tuning results that last: an SQLite database (WAL), safe for several processes at once.
+// Tuning results that last: an SQLite database (WAL), safe for several processes at once, found again by what decides a
+// measurement and, where nothing fits exactly, by what is nearest. Method of nearness: a lexicographic order (device,
+// architecture, problem size, ...) rather than one weighted sum, so that it can be explained in a sentence; sizes compare by
+// the logarithm of each dimension, because 1024x1024 and 1x1048576 have the same volume and nothing else in common.
 #pragma once
 
 #include <warpwright/base/units.hpp>
@@ -31,6 +34,9 @@ struct ProfileKey {
   std::string cache_mode;  // "cold" or "warm"
 };
 
+// Two profiles have equal keys (and the later one replaces the earlier) if all of this agrees but device_kind; dimensions
+// compare by name, in any order. A new driver or toolkit therefore adds a profile and keeps the old one.
+
 // One stored winner.
 struct TuningProfile {
   std::int64_t id = 0;  // assigned by the database
@@ -49,11 +55,12 @@ struct TuningProfile {
   std::string provenance = "warpwright";
   Json details;              // anything else worth keeping
 
+  // Baseline time by tuned time; nullopt without a baseline.
   std::optional<double> speedup() const;
 };
 
 // exact: same device model, dimensions, toolkit and cache mode. device: same device model, nearest dimensions.
-// nearest: any device of the same backend, same architecture before others.
+// nearest: any device of the same backend, same architecture before others. All: same backend.
 enum class MatchPolicy { exact, device, nearest };
 std::string_view to_string(MatchPolicy policy) noexcept;
 std::optional<MatchPolicy> parse_match_policy(std::string_view text);
@@ -62,38 +69,49 @@ struct ProfileMatch {
   TuningProfile profile;
   bool same_device = false, same_architecture = false, same_dimensions = false;
   bool same_toolkit = false, same_driver = false, same_cache_mode = false;
-  double dimension_distance = 0;  // Euclidean distance of log2(size) per dimension
-  // "exact", or what differs: "size 2048x2048 for 2048x2047 (distance 0.001); driver 580.1 for 575.3"
+  // Euclidean distance of log2(size) per dimension; a dimension that only one side has, or that differs without being a
+  // positive number on both sides, counts 64, more than any two sizes can differ.
+  double dimension_distance = 0;
+  // "exact", or what differs, stored "for" wanted: "size 2048x2048 for 2048x2047 (distance 0.001); driver 580.1 for 575.3"
   std::string quality;
-  std::vector<std::string> warnings;  // a changed driver or toolkit
+  std::vector<std::string> warnings;  // a changed driver or toolkit, on the same device model
 };
 
-// Order of candidates for `wanted`, nearest first, under a policy. Pure. Rank: device model, architecture, dimension
-// distance, cache mode, toolkit, driver, then newest. Profiles whose must-match part differs are left out.
+// Order of candidates for `wanted`, nearest first, under a policy. Pure. Rank: device model, architecture, kind of device,
+// dimension distance, cache mode, toolkit, driver, then newest. Profiles whose must-match part or backend differs, or which
+// the policy does not allow, are left out.
 std::vector<ProfileMatch> rank_profiles(const ProfileKey& wanted, std::vector<TuningProfile> candidates, MatchPolicy policy);
 
-// Thread-compatible; several processes may use one file.
+// Thread-compatible; several processes may use one file, which must lie on a file system that processes share memory
+// over (a local disk). A writer that finds the file busy waits for up to 30 s, then throws Error(timeout).
 class ProfileDatabase {
  public:
-  // Opens or creates; migrates older schemas. Throws Error(io / corrupted) naming the file; a newer schema is an error
-  // that says which version wrote it.
+  // Opens or creates (with parent folders); migrates older schemas. Throws Error(io) or, for a file that is no profile
+  // database (which is left as it is), Error(corrupted), naming the file; Error(unsupported) for a newer schema, saying
+  // which version wrote it. Every member below throws these two as well.
   explicit ProfileDatabase(const std::filesystem::path& file);
   ~ProfileDatabase();
   ProfileDatabase(ProfileDatabase&&) noexcept;
   ProfileDatabase& operator=(ProfileDatabase&&) noexcept;
 
-  // Replaces the profile with an equal key, if any; returns the id.
+  // Replaces the profile with an equal key, if any, and keeps its id; returns the id (profile.id is not read). Durable when it returns.
+  // Throws Error(bad_input) for a profile without a kernel name or whose median is no positive number.
   std::int64_t put(const TuningProfile& profile);
   std::optional<TuningProfile> get(std::int64_t id) const;
+  // All, or those of one kernel; by kernel, device, then id.
   std::vector<TuningProfile> list(const std::string& kernel = {}) const;
+  // False if there is no such profile.
   bool remove(std::int64_t id);
+  // The first of rank_profiles() over everything stored.
   std::optional<ProfileMatch> find(const ProfileKey& wanted, MatchPolicy policy) const;
   // Profiles of this kernel whose source hash differs from `wanted`: to say "the source changed since it was tuned".
   std::size_t count_stale(const ProfileKey& wanted) const;
-  // Changes whenever any process writes; for readers that hold a snapshot.
+  // Changes whenever any process writes; for readers that hold a snapshot. Comparable only between calls on one object.
   std::int64_t version() const;
 
-  // Import and export as JSON ({"schema_version": 1, "profiles": [...]}). Import returns how many were new or newer.
+  // Import and export as JSON ({"schema_version": 1, "profiles": [...]}). Import returns how many were new, or newer by
+  // created_at than the stored profile of the same key; ids are assigned anew. It imports all or nothing: a damaged profile
+  // throws Error(corrupted) naming it and the key, e.g. "key 'profiles[2].median_ns' is missing".
   Json export_json(const std::string& kernel = {}) const;
   std::size_t import_json(const Json& json);
 
