@@ -8,7 +8,7 @@ namespace warpwright::measure {
 namespace {
 
 constexpr std::uint64_t mebibyte = 1 << 20;
-// Without a known cache size: more than twice the L2 of any GPU before 2020, and two thirds of an H100's 50 MB doubled.
+// Without a known cache size: ten times the L2 of a V100 (6 MiB), more than that of an H100 (50 MiB).
 constexpr Bytes default_flush{64 * mebibyte};
 
 // An event pair is exact to about 0.5 us (CUDA runtime documentation): below 50 us that is 1 % and more, so the span

@@ -72,9 +72,8 @@ bool suspicious(const typename Reader::Raw* expected, const typename Reader::Raw
       const double f = Reader::widen(found[i]);
       const double magnitude = std::abs(e);
       // Written so that NaN and infinities anywhere make one of the comparisons false.
-      const bool good =
-          (std::abs(f - e) <= atol + rtol * magnitude) & (magnitude <= largest) & (std::abs(f) <= largest);
-      bad |= static_cast<unsigned>(!good);
+      bad |= static_cast<unsigned>(!(std::abs(f - e) <= atol + rtol * magnitude)) |
+             static_cast<unsigned>(!(magnitude <= largest)) | static_cast<unsigned>(!(std::abs(f) <= largest));
     }
     return bad != 0;
   } else {

@@ -1,4 +1,5 @@
-// From a problem and a configuration to what the compiler gets. The definitions a kernel sees are decided here and only here.
+// From a problem and a configuration to what the compiler gets. The definitions a kernel sees are decided here and only
+// here.
 #pragma once
 
 #include <warpwright/device/compiler.hpp>
@@ -7,21 +8,21 @@
 namespace warpwright::measure {
 
 // Definitions, in order: WARPWRIGHT_<BACKEND> = 1 (WARPWRIGHT_CUDA, WARPWRIGHT_OPENCL); the problem's `defines`; each
-// `define` parameter as NAME=value (booleans 1 and 0; a string parameter NAME with value v gives NAME=<v's position in the
-// value list> and NAME_<w>=<position of w> for every value w, so that `#if layout == layout_row` works; characters of w
-// that no macro name can hold become '_'). `option` parameters go to the options, `template_argument` ones into the entry
-// names ("gemm<4, true>"), `block` ones nowhere. Options: the problem's for this backend.
-// Throws Error(bad_input) if the problem has no source for the backend, if a value has no literal in C (infinity), if the
+// `define` parameter as NAME=value (booleans 1 and 0; a string parameter NAME with value v gives NAME=<v's position in
+// the value list> and NAME_<w>=<position of w> for every value w, so that `#if layout == layout_row` works; characters
+// of w that no macro name can hold become '_'). `option` parameters go to the options, `template_argument` ones into
+// the entry names ("gemm<4, true>"), `block` ones nowhere. Options: the problem's for this backend. Throws
+// Error(bad_input) if the problem has no source for the backend, if a value has no literal in C (infinity), if the
 // configuration lacks a parameter, or for template arguments on OpenCL.
 device::CompileJob kernel_job(const Problem& problem, const Configuration& configuration, const DeviceInfo& device);
 
-// The entry names of the launches under this configuration, in launch order ("gemm<4, true>" with template arguments; an
-// entry that ends in '>' brings its own and is taken as it is).
+// The entry names of the launches under this configuration, in launch order ("gemm<4, true>" with template arguments;
+// an entry that ends in '>' brings its own and is taken as it is).
 std::vector<std::string> entry_names(const Problem& problem, const Configuration& configuration);
 
-// The job of the reference kernel: same definitions, at the baseline configuration; its entries get no template arguments.
-// A reference without a source of its own is another entry of the problem's source. The problem's reference must be a
-// ReferenceKernel (Error(internal) otherwise).
+// The job of the reference kernel: same definitions, at the baseline configuration; its entries get no template
+// arguments. A reference without a source of its own is another entry of the problem's source. The problem's reference
+// must be a ReferenceKernel (Error(internal) otherwise).
 device::CompileJob reference_job(const Problem& problem, const DeviceInfo& device);
 
 }  // namespace warpwright::measure

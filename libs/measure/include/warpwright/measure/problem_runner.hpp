@@ -2,6 +2,13 @@
 // verifies and times. Used inside the device worker and, by library users, in their own process.
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include <warpwright/base/clock.hpp>
 #include <warpwright/base/log.hpp>
 #include <warpwright/device/backend.hpp>
@@ -9,41 +16,49 @@
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
 
-#include <functional>
-#include <memory>
-#include <vector>
-
 namespace warpwright::measure {
 
 struct RunnerOptions {
   // Fresh inputs of the same distributions (0 = the specification's own).
   std::uint64_t input_salt = 0;
+  // Whether a ReferenceCommand may run, for how long, and where its files go.
   bool allow_commands = false;
+  Seconds command_deadline{600};
+  std::filesystem::path scratch_folder = "/tmp";
   LogSink log;
 };
 
 // What became of one configuration on the device; everything of Trial that the device side knows.
 struct RunResult {
   TrialStatus status = TrialStatus::ok;
-  std::vector<Nanoseconds> samples;
-  std::string message;
+  std::vector<Nanoseconds> samples;  // empty unless the status is ok
+  std::string message;               // one line: why it is not
   std::optional<Mismatch> mismatch;
   std::vector<KernelResources> resources;
-  Nanoseconds copy{}, verify{}, measure{};  // wall time
+  // Wall time; the three add up to the whole call. Loading and every transfer count as copy.
+  Nanoseconds copy{}, verify{}, measure{};
 };
 
 // One thread only. The problem's dimensions must already be those of the device (Problem::for_device).
 class ProblemRunner {
  public:
-  // Generates inputs and allocates buffers (outputs get a guard zone of 4 KiB behind them). Throws Error(out_of_memory)
-  // with the sizes asked for, Error(bad_input) for bad sizes. `context`, `compiler` and `clock` must outlive the runner.
+  // Generates inputs and allocates buffers at the sizes of the baseline configuration (written buffers get a guard zone
+  // of 4 KiB behind them). Inputs are also kept pristine, on the device where it has room. A fill with seed 0 gets a
+  // seed of its argument's position, so that two arguments do not hold the same data. Throws Error(out_of_memory) with
+  // the sizes asked for, Error(bad_input) for bad sizes and for an output whose size depends on a parameter. `context`,
+  // `compiler` and `clock` must outlive the runner.
   ProblemRunner(device::Context& context, device::Compiler& compiler, Problem problem, const Clock& clock,
                 RunnerOptions options = {});
   ~ProblemRunner();
 
-  // Computes the expected outputs. Throws Error(compile / launch / device / bad_input) if the reference itself fails.
-  // Without a reference in the problem this does nothing and verification is skipped.
+  // Computes the expected outputs. Throws Error(compile / launch / device / bad_input) if the reference itself fails or
+  // leaves elements of an output unwritten, Error(bad_input) for a command that is not allowed or fails, Error(timeout)
+  // if it does not end, Error(unsupported) for npy files with salted inputs. NaN in the result is logged as a warning.
+  // A command gets its inputs as {dir}/NAME.npy, "{dir}" and "{dimension}" replaced in its words, runs in the folder of
+  // the specification, and leaves each output as {dir}/NAME.npy. Without a reference in the problem this does nothing,
+  // and of verification only the guard zones remain.
   void compute_reference();
+  // Whether the problem has a reference (computed or not).
   bool has_reference() const;
   // "kernel (independent)", "configuration (not independent)", "none", ...
   std::string reference_description() const;
@@ -51,12 +66,13 @@ class ProblemRunner {
   // One untimed run of the real geometry, for devices whose compiler works at the first launch (PoCL).
   RunResult run_once(const Configuration& configuration, const device::Binary& binary);
 
-  // Restore, poison, launch, verify, then time. Never throws for what the configuration did: launch refusals, wrong
-  // results and the like are statuses. Throws Error(device) when the context is lost.
+  // Restore, poison, launch, verify, time, and look at the outputs once more. Never throws for what the configuration
+  // did: launch refusals, wrong results and the like are statuses. Throws Error(device) when the context is lost,
+  // Error(conflict) if the problem has a reference that was not computed.
   RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions& timing);
 
   // Rounds of one cold sample of each, in a fresh seeded order each round, so that drift hits all alike.
-  // Result [i][r] belongs to candidates[i]. No verification.
+  // Result [i][r] belongs to candidates[i]. No verification. Throws what loading and launching throw.
   struct Candidate {
     Configuration configuration;
     const device::Binary* binary;

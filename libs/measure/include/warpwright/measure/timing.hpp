@@ -3,15 +3,15 @@
 // behind on NVIDIA devices), so that kernels are compared as an application meets them.
 #pragma once
 
-#include <warpwright/base/clock.hpp>
-#include <warpwright/base/units.hpp>
-#include <warpwright/device/context.hpp>
-
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
+
+#include <warpwright/base/clock.hpp>
+#include <warpwright/base/units.hpp>
+#include <warpwright/device/context.hpp>
 
 namespace warpwright::measure {
 
@@ -20,7 +20,7 @@ std::string_view to_string(CacheMode mode) noexcept;
 
 struct TimingOptions {
   CacheMode cache = CacheMode::cold;
-  int warmup = 1;        // untimed runs first
+  int warmup = 1;  // untimed runs first
   int min_samples = 5;
   int max_samples = 30;
   // Stop when the half-width of the 95 % interval of the median is below this fraction of it ...
@@ -34,8 +34,8 @@ struct TimingOptions {
 // target precision ends.
 bool enough_samples(const std::vector<Nanoseconds>& samples, Nanoseconds spent, const TimingOptions& options);
 
-// Owns the flush buffer of a context: twice the last-level cache; 64 MiB where its size is unknown, and at most 64 MiB on
-// CPUs. One thread only. The constructor throws Error(out_of_memory).
+// Owns the flush buffer of a context: twice the last-level cache; 64 MiB where its size is unknown, and at most 64 MiB
+// on CPUs. One thread only. The constructor throws Error(out_of_memory).
 class CacheFlusher {
  public:
   explicit CacheFlusher(device::Context& context);
@@ -49,12 +49,12 @@ class CacheFlusher {
 };
 
 // Times what `work` enqueues on `stream`: device time between two events. `before` is enqueued before each run, untimed
-// (restoring inputs of in-place kernels); may be empty. A cold sample is before, flush, event, work, event; the flush also keeps
-// the device busy while the host enqueues, so launch latency stays out of the sample. Warm samples of short work (under
-// 50 us) without `before` are averages over batches of 100 us, because an event pair is exact to about 0.5 us; each is led
-// by one untimed run. Samples are positive: an elapsed time of 0 or less (a timer coarser than the work) counts as the
-// smallest positive sample of the series, or as 500 ns where there is none. Waits for each sample. Throws what the device
-// throws; nothing is returned then, so work that was refused never has a time.
+// (restoring inputs of in-place kernels); may be empty. A cold sample is before, flush, event, work, event; the flush
+// also keeps the device busy while the host enqueues, so launch latency stays out of the sample. Warm samples of short
+// work (under 50 us) without `before` are averages over batches of 100 us, because an event pair is exact to about 0.5
+// us; each is led by one untimed run. Samples are positive: an elapsed time of 0 or less (a timer coarser than the
+// work) counts as the smallest positive sample of the series, or as 500 ns where there is none. Waits for each sample.
+// Throws what the device throws; nothing is returned then, so work that was refused never has a time.
 std::vector<Nanoseconds> time_work(device::Context& context, device::Stream& stream, CacheFlusher& flusher,
                                    const std::function<void()>& before, const std::function<void()>& work,
                                    const TimingOptions& options, const Clock& clock);

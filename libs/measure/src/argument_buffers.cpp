@@ -1,0 +1,262 @@
+#include "argument_buffers.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <fmt/format.h>
+#include <utility>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/base/rng.hpp>
+#include <warpwright/measure/inputs.hpp>
+
+namespace warpwright::measure {
+namespace {
+
+// Behind every written buffer: a page, enough for a row of most tiles to land in.
+constexpr Bytes guard_size{4096};
+// Left to the driver, to modules and to buffers that grow, before a device copy of an input is made.
+constexpr Bytes memory_reserve{256u << 20};
+
+// Arguments without a seed of their own must not get the same data: equal operands hide exchanged ones.
+Fill with_seed(Fill fill, std::size_t position) {
+  std::visit(
+      [&](auto& how) {
+        if constexpr (requires { how.seed; }) {
+          if (how.seed == 0) how.seed = derive_seed(0, position + 1);
+        }
+      },
+      fill);
+  return fill;
+}
+
+}  // namespace
+
+std::uint8_t first_poison(DataType type) noexcept { return is_floating(type) ? 0xFF : 0xA5; }
+
+ArgumentBuffers::ArgumentBuffers(device::Context& context, device::Stream& stream, const Problem& problem,
+                                 const std::vector<const Launch*>& launches, std::uint64_t input_salt)
+    : context_(context), stream_(stream), problem_(problem), salt_(input_salt) {
+  for (std::size_t i = 0; i < problem.arguments.size(); ++i) {
+    const Argument& argument = problem.arguments[i];
+    if (argument.access == Access::scalar) continue;
+    if (!argument.size) {
+      throw Error(ErrorCode::bad_input, "buffer '" + argument.name + "' has no size", argument.position);
+    }
+    Slot slot;
+    slot.argument = &argument;
+    slot.fill = with_seed(argument.fill, i);
+    slot.has_data = argument.access != Access::out;
+    slot.written = argument.access == Access::out || argument.access == Access::inout;
+    slot.changed = argument.access == Access::inout;
+    slots_.push_back(std::move(slot));
+  }
+  for (const Launch* launch : launches) {
+    if (launch->swap.empty()) continue;
+    std::vector<std::size_t> pair;
+    for (const std::string& name : launch->swap) {
+      const auto slot = find(name);
+      if (!slot) throw Error(ErrorCode::bad_input, "swap names '" + name + "', which is no buffer", launch->position);
+      pair.push_back(*slot);
+    }
+    if (pair.size() != 2) throw Error(ErrorCode::bad_input, "swap must name two buffers", launch->position);
+    for (const std::size_t index : pair) {
+      slots_[index].written = true;
+      slots_[index].changed = slots_[index].has_data;
+    }
+    swapped_.emplace_back(pair[0], pair[1]);
+  }
+}
+
+void ArgumentBuffers::fit(const Configuration& configuration) {
+  const Scope scope = problem_.scope(configuration);
+  std::vector<std::uint64_t> wanted;
+  for (const Slot& slot : slots_) {
+    const Argument& argument = *slot.argument;
+    const std::string what = "size of argument '" + argument.name + "'";
+    const auto elements = static_cast<std::uint64_t>(scope.integer_at_least(*argument.size, 1, what));
+    const auto width = static_cast<std::uint64_t>(std::max(argument.components, 1));
+    if (elements > (std::uint64_t{1} << 60) / (width * size_of(argument.type))) {
+      throw Error(ErrorCode::bad_input, fmt::format("{} is {}, beyond any memory", what, elements), argument.position);
+    }
+    wanted.push_back(elements * width);
+  }
+  for (const auto& [first, second] : swapped_) {
+    const auto bytes = [&](std::size_t i) { return wanted[i] * size_of(slots_[i].argument->type); };
+    if (bytes(first) != bytes(second)) {
+      throw Error(
+          ErrorCode::bad_input,
+          fmt::format("swapped buffers '{}' and '{}' have {} and {} bytes; they must be of one size",
+                      slots_[first].argument->name, slots_[second].argument->name, bytes(first), bytes(second)));
+    }
+  }
+  std::vector<std::size_t> changed;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].scalars != wanted[i]) changed.push_back(i);
+  }
+  if (changed.empty()) return;
+  ++generation_;
+  stream_.synchronize();  // nothing may still use what is about to be replaced
+  // A failure below leaves 0 scalars in the slots not reached, so that the next fit() starts them afresh.
+  for (const std::size_t i : changed) {
+    slots_[i].size = Bytes{wanted[i] * size_of(slots_[i].argument->type)};
+    slots_[i].scalars = 0;
+  }
+  for (const std::size_t i : changed) {
+    allocate(slots_[i]);
+  }
+  for (const std::size_t i : changed) {
+    if (slots_[i].has_data) load_data(slots_[i]);
+    slots_[i].scalars = wanted[i];
+  }
+}
+
+void ArgumentBuffers::allocate(Slot& slot) {
+  const Bytes needed = slot.written ? slot.size + guard_size : slot.size;
+  if (slot.buffer && slot.capacity >= needed) return;
+  slot.buffer.reset();
+  slot.capacity = Bytes{0};
+  try {
+    slot.buffer = context_.allocate(needed);
+  } catch (Error& error) {
+    if (error.code() != ErrorCode::out_of_memory) throw;
+    throw error.add_context(fmt::format("allocating {} for argument '{}' of '{}' ({})", format_bytes(needed),
+                                        slot.argument->name, problem_.name, describe_sizes()));
+  }
+  slot.capacity = needed;
+}
+
+std::string ArgumentBuffers::describe_sizes() const {
+  std::string text = "all buffers:";
+  for (const Slot& slot : slots_) text += fmt::format(" {} {}", slot.argument->name, format_bytes(slot.size));
+  if (const auto use = context_.memory_use()) {
+    text += fmt::format("; {} of {} free", format_bytes(use->free), format_bytes(use->total));
+  }
+  return text;
+}
+
+void ArgumentBuffers::load_data(Slot& slot) {
+  slot.host.clear();
+  slot.pristine.reset();
+  const Argument& argument = *slot.argument;
+  std::vector<std::byte> data;
+  try {
+    data = generate(slot.fill, argument.type, slot.size.count / size_of(argument.type), salt_);
+  } catch (Error& error) {
+    throw error.add_context("generating argument '" + argument.name + "'");
+  }
+  const auto use = context_.memory_use();
+  if (!use || use->free >= slot.size + memory_reserve) {
+    try {
+      slot.pristine = context_.allocate(slot.size);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::out_of_memory) throw;
+    }
+  }
+  if (slot.pristine) {
+    stream_.copy_to_device(*slot.pristine, Bytes{0}, data);
+    stream_.synchronize();
+  } else {
+    slot.host = std::move(data);
+  }
+  restore(slot);
+}
+
+std::optional<std::size_t> ArgumentBuffers::find(std::string_view name) const {
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].argument->name == name) return i;
+  }
+  return std::nullopt;
+}
+
+void ArgumentBuffers::restore(Slot& slot) {
+  if (slot.pristine) {
+    stream_.copy_on_device(*slot.buffer, Bytes{0}, *slot.pristine, Bytes{0}, slot.size);
+  } else {
+    stream_.copy_to_device(*slot.buffer, Bytes{0}, slot.host);
+  }
+}
+
+void ArgumentBuffers::restore_inputs() {
+  for (Slot& slot : slots_) {
+    if (slot.has_data) restore(slot);
+  }
+}
+
+bool ArgumentBuffers::runs_change_inputs() const {
+  return std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.changed; });
+}
+
+void ArgumentBuffers::restore_changed_inputs() {
+  for (Slot& slot : slots_) {
+    if (slot.changed) restore(slot);
+  }
+}
+
+void ArgumentBuffers::poison(std::size_t slot, std::uint8_t value) {
+  if (slots_[slot].argument->access != Access::out) return;
+  stream_.fill(*slots_[slot].buffer, Bytes{0}, slots_[slot].size, value);
+}
+
+void ArgumentBuffers::arm_guards(std::uint8_t value) {
+  for (Slot& slot : slots_) {
+    if (slot.written) stream_.fill(*slot.buffer, slot.size, guard_size, value);
+  }
+}
+
+std::optional<GuardBreach> ArgumentBuffers::check_guards(std::uint8_t value) {
+  std::vector<const Slot*> guarded;
+  for (const Slot& slot : slots_) {
+    if (slot.written) guarded.push_back(&slot);
+  }
+  const std::span<std::byte> zones = staging(guard_size * guarded.size());
+  for (std::size_t i = 0; i < guarded.size(); ++i) {
+    stream_.copy_to_host(zones.subspan(i * guard_size.count, guard_size.count), *guarded[i]->buffer, guarded[i]->size);
+  }
+  stream_.synchronize();
+  for (std::size_t i = 0; i < guarded.size(); ++i) {
+    const auto zone = zones.subspan(i * guard_size.count, guard_size.count);
+    const auto intact = static_cast<std::uint64_t>(std::count(zone.begin(), zone.end(), std::byte{value}));
+    if (intact == guard_size.count) continue;
+    const auto first = std::find_if(zone.begin(), zone.end(), [&](std::byte b) { return b != std::byte{value}; });
+    return GuardBreach{guarded[i]->argument->name, static_cast<std::uint64_t>(first - zone.begin()),
+                       guard_size.count - intact};
+  }
+  return std::nullopt;
+}
+
+std::span<std::byte> ArgumentBuffers::staging(Bytes size) {
+  const auto count = static_cast<std::size_t>(size.count);
+  if (pinned_ && pinned_->size() >= size) return pinned_->bytes().first(count);
+  if (pageable_.size() < count) {
+    // Pinned memory is scarce in containers; pageable memory is slower and always there.
+    try {
+      pinned_.reset();
+      pinned_ = context_.allocate_pinned(size);
+      return pinned_->bytes().first(count);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::device) throw;
+    }
+    pageable_.resize(count);
+  }
+  return std::span(pageable_).first(count);
+}
+
+std::span<const std::byte> ArgumentBuffers::download(std::size_t slot) {
+  const std::span<std::byte> target = staging(slots_[slot].size);
+  stream_.copy_to_host(target, *slots_[slot].buffer, Bytes{0});
+  stream_.synchronize();
+  return target;
+}
+
+HostBuffers ArgumentBuffers::host_copies(const std::function<std::uint8_t(DataType)>& poison_of) const {
+  HostBuffers copies;
+  for (const Slot& slot : slots_) {
+    const Argument& argument = *slot.argument;
+    copies[argument.name] = slot.has_data
+                                ? generate(slot.fill, argument.type, slot.scalars, salt_)
+                                : std::vector<std::byte>(slot.size.count, std::byte{poison_of(argument.type)});
+  }
+  return copies;
+}
+
+}  // namespace warpwright::measure

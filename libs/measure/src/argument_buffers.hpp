@@ -1,0 +1,99 @@
+// The device buffers behind a problem's arguments: their data, their restoring, their poison and their guard zones.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <warpwright/device/context.hpp>
+#include <warpwright/model/problem.hpp>
+
+namespace warpwright::measure {
+
+// Where a kernel wrote behind a buffer.
+struct GuardBreach {
+  std::string argument;
+  std::uint64_t offset = 0;   // first changed byte, from the buffer's end
+  std::uint64_t changed = 0;  // bytes changed within the guard zone
+};
+
+// The byte an output of this type is filled with so that unwritten elements show: 0xFF gives a NaN in every float
+// format.
+std::uint8_t first_poison(DataType type) noexcept;
+// Differs from first_poison in every element, for outputs whose right values look like it.
+inline constexpr std::uint8_t second_poison = 0x5A;
+
+// One thread only. Work is enqueued on the stream given; whatever returns host data waits for it. A "slot" is a buffer
+// argument, numbered in declaration order.
+class ArgumentBuffers {
+ public:
+  // `launches` are all that will ever run on these buffers (the problem's and its reference's): they decide which are
+  // written. Nothing is allocated before fit().
+  ArgumentBuffers(device::Context& context, device::Stream& stream, const Problem& problem,
+                  const std::vector<const Launch*>& launches, std::uint64_t input_salt);
+
+  // Gives every buffer its size under this configuration: grows and regenerates only what changed. Throws
+  // Error(bad_input) for sizes below 1 and for swapped buffers of different sizes, Error(out_of_memory) listing the
+  // sizes.
+  void fit(const Configuration& configuration);
+  // Changes when fit() replaced a buffer or its data.
+  std::uint64_t generation() const { return generation_; }
+
+  std::size_t count() const { return slots_.size(); }
+  std::optional<std::size_t> find(std::string_view name) const;
+  const Argument& argument(std::size_t slot) const { return *slots_[slot].argument; }
+  device::Buffer& buffer(std::size_t slot) { return *slots_[slot].buffer; }
+  Bytes size(std::size_t slot) const { return slots_[slot].size; }
+
+  // Enqueued: all inputs as generated.
+  void restore_inputs();
+  // Whether a run leaves inputs changed (in-place or swapped buffers).
+  bool runs_change_inputs() const;
+  // Enqueued: only those.
+  void restore_changed_inputs();
+  // Enqueued; has no effect on buffers other than outputs.
+  void poison(std::size_t slot, std::uint8_t value);
+  void arm_guards(std::uint8_t value);
+  // Waits.
+  std::optional<GuardBreach> check_guards(std::uint8_t value);
+
+  // Waits. Valid until the next download or fit().
+  std::span<const std::byte> download(std::size_t slot);
+  // The inputs as generated, and outputs filled with `poison_of(type)`, by argument name.
+  HostBuffers host_copies(const std::function<std::uint8_t(DataType)>& poison_of) const;
+
+ private:
+  struct Slot {
+    const Argument* argument = nullptr;
+    Fill fill;
+    bool has_data = false;  // in, inout, constant
+    bool written = false;   // has a guard zone
+    bool changed = false;   // has data that a run overwrites
+    std::uint64_t scalars = 0;
+    Bytes size, capacity;
+    std::unique_ptr<device::Buffer> buffer;
+    std::unique_ptr<device::Buffer> pristine;  // device copy of the data, or ...
+    std::vector<std::byte> host;               // ... host copy where the device has no room
+  };
+
+  void allocate(Slot& slot);
+  void load_data(Slot& slot);
+  void restore(Slot& slot);
+  std::string describe_sizes() const;
+  std::span<std::byte> staging(Bytes size);
+
+  device::Context& context_;
+  device::Stream& stream_;
+  const Problem& problem_;
+  std::uint64_t salt_;
+  std::vector<Slot> slots_;
+  std::vector<std::pair<std::size_t, std::size_t>> swapped_;
+  std::uint64_t generation_ = 0;
+  std::unique_ptr<device::PinnedBuffer> pinned_;
+  std::vector<std::byte> pageable_;
+};
+
+}  // namespace warpwright::measure

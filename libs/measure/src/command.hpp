@@ -1,0 +1,31 @@
+// Running an external program with a deadline.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <warpwright/base/units.hpp>
+
+namespace warpwright::measure {
+
+// A fresh folder, removed with everything in it by the destructor. Throws Error(io).
+class TemporaryFolder {
+ public:
+  explicit TemporaryFolder(const std::filesystem::path& parent);
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// Runs `command` (searched in PATH) in `folder` (empty: where this process runs) with standard input from /dev/null and
+// standard output and error going to `log`. Throws Error(not_found) if it cannot be started, Error(bad_input) with its
+// last words if it fails, Error(timeout) after killing it and all it started.
+void run_command(const std::vector<std::string>& command, const std::filesystem::path& folder,
+                 const std::filesystem::path& log, Seconds deadline);
+
+}  // namespace warpwright::measure

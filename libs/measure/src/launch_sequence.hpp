@@ -1,0 +1,80 @@
+// All launches of a problem under one configuration, bound to a loaded binary and to the argument buffers: built once,
+// enqueued as often as wanted.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <warpwright/device/context.hpp>
+#include <warpwright/model/problem.hpp>
+#include <warpwright/model/trial.hpp>
+
+#include "argument_buffers.hpp"
+
+namespace warpwright::measure {
+
+// Geometry of `launches` under `scope`, or the reason why the device refuses one of them (a limit, or an expression
+// that yields no valid size).
+struct Geometries {
+  std::vector<LaunchGeometry> each;
+  std::optional<std::string> refused;
+};
+Geometries evaluate_geometries(const std::vector<Launch>& launches, const Scope& scope, const DeviceInfo& device);
+
+// One thread only. Refers to everything it is given; the stream must be idle when it is destroyed.
+class LaunchSequence {
+ public:
+  // `entries[i]` is the name of launches[i] in `binary`. Loads the module, finds the kernels, copies constants to their
+  // symbols (enqueued). Throws what loading throws, Error(not_found) for a missing entry, Error(bad_input) for
+  // arguments that cannot be passed.
+  LaunchSequence(device::Context& context, device::Stream& stream, const Problem& problem,
+                 const std::vector<Launch>& launches, const std::vector<std::string>& entries,
+                 std::vector<LaunchGeometry> geometries, const Configuration& configuration,
+                 const device::Binary& binary, ArgumentBuffers& buffers);
+
+  // Of each entry once, in launch order, with the dynamic shared memory of its largest launch.
+  const std::vector<KernelResources>& resources() const { return resources_; }
+  // Why the device will refuse a launch of this binary (threads or shared memory over what the kernel leaves); nullopt
+  // if nothing is known against it.
+  std::optional<std::string> exceeds_kernel_limits() const;
+
+  void enqueue();
+  // The slot that holds what the name of `slot` is bound to after a run (differs for swapped buffers).
+  std::size_t final_slot(std::size_t slot) const { return final_slots_[slot]; }
+
+  // Takes the buffers' present addresses and constants after ArgumentBuffers::fit() changed them.
+  void rebind_if_changed();
+
+ private:
+  // Buffers and, for scalars, their bytes.
+  using Parameter = std::variant<std::size_t, device::ScalarArgument>;
+  struct Step {
+    const Launch* launch;
+    const device::Kernel* kernel;
+    device::LaunchConfig config;
+    std::int64_t repeat = 1;
+    std::vector<Parameter> parameters;
+    // Arguments of even and odd repeats; equal without swap.
+    std::vector<device::KernelArgument> arguments[2];
+  };
+
+  void bind();
+  Parameter parameter(const std::string& name, const Launch& launch, const Scope& scope) const;
+
+  device::Context& context_;
+  device::Stream& stream_;
+  const Problem& problem_;
+  ArgumentBuffers& buffers_;
+  std::unique_ptr<device::Module> module_;
+  std::map<std::string, std::unique_ptr<device::Kernel>> kernels_;
+  std::vector<std::pair<std::size_t, std::unique_ptr<device::Buffer>>> symbols_;  // slot -> its symbol
+  std::vector<Step> steps_;
+  std::vector<std::size_t> final_slots_;
+  std::vector<KernelResources> resources_;
+  std::uint64_t generation_ = 0;
+};
+
+}  // namespace warpwright::measure

@@ -1,0 +1,360 @@
+#include <algorithm>
+#include <cctype>
+#include <fmt/format.h>
+#include <numeric>
+#include <utility>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/base/rng.hpp>
+#include <warpwright/measure/kernel_job.hpp>
+#include <warpwright/measure/problem_runner.hpp>
+#include <warpwright/measure/verify.hpp>
+
+#include "runner_state.hpp"
+
+namespace warpwright::measure {
+namespace {
+
+// Two guard patterns: a kernel that happens to write the byte of one past its buffer is caught by the other.
+constexpr std::uint8_t verification_guard = 0xA5;
+constexpr std::uint8_t timing_guard = 0x5A;
+
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+// Whether the driver refused a launch because of what it needs, as the drivers say it.
+bool about_resources(const Error& error, const std::string& backend) {
+  if (error.native()) {
+    const std::int64_t code = error.native()->code;
+    // CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES
+    if (backend == "cuda" && code == 701) return true;
+    // CL_OUT_OF_RESOURCES, CL_INVALID_WORK_GROUP_SIZE, CL_INVALID_WORK_ITEM_SIZE
+    if (backend == "opencl" && (code == -5 || code == -54 || code == -55)) return true;
+  }
+  std::string text = error.what();
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  for (const char* phrase :
+       {"out of resources", "out_of_resources", "too many resources", "work_group_size", "work-group size",
+        "work group size", "work_item_size", "shared memory", "local memory", "registers"}) {
+    if (text.find(phrase) != std::string::npos) return true;
+  }
+  return false;
+}
+
+// The status an error of a configuration stands for; nullopt for errors that are not the configuration's doing.
+std::optional<TrialStatus> status_of(const Error& error, const std::string& backend) {
+  switch (error.code()) {
+    case ErrorCode::launch:
+      return about_resources(error, backend) ? TrialStatus::resource_exceeded : TrialStatus::launch_failed;
+    case ErrorCode::out_of_memory:
+      return TrialStatus::resource_exceeded;
+    case ErrorCode::compile:  // compilers that work at load or first launch
+      return TrialStatus::compile_failed;
+    case ErrorCode::not_found:
+    case ErrorCode::unsupported:
+      return TrialStatus::launch_failed;
+    default:
+      return std::nullopt;
+  }
+}
+
+std::vector<const Launch*> all_launches(const Problem& problem) {
+  std::vector<const Launch*> launches;
+  for (const Launch& launch : problem.launches) launches.push_back(&launch);
+  if (const auto* reference = std::get_if<ReferenceKernel>(&problem.reference)) {
+    for (const Launch& launch : reference->launches) launches.push_back(&launch);
+  }
+  return launches;
+}
+
+}  // namespace
+
+ProblemRunner::State::State(device::Context& context_used, device::Compiler& compiler_used, Problem problem_used,
+                            const Clock& clock_used, RunnerOptions options_used)
+    : context(context_used),
+      compiler(compiler_used),
+      problem(std::move(problem_used)),
+      clock(clock_used),
+      options(std::move(options_used)),
+      stream(context_used.create_stream()) {
+  check_problem();
+  buffers.emplace(context, *stream, problem, all_launches(problem), options.input_salt);
+  buffers->fit(problem.baseline_configuration());
+}
+
+ProblemRunner::State::~State() {
+  try {
+    stream->synchronize();  // buffers outlive the work on them
+  } catch (const Error& error) {
+    log_to(options.log, LogLevel::debug,
+           std::string("while closing the runner of '") + problem.name + "': " + error.what());
+  }
+}
+
+void ProblemRunner::State::check_problem() const {
+  if (problem.launches.empty()) throw Error(ErrorCode::bad_input, "problem '" + problem.name + "' has no launch");
+  for (const Output& output : problem.outputs) {
+    const Argument* argument = problem.find_argument(output.argument);
+    if (argument == nullptr || argument->access == Access::scalar || argument->access == Access::constant) {
+      throw Error(ErrorCode::bad_input, "output '" + output.argument + "' is not a buffer that kernels write",
+                  output.position);
+    }
+    if (!argument->size) continue;  // reported by the buffers
+    for (const std::string& name : argument->size->names()) {
+      for (const Parameter& parameter : problem.parameters) {
+        if (parameter.name != name) continue;
+        throw Error(ErrorCode::bad_input,
+                    "the size of output '" + output.argument + "' depends on parameter '" + name +
+                        "'; all configurations are compared with one result, so it may name problem dimensions only",
+                    output.position);
+      }
+    }
+  }
+}
+
+CacheFlusher& ProblemRunner::State::flush_buffer() {
+  if (!flusher) flusher = std::make_unique<CacheFlusher>(context);
+  return *flusher;
+}
+
+LaunchSequence ProblemRunner::State::make_sequence(const Configuration& configuration, const device::Binary& binary) {
+  Geometries geometries = evaluate_geometries(problem.launches, problem.scope(configuration), context.device());
+  if (geometries.refused) throw Error(ErrorCode::launch, *geometries.refused);
+  return LaunchSequence(context, *stream, problem, problem.launches, entry_names(problem, configuration),
+                        std::move(geometries.each), configuration, binary, *buffers);
+}
+
+void ProblemRunner::State::set_up(std::size_t pass, std::uint8_t guard) {
+  buffers->restore_inputs();
+  for (std::size_t slot = 0; slot < buffers->count(); ++slot) {
+    std::uint8_t poison = pass == 0 ? first_poison(buffers->argument(slot).type) : second_poison;
+    for (const ExpectedOutput& output : expected) {
+      if (output.slot == slot) poison = output.poisons[std::min(pass, output.poisons.size() - 1)];
+    }
+    buffers->poison(slot, poison);
+  }
+  buffers->arm_guards(guard);
+}
+
+bool ProblemRunner::State::outputs_right(LaunchSequence& sequence, std::uint8_t guard, RunResult& result,
+                                         PhaseTimer& timer) {
+  timer.enter(result.copy);
+  if (const auto breach = buffers->check_guards(guard)) {
+    result.status = TrialStatus::out_of_bounds;
+    result.message = fmt::format(
+        "wrote behind the end of '{}': {} of the 4096 bytes behind it changed, the first {} bytes past the end",
+        breach->argument, breach->changed, breach->offset);
+    return false;
+  }
+  for (const ExpectedOutput& output : expected) {
+    timer.enter(result.copy);
+    const auto found = buffers->download(sequence.final_slot(output.slot));
+    timer.enter(result.verify);
+    const DataType type = buffers->argument(output.slot).type;
+    Comparison comparison =
+        compare(output.data, found, type, output.output->rtol, output.output->atol, output.output->argument);
+    if (comparison.status == TrialStatus::ok) continue;
+    const Mismatch& mismatch = *comparison.mismatch;
+    const auto element = found.subspan(mismatch.index * size_of(type), size_of(type));
+    const bool unwritten = std::any_of(output.poisons.begin(), output.poisons.end(), [&](std::uint8_t poison) {
+      return std::all_of(element.begin(), element.end(), [&](std::byte b) { return b == std::byte{poison}; });
+    });
+    result.status = comparison.status;
+    result.message = fmt::format("output '{}': {} of {} elements are wrong; element {} should be {} and is {}{}",
+                                 mismatch.argument, mismatch.wrong, mismatch.total, mismatch.index, mismatch.expected,
+                                 mismatch.found, unwritten ? " (it looks as if it was never written)" : "");
+    result.mismatch = std::move(comparison.mismatch);
+    return false;
+  }
+  return true;
+}
+
+bool ProblemRunner::State::verify(LaunchSequence& sequence, RunResult& result, PhaseTimer& timer) {
+  std::size_t passes = 1;
+  for (const ExpectedOutput& output : expected) passes = std::max(passes, output.poisons.size());
+  for (std::size_t pass = 0; pass < passes; ++pass) {
+    timer.enter(result.copy);
+    set_up(pass, verification_guard);
+    stream->synchronize();
+    timer.enter(result.verify);
+    sequence.enqueue();
+    stream->synchronize();
+    if (!outputs_right(sequence, verification_guard, result, timer)) return false;
+  }
+  return true;
+}
+
+// With `timing` null: one untimed run, not verified.
+void ProblemRunner::State::attempt(const Configuration& configuration, const device::Binary& binary,
+                                   const TimingOptions* timing, std::optional<LaunchSequence>& sequence,
+                                   RunResult& result, PhaseTimer& timer) {
+  Geometries geometries = evaluate_geometries(problem.launches, problem.scope(configuration), context.device());
+  if (!geometries.refused) {
+    try {
+      buffers->fit(configuration);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::bad_input) throw;
+      geometries.refused = error.what();
+    }
+  }
+  if (geometries.refused) {
+    result.status = TrialStatus::pruned;
+    result.message = one_line(*geometries.refused);
+    return;
+  }
+  sequence.emplace(context, *stream, problem, problem.launches, entry_names(problem, configuration),
+                   std::move(geometries.each), configuration, binary, *buffers);
+  result.resources = sequence->resources();
+  if (const auto reason = sequence->exceeds_kernel_limits()) {
+    result.status = TrialStatus::resource_exceeded;
+    result.message = *reason;
+    return;
+  }
+  if (timing == nullptr) {
+    set_up(0, verification_guard);
+    stream->synchronize();
+    timer.enter(result.measure);
+    sequence->enqueue();
+    stream->synchronize();
+    return;
+  }
+  if (!verify(*sequence, result, timer)) return;
+
+  timer.enter(result.measure);
+  buffers->arm_guards(timing_guard);
+  std::function<void()> before;
+  if (buffers->runs_change_inputs()) before = [this] { buffers->restore_changed_inputs(); };
+  result.samples = time_work(
+      context, *stream, flush_buffer(), before, [&] { sequence->enqueue(); }, *timing, clock);
+
+  // The last timed run began with the same inputs, so it must have left the same outputs.
+  timer.enter(result.verify);
+  if (outputs_right(*sequence, timing_guard, result, timer)) return;
+  if (result.status == TrialStatus::out_of_bounds) return;
+  const std::string first_failure = std::move(result.message);
+  std::optional<Mismatch> mismatch = std::move(result.mismatch);
+  result.status = TrialStatus::ok;
+  result.mismatch.reset();
+  const bool again = verify(*sequence, result, timer);
+  if (result.status == TrialStatus::out_of_bounds) return;
+  result.status = TrialStatus::nondeterministic;
+  result.message = fmt::format("verified before timing and wrong after it: {}; a third run was {}", first_failure,
+                               again ? "right" : "wrong");
+  result.mismatch = std::move(mismatch);
+}
+
+RunResult ProblemRunner::State::run(const Configuration& configuration, const device::Binary& binary,
+                                    const TimingOptions* timing) {
+  RunResult result;
+  PhaseTimer timer(clock, result);
+  std::optional<LaunchSequence> sequence;  // outlives the clean-up below: modules must not go while kernels run
+  try {
+    attempt(configuration, binary, timing, sequence, result, timer);
+  } catch (const Error& error) {
+    const auto status = status_of(error, context.device().id.backend);
+    if (!status) throw;
+    result.status = *status;
+    result.message = one_line(error.what());
+    stream->synchronize();  // a later launch may have been refused while earlier ones run
+  }
+  // A time is only ever reported for a configuration that passed everything.
+  if (result.status != TrialStatus::ok) result.samples.clear();
+  timer.enter(result.copy);
+  sequence.reset();
+  timer.stop();
+  return result;
+}
+
+ProblemRunner::ProblemRunner(device::Context& context, device::Compiler& compiler, Problem problem, const Clock& clock,
+                             RunnerOptions options)
+    : state_(std::make_unique<State>(context, compiler, std::move(problem), clock, std::move(options))) {}
+
+ProblemRunner::~ProblemRunner() = default;
+
+void ProblemRunner::compute_reference() { state_->compute_reference(); }
+
+bool ProblemRunner::has_reference() const { return !std::holds_alternative<std::monostate>(state_->problem.reference); }
+
+std::string ProblemRunner::reference_description() const {
+  struct Describe {
+    std::string operator()(const std::monostate&) const { return "none"; }
+    std::string operator()(const ReferenceKernel&) const { return "kernel (independent)"; }
+    std::string operator()(const ReferenceNpy&) const { return "npy (independent)"; }
+    std::string operator()(const ReferenceConfiguration&) const { return "configuration (not independent)"; }
+    std::string operator()(const ReferenceCommand&) const { return "command (independent)"; }
+    std::string operator()(const ReferenceCallback&) const { return "callback (independent)"; }
+  };
+  return std::visit(Describe{}, state_->problem.reference);
+}
+
+RunResult ProblemRunner::run_once(const Configuration& configuration, const device::Binary& binary) {
+  return state_->run(configuration, binary, nullptr);
+}
+
+RunResult ProblemRunner::run(const Configuration& configuration, const device::Binary& binary,
+                             const TimingOptions& timing) {
+  if (has_reference() && !state_->reference_ready) {
+    throw Error(ErrorCode::conflict, "problem '" + state_->problem.name +
+                                         "' has a reference that was not computed yet; call compute_reference() first");
+  }
+  return state_->run(configuration, binary, &timing);
+}
+
+std::vector<std::vector<Nanoseconds>> ProblemRunner::run_interleaved(const std::vector<Candidate>& candidates,
+                                                                     int rounds, CacheMode cache, std::uint64_t seed) {
+  State& state = *state_;
+  ArgumentBuffers& buffers = *state.buffers;
+  struct Drain {  // runs before the modules below are unloaded, also when a launch is refused
+    device::Stream& stream;
+    std::vector<std::unique_ptr<LaunchSequence>> sequences;
+    ~Drain() {
+      try {
+        stream.synchronize();
+      } catch (const Error&) {  // already on its way to the caller, or found by the next call
+      }
+    }
+  } loaded{*state.stream, {}};
+
+  for (const Candidate& candidate : candidates) {
+    buffers.fit(candidate.configuration);
+    loaded.sequences.push_back(
+        std::make_unique<LaunchSequence>(state.make_sequence(candidate.configuration, *candidate.binary)));
+  }
+
+  std::vector<std::vector<Nanoseconds>> samples(candidates.size());
+  std::function<void()> before;
+  if (buffers.runs_change_inputs()) before = [&] { buffers.restore_changed_inputs(); };
+  const auto sample = [&](std::size_t i, int warmup) {
+    const std::uint64_t generation = buffers.generation();
+    buffers.fit(candidates[i].configuration);
+    if (buffers.generation() != generation) buffers.restore_inputs();
+    loaded.sequences[i]->rebind_if_changed();
+    TimingOptions timing;
+    timing.cache = cache;
+    timing.warmup = warmup;
+    timing.min_samples = timing.max_samples = 1;
+    return time_work(
+               state.context, *state.stream, state.flush_buffer(), before, [&] { loaded.sequences[i]->enqueue(); },
+               timing, state.clock)
+        .front();
+  };
+
+  buffers.restore_inputs();
+  std::vector<std::size_t> order(candidates.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  Rng rng(seed);
+  for (int round = 0; round < rounds; ++round) {
+    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[rng.below(i)]);
+    for (const std::size_t i : order) {
+      samples[i].push_back(sample(i, round == 0 || cache == CacheMode::warm ? 1 : 0));
+    }
+  }
+  return samples;
+}
+
+const Problem& ProblemRunner::problem() const { return state_->problem; }
+
+}  // namespace warpwright::measure

@@ -1,0 +1,336 @@
+// Where the expected outputs come from. Whatever computes them starts from poisoned outputs and must write every
+// element: a reference that leaves some would otherwise approve of kernels that leave the same ones.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <exception>
+#include <fmt/format.h>
+#include <utility>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/measure/inputs.hpp>
+#include <warpwright/measure/kernel_job.hpp>
+#include <warpwright/measure/verify.hpp>
+
+#include "command.hpp"
+#include "runner_state.hpp"
+
+namespace warpwright::measure {
+namespace {
+
+constexpr std::uint8_t reference_guard = 0xC3;
+
+std::uint8_t poison_of(DataType type, bool second) { return second ? second_poison : first_poison(type); }
+
+bool consists_of(const std::byte* element, std::size_t size, std::uint8_t value) {
+  return std::all_of(element, element + size, [&](std::byte b) { return b == std::byte{value}; });
+}
+
+// Elements that still hold the poison of the first computation and, where given, that of the second.
+struct Unwritten {
+  std::uint64_t count = 0, first = 0;
+};
+Unwritten find_unwritten(DataType type, const std::vector<std::byte>& first, const std::vector<std::byte>* second) {
+  Unwritten result;
+  const std::size_t width = size_of(type);
+  for (std::size_t offset = 0; offset < first.size(); offset += width) {
+    if (first[offset] != std::byte{poison_of(type, false)}) continue;
+    if (!consists_of(first.data() + offset, width, poison_of(type, false))) continue;
+    if (second != nullptr && !consists_of(second->data() + offset, width, poison_of(type, true))) continue;
+    if (result.count++ == 0) result.first = offset / width;
+  }
+  return result;
+}
+
+// How many right values an untouched output full of `poison` would show.
+std::uint64_t right_by_accident(const std::vector<std::byte>& expected, DataType type, const Output& output,
+                                std::uint8_t poison) {
+  const std::size_t chunk = std::min<std::size_t>(expected.size(), std::size_t{1} << 20);
+  const std::vector<std::byte> untouched(chunk, std::byte{poison});
+  std::uint64_t right = 0;
+  for (std::size_t offset = 0; offset < expected.size(); offset += chunk) {
+    const std::size_t size = std::min(chunk, expected.size() - offset);
+    const auto comparison = compare(std::span(expected).subspan(offset, size), std::span(untouched).first(size), type,
+                                    output.rtol, output.atol, output.argument);
+    right += size / size_of(type) - (comparison.mismatch ? comparison.mismatch->wrong : 0);
+  }
+  return right;
+}
+
+template <class T, class ToFloat>
+std::uint64_t count_nan(const std::vector<std::byte>& data, ToFloat to_float) {
+  std::uint64_t count = 0;
+  for (std::size_t offset = 0; offset < data.size(); offset += sizeof(T)) {
+    T raw;
+    std::memcpy(&raw, data.data() + offset, sizeof(T));
+    count += std::isnan(to_float(raw)) ? 1 : 0;
+  }
+  return count;
+}
+
+std::uint64_t count_nan(const std::vector<std::byte>& data, DataType type) {
+  switch (type) {
+    case DataType::float16:
+      return count_nan<std::uint16_t>(data, half_to_float);
+    case DataType::bfloat16:
+      return count_nan<std::uint16_t>(data, bfloat16_to_float);
+    case DataType::float32:
+      return count_nan<float>(data, [](float value) { return value; });
+    case DataType::float64:
+      return count_nan<double>(data, [](double value) { return value; });
+    default:
+      return 0;
+  }
+}
+
+bool has_random_inputs(const Problem& problem) {
+  return std::any_of(problem.arguments.begin(), problem.arguments.end(), [](const Argument& argument) {
+    const bool has_data = argument.access != Access::out && argument.access != Access::scalar;
+    return has_data &&
+           (std::holds_alternative<FillUniform>(argument.fill) || std::holds_alternative<FillNormal>(argument.fill));
+  });
+}
+
+// "{dir}" and "{width}" replaced by the folder and the problem's dimensions.
+std::string filled_in(std::string word, const std::filesystem::path& folder, const Configuration& dimensions) {
+  const auto replace = [&](const std::string& name, const std::string& value) {
+    const std::string key = "{" + name + "}";
+    for (std::size_t at = word.find(key); at != std::string::npos; at = word.find(key, at + value.size())) {
+      word.replace(at, key.size(), value);
+    }
+  };
+  replace("dir", folder.string());
+  for (const auto& [name, value] : dimensions) replace(name, warpwright::to_string(value));
+  return word;
+}
+
+}  // namespace
+
+void ProblemRunner::State::compute_reference() {
+  reference_ready = false;
+  expected.clear();
+  if (std::holds_alternative<std::monostate>(problem.reference)) return;
+
+  // Each source of expected values as a function of the poison it starts from.
+  std::function<HostBuffers(bool second)> compute;
+  bool repeatable = true;
+  const Configuration baseline = problem.baseline_configuration();
+  device::Binary binary;
+  Configuration configuration;
+  std::vector<std::string> entries;
+  std::string what = "computing the reference of '" + problem.name + "'";
+  try {
+    if (const auto* kernel = std::get_if<ReferenceKernel>(&problem.reference)) {
+      binary = compiler.compile(reference_job(problem, context.device()));
+      for (const Launch& launch : kernel->launches) entries.push_back(launch.entry);
+      compute = [&, kernel](bool second) {
+        return reference_on_device(baseline, kernel->launches, entries, binary, second);
+      };
+    } else if (const auto* chosen = std::get_if<ReferenceConfiguration>(&problem.reference)) {
+      configuration = baseline;
+      for (const auto& [name, value] : chosen->configuration) configuration.set(name, value);
+      what += " with (" + configuration.describe() + ")";
+      binary = compiler.compile(kernel_job(problem, configuration, context.device()));
+      entries = entry_names(problem, configuration);
+      compute = [&](bool second) {
+        return reference_on_device(configuration, problem.launches, entries, binary, second);
+      };
+    } else if (const auto* callback = std::get_if<ReferenceCallback>(&problem.reference)) {
+      compute = [&, callback](bool second) { return reference_from_callback(*callback, second); };
+    } else if (const auto* files = std::get_if<ReferenceNpy>(&problem.reference)) {
+      repeatable = false;
+      compute = [&, files](bool) { return reference_from_files(*files); };
+    } else {
+      repeatable = false;
+      compute = [&](bool) { return reference_from_command(std::get<ReferenceCommand>(problem.reference)); };
+    }
+
+    HostBuffers outputs = compute(false);
+    if (repeatable) {
+      const auto suspicious = [&](const HostBuffers* second) {
+        for (const auto& [name, data] : outputs) {
+          const DataType type = problem.find_argument(name)->type;
+          const Unwritten found = find_unwritten(type, data, second == nullptr ? nullptr : &second->at(name));
+          if (found.count == 0) continue;
+          if (second == nullptr) return true;
+          throw Error(
+              ErrorCode::bad_input,
+              fmt::format(
+                  "the reference leaves {} of {} elements of output '{}' unwritten, the first is element {}; if "
+                  "kernels are meant to leave them as they were, declare the argument with access 'inout'",
+                  found.count, data.size() / size_of(type), name, found.first));
+        }
+        return false;
+      };
+      // A right value may look like the poison: only what shows both poisons in turn was not written.
+      if (suspicious(nullptr)) {
+        const HostBuffers second = compute(true);
+        suspicious(&second);
+      }
+    }
+    accept_reference(std::move(outputs));
+  } catch (Error& error) {
+    throw error.add_context(what);
+  }
+  reference_ready = true;
+}
+
+void ProblemRunner::State::accept_reference(HostBuffers outputs) {
+  for (const Output& output : problem.outputs) {
+    ExpectedOutput item;
+    item.output = &output;
+    item.slot = buffers->find(output.argument).value();
+    item.data = std::move(outputs.at(output.argument));
+    const DataType type = buffers->argument(item.slot).type;
+    if (item.data.size() != buffers->size(item.slot).count) {
+      throw Error(ErrorCode::bad_input, fmt::format("the reference has {} bytes for output '{}', which has {}",
+                                                    item.data.size(), output.argument, buffers->size(item.slot).count));
+    }
+    if (const std::uint64_t nans = count_nan(item.data, type); nans > 0) {
+      log_to(options.log, LogLevel::warning,
+             fmt::format("the reference's output '{}' holds {} NaN among {} elements; only NaN counts as right there",
+                         output.argument, nans, item.data.size() / size_of(type)));
+    }
+    item.poisons.push_back(first_poison(type));
+    if (right_by_accident(item.data, type, output, first_poison(type)) > 0) {
+      if (right_by_accident(item.data, type, output, second_poison) == 0) {
+        item.poisons.front() = second_poison;
+      } else {
+        item.poisons.push_back(second_poison);  // verified twice: no value looks like both
+      }
+    }
+    expected.push_back(std::move(item));
+  }
+}
+
+HostBuffers ProblemRunner::State::reference_on_device(const Configuration& configuration,
+                                                      const std::vector<Launch>& launches,
+                                                      const std::vector<std::string>& entries,
+                                                      const device::Binary& binary, bool second) {
+  Geometries geometries = evaluate_geometries(launches, problem.scope(configuration), context.device());
+  if (geometries.refused) throw Error(ErrorCode::bad_input, *geometries.refused);
+  buffers->fit(configuration);
+  LaunchSequence sequence(context, *stream, problem, launches, entries, std::move(geometries.each), configuration,
+                          binary, *buffers);
+  HostBuffers outputs;
+  try {
+    buffers->restore_inputs();
+    for (std::size_t slot = 0; slot < buffers->count(); ++slot) {
+      buffers->poison(slot, poison_of(buffers->argument(slot).type, second));
+    }
+    buffers->arm_guards(reference_guard);
+    sequence.enqueue();
+    stream->synchronize();
+    if (const auto breach = buffers->check_guards(reference_guard)) {
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("the reference kernel writes behind the end of '{}' ({} bytes past it)", breach->argument,
+                              breach->offset));
+    }
+    for (const Output& output : problem.outputs) {
+      const auto bytes = buffers->download(sequence.final_slot(buffers->find(output.argument).value()));
+      outputs[output.argument].assign(bytes.begin(), bytes.end());
+    }
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::device) stream->synchronize();  // before the module goes
+    throw;
+  }
+  return outputs;
+}
+
+HostBuffers ProblemRunner::State::reference_from_files(const ReferenceNpy& reference) {
+  if (options.input_salt != 0 && has_random_inputs(problem)) {
+    throw Error(ErrorCode::unsupported,
+                "a reference from npy files belongs to the specification's own inputs; fresh inputs "
+                "need a reference that computes (kernel, command)");
+  }
+  HostBuffers outputs;
+  for (const Output& output : problem.outputs) {
+    const auto file = reference.files.find(output.argument);
+    if (file == reference.files.end()) {
+      throw Error(ErrorCode::bad_input, "the reference names no npy file for output '" + output.argument + "'",
+                  output.position);
+    }
+    const std::size_t slot = buffers->find(output.argument).value();
+    const DataType type = buffers->argument(slot).type;
+    outputs[output.argument] = generate(FillNpy{file->second}, type, buffers->size(slot).count / size_of(type));
+  }
+  return outputs;
+}
+
+HostBuffers ProblemRunner::State::reference_from_callback(const ReferenceCallback& reference, bool second) {
+  HostBuffers all = buffers->host_copies([&](DataType type) { return poison_of(type, second); });
+  try {
+    reference.compute(problem.dimensions, all);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Error(ErrorCode::bad_input, std::string("the reference callback failed: ") + error.what());
+  }
+  HostBuffers outputs;
+  for (const Output& output : problem.outputs) {
+    const auto found = all.find(output.argument);
+    const std::size_t size = buffers->size(buffers->find(output.argument).value()).count;
+    if (found == all.end() || found->second.size() != size) {
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("the reference callback left {} bytes for output '{}', which has {}",
+                              found == all.end() ? 0 : found->second.size(), output.argument, size));
+    }
+    outputs[output.argument] = std::move(found->second);
+  }
+  return outputs;
+}
+
+HostBuffers ProblemRunner::State::reference_from_command(const ReferenceCommand& reference) {
+  if (!options.allow_commands) {
+    throw Error(
+        ErrorCode::bad_input,
+        "the reference is a command, and running commands of a specification must be allowed (--allow-commands)");
+  }
+  const TemporaryFolder folder(options.scratch_folder);
+  const auto file_of = [&](const std::string& name) {
+    if (name.find('/') != std::string::npos) {
+      throw Error(ErrorCode::bad_input, "argument '" + name + "' cannot be a file name; a command reference needs one");
+    }
+    return folder.path() / (name + ".npy");
+  };
+  // Outputs that are inputs too must be seen to be written again: their first version is dated back.
+  const auto long_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(24);
+  HostBuffers inputs = buffers->host_copies([](DataType type) { return first_poison(type); });
+  for (std::size_t slot = 0; slot < buffers->count(); ++slot) {
+    const Argument& argument = buffers->argument(slot);
+    if (argument.access == Access::out) continue;
+    NpyArray array;
+    array.type = argument.type;
+    array.data = std::move(inputs.at(argument.name));
+    const auto width = static_cast<std::uint64_t>(std::max(argument.components, 1));
+    array.shape = {array.data.size() / size_of(argument.type) / width};
+    if (width > 1) array.shape.push_back(width);
+    write_npy(file_of(argument.name), array);
+    std::filesystem::last_write_time(file_of(argument.name), long_ago);
+  }
+  inputs.clear();
+
+  std::vector<std::string> command;
+  for (const std::string& word : reference.command)
+    command.push_back(filled_in(word, folder.path(), problem.dimensions));
+  run_command(command, problem.file.parent_path(), folder.path() / "command.log", options.command_deadline);
+
+  HostBuffers outputs;
+  for (const Output& output : problem.outputs) {
+    const std::size_t slot = buffers->find(output.argument).value();
+    const Argument& argument = buffers->argument(slot);
+    const std::filesystem::path file = file_of(output.argument);
+    std::error_code missing;
+    const auto written = std::filesystem::last_write_time(file, missing);
+    if (missing || (argument.access != Access::out && written < long_ago + std::chrono::hours(1))) {
+      throw Error(ErrorCode::bad_input, fmt::format("command '{}' ended well without writing {}.npy into {{dir}}",
+                                                    command[0], output.argument));
+    }
+    outputs[output.argument] =
+        generate(FillNpy{file}, argument.type, buffers->size(slot).count / size_of(argument.type));
+  }
+  return outputs;
+}
+
+}  // namespace warpwright::measure

@@ -1,0 +1,85 @@
+// What a ProblemRunner owns; shared by the files that implement it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <warpwright/measure/problem_runner.hpp>
+
+#include "argument_buffers.hpp"
+#include "launch_sequence.hpp"
+
+namespace warpwright::measure {
+
+// Attributes every moment to one of the three wall times of a RunResult, so that they add up to the whole.
+class PhaseTimer {
+ public:
+  PhaseTimer(const Clock& clock, RunResult& result) : clock_(clock), current_(&result.copy), since_(clock.now()) {}
+  void enter(Nanoseconds& phase) {
+    stop();
+    current_ = &phase;
+  }
+  void stop() {
+    const Nanoseconds now = clock_.now();
+    *current_ += now - since_;
+    since_ = now;
+  }
+
+ private:
+  const Clock& clock_;
+  Nanoseconds* current_;
+  Nanoseconds since_;
+};
+
+struct ProblemRunner::State {
+  State(device::Context& context_used, device::Compiler& compiler_used, Problem problem_used, const Clock& clock_used,
+        RunnerOptions options_used);
+  ~State();
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  // An output to compare, and the bytes to poison it with: a second one where some right values look like the first.
+  struct ExpectedOutput {
+    const Output* output = nullptr;
+    std::size_t slot = 0;
+    std::vector<std::byte> data;
+    std::vector<std::uint8_t> poisons;
+  };
+
+  // problem_runner.cpp
+  void check_problem() const;
+  LaunchSequence make_sequence(const Configuration& configuration, const device::Binary& binary);
+  // Enqueues restored inputs, poisoned outputs and armed guards; `pass` chooses among an output's poisons.
+  void set_up(std::size_t pass, std::uint8_t guard);
+  // Looks at guards and outputs after a run; leaves status ok or fills in what is wrong.
+  bool outputs_right(LaunchSequence& sequence, std::uint8_t guard, RunResult& result, PhaseTimer& timer);
+  bool verify(LaunchSequence& sequence, RunResult& result, PhaseTimer& timer);
+  void attempt(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing,
+               std::optional<LaunchSequence>& sequence, RunResult& result, PhaseTimer& timer);
+  RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing);
+  CacheFlusher& flush_buffer();
+
+  // reference.cpp
+  void compute_reference();
+  HostBuffers reference_on_device(const Configuration& configuration, const std::vector<Launch>& launches,
+                                  const std::vector<std::string>& entries, const device::Binary& binary, bool second);
+  HostBuffers reference_from_files(const ReferenceNpy& reference);
+  HostBuffers reference_from_callback(const ReferenceCallback& reference, bool second);
+  HostBuffers reference_from_command(const ReferenceCommand& reference);
+  void accept_reference(HostBuffers outputs);
+
+  device::Context& context;
+  device::Compiler& compiler;
+  const Problem problem;
+  const Clock& clock;
+  const RunnerOptions options;
+  std::unique_ptr<device::Stream> stream;
+  std::unique_ptr<CacheFlusher> flusher;
+  std::optional<ArgumentBuffers> buffers;
+  std::vector<ExpectedOutput> expected;
+  bool reference_ready = false;
+};
+
+}  // namespace warpwright::measure
