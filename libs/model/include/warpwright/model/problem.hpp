@@ -1,0 +1,180 @@
+// A tuning problem: what to compile, what to launch on which data, how to tell right from wrong, and against what the
+// result is compared. One value, whatever it was read from (TOML, T1 JSON) or built with (ProblemBuilder of spec).
+#pragma once
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/model/configuration.hpp>
+#include <warpwright/model/data_type.hpp>
+#include <warpwright/model/device_info.hpp>
+#include <warpwright/model/expression.hpp>
+#include <warpwright/model/space.hpp>
+
+#include <array>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace warpwright {
+
+// ---- data -----------------------------------------------------------------------------------------------------------
+
+enum class Access {
+  in,        // read-only buffer; verified to be unchanged in effect by restoring it before each verification
+  out,       // written; poisoned before each verification
+  inout,     // read and written; restored before each verification
+  constant,  // a __constant__ symbol (CUDA) or __constant pointer argument (OpenCL)
+  scalar     // passed by value
+};
+std::string_view to_string(Access access) noexcept;
+
+struct FillConstant { double value = 0; };
+struct FillUniform { double low = 0, high = 1; std::uint64_t seed = 0; };
+struct FillNormal { double mean = 0, deviation = 1; std::uint64_t seed = 0; };
+struct FillIota { double start = 0, step = 1; };
+struct FillNpy { std::filesystem::path file; };
+using Fill = std::variant<FillConstant, FillUniform, FillNormal, FillIota, FillNpy>;
+
+struct Argument {
+  std::string name;
+  DataType type = DataType::float32;
+  int components = 1;               // 4 for float32x4
+  Access access = Access::in;
+  std::optional<Expression> size;   // elements (of `components` scalars each); buffers only
+  std::optional<Expression> value;  // scalars only
+  Fill fill = FillConstant{};
+  std::string symbol;               // name of the __constant__ symbol; empty: passed as a kernel argument
+  InputPosition position;
+};
+
+// ---- code -----------------------------------------------------------------------------------------------------------
+
+// Source of one language, all quoted includes already inlined (spec::load_source), so that its hash is its identity and
+// it compiles on any machine. Angle includes stay for the compiler.
+struct SourceText {
+  std::filesystem::path file;  // for messages and #line
+  std::string text;
+};
+
+// Either one source for every backend (`dialect`), or one per backend name.
+struct KernelSource {
+  std::optional<SourceText> dialect;
+  std::map<std::string, SourceText> by_backend;  // "cuda", "opencl", "sim"
+  // Null if there is none for that backend.
+  const SourceText* find(const std::string& backend) const;
+};
+
+struct Launch {
+  std::string entry;
+  std::vector<Expression> block;     // 1 to 3, threads
+  std::vector<Expression> grid;      // 1 to 3, blocks
+  std::optional<Expression> shared;  // dynamic shared memory, bytes
+  std::vector<std::string> args;     // argument or problem-dimension names, in order
+  std::optional<Expression> repeat;  // default 1
+  std::vector<std::string> swap;     // two buffer names exchanged between repeats; empty = none
+  bool cooperative = false;
+  std::vector<Expression> cluster;   // empty = none
+  InputPosition position;
+};
+
+// ---- right and wrong ------------------------------------------------------------------------------------------------
+
+struct Output {
+  std::string argument;
+  double rtol = 0;  // |found - expected| <= atol + rtol * |expected|
+  double atol = 0;
+  InputPosition position;
+};
+
+// Another kernel, on the same device. Its launches default to the problem's own with every `entry` replaced.
+// Geometry is evaluated with the baseline configuration.
+struct ReferenceKernel {
+  KernelSource source;
+  std::vector<Launch> launches;
+};
+struct ReferenceNpy { std::map<std::string, std::filesystem::path> files; };  // by output argument
+struct ReferenceConfiguration { Configuration configuration; };               // weak: not independent
+struct ReferenceCommand { std::vector<std::string> command; };                // only with --allow-commands
+// Host data by argument name (raw bytes), inputs as the device saw them; fills in the outputs. In-process only.
+using HostBuffers = std::map<std::string, std::vector<std::byte>>;
+struct ReferenceCallback { std::function<void(const Configuration& dimensions, HostBuffers& buffers)> compute; };
+using Reference =
+    std::variant<std::monostate, ReferenceKernel, ReferenceNpy, ReferenceConfiguration, ReferenceCommand, ReferenceCallback>;
+
+struct Metric {
+  std::string name;  // "GFLOP/s"
+  Expression expression;  // over dimensions, parameters and time_ns
+};
+
+struct Objective {
+  std::string metric = "time";  // or the name of a Metric
+  bool minimise = true;
+};
+
+// ---- the problem ----------------------------------------------------------------------------------------------------
+
+struct Problem {
+  std::string name;  // of the kernel; key of its profiles
+  std::filesystem::path file;  // of the specification; empty for built problems
+  KernelSource source;
+  std::map<std::string, std::vector<std::string>> options;  // compiler options by backend name
+  std::vector<std::filesystem::path> include_folders;
+  // Extra -D definitions, evaluated over dimensions and parameters.
+  std::vector<std::pair<std::string, Expression>> defines;
+
+  Configuration dimensions;  // problem sizes and constants, with defaults of the device's class applied
+  std::map<std::string, Configuration> device_dimensions;  // "opencl-cpu", "cuda", ...: overrides by device class
+
+  std::vector<Parameter> parameters;
+  std::vector<Constraint> constraints;
+  std::vector<Argument> arguments;
+  std::vector<Launch> launches;
+  std::vector<Output> outputs;
+  Reference reference;
+  std::optional<Configuration> baseline;  // default: the parameters' defaults
+  Objective objective;
+  std::vector<Metric> metrics;
+  std::vector<Configuration> verify_sizes;  // dimension overrides at which the winner is checked again
+
+  // Warnings of the reader that a person should see once (ignored T1 fields, defaults outside the list, ...).
+  std::vector<std::string> warnings;
+
+  const Argument* find_argument(std::string_view argument_name) const;
+  // The baseline, complete: declared values over the parameters' defaults, in parameter order. Throws Error(bad_input) for
+  // a declared value of an unknown parameter.
+  Configuration baseline_configuration() const;
+  // Dimensions, then `configuration`: what every expression of this problem may name.
+  Scope scope(const Configuration& configuration) const;
+  // This problem with the dimensions of the device's class ("<backend>-<kind>", then "<backend>", then "<kind>"; most
+  // specific wins), then `overrides` applied. Throws Error(bad_input) for a name that is no dimension, and for a number
+  // where the dimension is a string or the reverse. The result has no device classes any more.
+  Problem for_device(const DeviceInfo& device, const Configuration& overrides = {}) const;
+  // Throws like build_space(); dimensions are constants of the constraints.
+  std::unique_ptr<Space> build_space() const;
+  // "float32,float32,int32": types of the arguments in order; part of the profile key.
+  std::string data_types() const;
+};
+
+// Geometry and definitions of one configuration, all expressions evaluated.
+struct LaunchGeometry {
+  std::array<std::int64_t, 3> block{1, 1, 1};
+  std::array<std::int64_t, 3> grid{1, 1, 1};
+  std::array<std::int64_t, 3> cluster{1, 1, 1};
+  Bytes dynamic_shared{};
+  std::int64_t repeat = 1;
+  bool cooperative = false;
+  // The largest 64-bit integer where the product is beyond it.
+  std::int64_t threads_per_block() const;
+};
+// Throws Error(bad_input) naming the launch and the expression when a value is not a positive integer (dynamic shared
+// memory: not negative).
+LaunchGeometry evaluate_geometry(const Launch& launch, const Scope& scope);
+
+// The reason why the device refuses this geometry, e.g. "block has 2048 threads, the device allows 1024"; nullopt if it fits.
+std::optional<std::string> exceeds_limits(const LaunchGeometry& geometry, const DeviceInfo& device);
+
+}  // namespace warpwright

@@ -1,0 +1,80 @@
+// The record of one configuration: whatever happened, it is data.
+#pragma once
+
+#include <warpwright/base/units.hpp>
+#include <warpwright/model/configuration.hpp>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace warpwright {
+
+// The one status vocabulary of the project.
+enum class TrialStatus {
+  ok,
+  censored,           // stopped early as clearly slower; the time is a lower bound
+  pruned,             // never launched: geometry or occupancy cannot fit the device
+  compile_failed,
+  compile_timed_out,
+  resource_exceeded,  // the binary or launch needs more than the device has
+  launch_failed,      // refused by the driver for another reason
+  timed_out,          // ran into the run deadline
+  crashed,            // the worker process died
+  device_fault,       // illegal address, ECC, lost device
+  wrong_result,
+  not_finite,         // NaN or infinity where the reference has none
+  out_of_bounds,      // wrote outside its buffers
+  nondeterministic
+};
+inline constexpr int trial_status_count = 14;
+std::string_view to_string(TrialStatus status) noexcept;
+std::optional<TrialStatus> parse_trial_status(std::string_view text);
+
+// What the binary needs; absent where the compiler or driver does not tell.
+struct KernelResources {
+  std::string entry;
+  std::optional<int> registers_per_thread;
+  std::optional<Bytes> static_shared;
+  std::optional<Bytes> dynamic_shared;
+  std::optional<Bytes> local_per_thread;  // stack and spills
+  std::optional<Bytes> constant;
+  std::optional<int> max_threads_per_block;
+};
+
+// The first element that differs, and how many do.
+struct Mismatch {
+  std::string argument;
+  std::uint64_t index = 0;
+  std::string expected, found;  // printed with full precision
+  std::uint64_t wrong = 0, total = 0;
+};
+
+// Where the time of a trial went. compile_cpu may overlap other trials; the others are wall time of the device worker.
+struct TrialTimes {
+  Nanoseconds compile_wall{}, compile_cpu{}, copy{}, verify{}, measure{};
+};
+
+struct Trial {
+  std::uint64_t ordinal = 0;  // position in the session, from 0
+  Configuration configuration;
+  TrialStatus status = TrialStatus::ok;
+  std::vector<Nanoseconds> samples;  // every timed run, in order
+  std::optional<Nanoseconds> median;  // of samples; absent unless status is ok or censored
+  Nanoseconds spread{};               // interquartile range of samples
+  std::map<std::string, double> metrics;
+  std::string message;  // one line: why the status is not ok
+  std::string log;      // the compiler's log, possibly long
+  std::vector<KernelResources> resources;
+  std::optional<Mismatch> mismatch;
+  TrialTimes times;
+  bool binary_from_cache = false;
+  std::string finished_at;  // UTC, ISO 8601
+
+  bool ok() const { return status == TrialStatus::ok; }
+};
+
+}  // namespace warpwright

@@ -1,0 +1,202 @@
+#include <algorithm>
+#include <limits>
+
+#include <warpwright/model/problem.hpp>
+
+namespace warpwright {
+
+std::string_view to_string(Access access) noexcept {
+  switch (access) {
+    case Access::in:
+      return "in";
+    case Access::out:
+      return "out";
+    case Access::inout:
+      return "inout";
+    case Access::constant:
+      return "constant";
+    case Access::scalar:
+      return "scalar";
+  }
+  return "unknown";
+}
+
+const SourceText* KernelSource::find(const std::string& backend) const {
+  const auto own = by_backend.find(backend);
+  if (own != by_backend.end()) return &own->second;
+  return dialect ? &*dialect : nullptr;
+}
+
+namespace {
+
+// "unknown X 'name'; did you mean 'y'? known are a, b"
+std::string unknown_name(const std::string& what, const std::string& name, const std::vector<std::string>& known) {
+  std::string message = "unknown " + what + " '" + name + "'";
+  if (const auto match = closest_match(name, known)) message += "; did you mean '" + *match + "'?";
+  if (known.empty()) return message + "; there are none";
+  message += "; known are";
+  for (std::size_t i = 0; i < known.size(); ++i) message += (i > 0 ? ", " : " ") + known[i];
+  return message;
+}
+
+void override_dimensions(Configuration& dimensions, const Configuration& overrides, const std::string& origin) {
+  std::vector<std::string> known;
+  for (const auto& [name, value] : dimensions) known.push_back(name);
+  for (const auto& [name, value] : overrides) {
+    const Value* current = dimensions.find(name);
+    if (current == nullptr) throw Error(ErrorCode::bad_input, origin + unknown_name("problem dimension", name, known));
+    const bool was_text = std::holds_alternative<std::string>(*current);
+    if (was_text != std::holds_alternative<std::string>(value)) {
+      throw Error(ErrorCode::bad_input, origin + "problem dimension '" + name + "' is a " +
+                                            (was_text ? "string" : "number") + " (" + to_literal(*current) +
+                                            "), found " + to_literal(value));
+    }
+    // 4e3 means 4000 where the dimension is an integer.
+    const auto integer = std::holds_alternative<std::int64_t>(*current) ? as_integer(value) : std::nullopt;
+    dimensions.set(name, integer ? Value(*integer) : value);
+  }
+}
+
+}  // namespace
+
+const Argument* Problem::find_argument(std::string_view argument_name) const {
+  const auto found =
+      std::find_if(arguments.begin(), arguments.end(), [&](const Argument& a) { return a.name == argument_name; });
+  return found == arguments.end() ? nullptr : &*found;
+}
+
+Configuration Problem::baseline_configuration() const {
+  Configuration result;
+  std::vector<std::string> known;
+  for (const auto& parameter : parameters) {
+    known.push_back(parameter.name);
+    if (parameter.values.empty() && !parameter.default_value) {
+      throw Error(ErrorCode::bad_input, "parameter '" + parameter.name + "' has no values", parameter.position);
+    }
+    result.set(parameter.name, parameter.default_value ? *parameter.default_value : parameter.values.front());
+  }
+  if (!baseline) return result;
+  for (const auto& [parameter_name, value] : *baseline) {
+    const auto parameter = std::find_if(parameters.begin(), parameters.end(),
+                                        [&](const Parameter& p) { return p.name == parameter_name; });
+    if (parameter == parameters.end()) {
+      throw Error(ErrorCode::bad_input, "baseline: " + unknown_name("parameter", parameter_name, known));
+    }
+    // As the parameter writes it: 1 and 1.0 are the same value, but not the same text in a definition.
+    const auto declared = std::find_if(parameter->values.begin(), parameter->values.end(),
+                                       [&, wanted = &value](const Value& v) { return python_equal(v, *wanted); });
+    result.set(parameter_name, declared == parameter->values.end() ? value : *declared);
+  }
+  return result;
+}
+
+Scope Problem::scope(const Configuration& configuration) const {
+  Scope result;
+  for (const auto& [dimension, value] : dimensions) result.set(dimension, value);
+  for (const auto& [parameter, value] : configuration) result.set(parameter, value);
+  return result;
+}
+
+Problem Problem::for_device(const DeviceInfo& device, const Configuration& overrides) const {
+  Problem result = *this;
+  const std::string kind(to_string(device.kind));
+  for (const std::string& device_class : {kind, device.id.backend, device.id.backend + "-" + kind}) {
+    const auto found = device_dimensions.find(device_class);
+    if (found != device_dimensions.end()) {
+      override_dimensions(result.dimensions, found->second, "problem sizes of device class '" + device_class + "': ");
+    }
+  }
+  override_dimensions(result.dimensions, overrides, "");
+  result.device_dimensions.clear();
+  return result;
+}
+
+std::unique_ptr<Space> Problem::build_space() const {
+  SpaceOptions space_options;
+  for (const auto& [dimension, value] : dimensions) space_options.constants.emplace_back(dimension, value);
+  return warpwright::build_space(parameters, constraints, space_options);
+}
+
+std::string Problem::data_types() const {
+  std::string text;
+  for (const auto& argument : arguments) {
+    if (!text.empty()) text += ",";
+    text += to_string(argument.type);
+    if (argument.components != 1) text += "x" + std::to_string(argument.components);
+  }
+  return text;
+}
+
+std::int64_t LaunchGeometry::threads_per_block() const {
+  std::int64_t threads = 1;
+  for (const std::int64_t extent : block) {
+    if (__builtin_mul_overflow(threads, extent, &threads)) return std::numeric_limits<std::int64_t>::max();
+  }
+  return threads;
+}
+
+LaunchGeometry evaluate_geometry(const Launch& launch, const Scope& scope) {
+  const std::string where = " of launch '" + launch.entry + "'";
+  const auto extents = [&](const std::vector<Expression>& expressions, const std::string& what, bool required) {
+    if ((required && expressions.empty()) || expressions.size() > 3) {
+      throw Error(ErrorCode::bad_input,
+                  what + where + " needs 1 to 3 expressions, found " + std::to_string(expressions.size()),
+                  launch.position);
+    }
+    std::array<std::int64_t, 3> result{1, 1, 1};
+    for (std::size_t i = 0; i < expressions.size(); ++i) {
+      result[i] = scope.integer_at_least(expressions[i], 1, what + "[" + std::to_string(i) + "]" + where);
+    }
+    return result;
+  };
+  LaunchGeometry geometry;
+  geometry.block = extents(launch.block, "block", true);
+  geometry.grid = extents(launch.grid, "grid", true);
+  geometry.cluster = extents(launch.cluster, "cluster", false);
+  if (launch.shared) {
+    geometry.dynamic_shared =
+        Bytes(static_cast<std::uint64_t>(scope.integer_at_least(*launch.shared, 0, "shared" + where)));
+  }
+  if (launch.repeat) geometry.repeat = scope.integer_at_least(*launch.repeat, 1, "repeat" + where);
+  geometry.cooperative = launch.cooperative;
+  return geometry;
+}
+
+std::optional<std::string> exceeds_limits(const LaunchGeometry& geometry, const DeviceInfo& device) {
+  static constexpr std::array<const char*, 3> axes{"x", "y", "z"};
+  // A limit of 0 is one the driver does not tell.
+  const std::int64_t threads = geometry.threads_per_block();
+  if (device.max_threads_per_block > 0 && threads > device.max_threads_per_block) {
+    return "block has " + std::to_string(threads) + " threads, the device allows " +
+           std::to_string(device.max_threads_per_block);
+  }
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (device.max_block[i] > 0 && geometry.block[i] > device.max_block[i]) {
+      return "block has " + std::to_string(geometry.block[i]) + " threads in " + axes[i] + ", the device allows " +
+             std::to_string(device.max_block[i]);
+    }
+    if (device.max_grid[i] > 0 && geometry.grid[i] > device.max_grid[i]) {
+      return "grid has " + std::to_string(geometry.grid[i]) + " blocks in " + axes[i] + ", the device allows " +
+             std::to_string(device.max_grid[i]);
+    }
+  }
+  const Bytes limit = device.shared_limit();
+  if (limit.count > 0 && geometry.dynamic_shared > limit) {
+    return "block needs " + std::to_string(geometry.dynamic_shared.count) +
+           " bytes of dynamic shared memory, the device allows " + std::to_string(limit.count);
+  }
+  if (geometry.cluster != std::array<std::int64_t, 3>{1, 1, 1}) {
+    if (!device.supports_clusters) return "the launch uses clusters of blocks, the device has none";
+    for (std::size_t i = 0; i < 3; ++i) {
+      if (geometry.grid[i] % geometry.cluster[i] != 0) {
+        return "grid has " + std::to_string(geometry.grid[i]) + " blocks in " + axes[i] +
+               ", not a multiple of the cluster's " + std::to_string(geometry.cluster[i]);
+      }
+    }
+  }
+  if (geometry.cooperative && !device.supports_cooperative_launch)
+    return "the launch is cooperative, which the device does not support";
+  return std::nullopt;
+}
+
+}  // namespace warpwright
