@@ -1,0 +1,361 @@
+// Compiling CUDA C++ with NVRTC to a cubin. PTX was rejected: the driver would compile it again at load time, on the
+// thread that measures, and its register count would be known only then.
+#include <algorithm>
+#include <cstdlib>
+#include <cxxabi.h>
+#include <optional>
+#include <utility>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/cuda/backend.hpp>
+
+#include "cubin.hpp"
+#include "nvrtc.hpp"
+#include "toolkit.hpp"
+
+namespace warpwright::cuda {
+
+namespace {
+
+using nvrtc_abi::Result;
+
+// Compute capabilities with architecture-specific targets ("sm_90a"), as of CUDA 13.0. Code for such a target runs on
+// exactly that compute capability.
+constexpr int architecture_specific[] = {90, 100, 101, 103, 110, 120, 121};
+// Integrated GPUs: their code is not interchangeable with that of discrete GPUs of the same major version.
+constexpr int integrated[] = {53, 62, 72, 87, 101, 110};
+
+bool contains(std::span<const int> numbers, int number) {
+  return std::find(numbers.begin(), numbers.end(), number) != numbers.end();
+}
+
+// "gemm<4>" and "ns::f" need the name that the compiler makes of them; "gemm" may already be one.
+bool is_name_expression(const std::string& entry) {
+  return entry.find('<') != std::string::npos || entry.find("::") != std::string::npos;
+}
+
+// The unqualified part of what `symbol` is in C++: "scale" of "_Z5scalePf"; nullopt if it is not a plain C++ function.
+std::optional<std::string> plain_name(const std::string& symbol) {
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> text(
+      ::abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status), &std::free);
+  if (status != 0 || text == nullptr) return std::nullopt;
+  const std::string demangled = text.get();
+  const auto parenthesis = demangled.find('(');
+  const std::string name = demangled.substr(0, parenthesis);
+  if (parenthesis == std::string::npos || is_name_expression(name)) return std::nullopt;
+  return name;
+}
+
+// The program handle, destroyed whatever happens.
+class Program {
+ public:
+  Program(const Nvrtc& nvrtc, const device::CompileJob& job) : nvrtc_(nvrtc) {
+    const std::string name = job.file_name.empty() ? "kernel.cu" : job.file_name;
+    check(nvrtc_.api().create_program(&handle_, job.source.c_str(), name.c_str(), 0, nullptr, nullptr),
+          "take the source");
+  }
+  ~Program() {
+    if (handle_ != nullptr) nvrtc_.api().destroy_program(&handle_);
+  }
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  nvrtc_abi::ProgramHandle handle() const { return handle_; }
+
+  // For failures that are not the source's fault.
+  void check(Result result, const char* action) const {
+    if (result == nvrtc_abi::success) return;
+    const ErrorCode code = result == nvrtc_abi::out_of_memory               ? ErrorCode::out_of_memory
+                           : result == nvrtc_abi::builtin_operation_failure ? ErrorCode::unavailable
+                                                                            : ErrorCode::compile;
+    std::string message = std::string("NVRTC cannot ") + action + ": " + nvrtc_.describe(result);
+    if (result == nvrtc_abi::builtin_operation_failure) {
+      message += "; libnvrtc-builtins must lie beside " + nvrtc_.path().string();
+    }
+    throw Error(code, message, NativeError{static_cast<std::int64_t>(result), nvrtc_.describe(result)});
+  }
+
+  std::string log() const {
+    std::size_t size = 0;
+    if (nvrtc_.api().get_program_log_size(handle_, &size) != nvrtc_abi::success || size <= 1) return {};
+    std::string text(size, '\0');
+    if (nvrtc_.api().get_program_log(handle_, text.data()) != nvrtc_abi::success) return {};
+    text.resize(text.find('\0') == std::string::npos ? size : text.find('\0'));
+    return text;
+  }
+
+ private:
+  const Nvrtc& nvrtc_;
+  nvrtc_abi::ProgramHandle handle_ = nullptr;
+};
+
+class NvrtcCompiler final : public device::Compiler {
+ public:
+  NvrtcCompiler(std::shared_ptr<const Nvrtc> nvrtc, std::string target, const Options& options)
+      : nvrtc_(std::move(nvrtc)), target_(std::move(target)), headers_(find_toolkit_headers(options, nvrtc_->path())) {}
+
+  std::string version() const override { return "NVRTC " + nvrtc_->version_text(); }
+  std::string target() const override { return target_; }
+  bool needs_device() const override { return false; }
+  device::Binary compile(const device::CompileJob& job) override;
+
+ private:
+  std::vector<std::string> command_line(const device::CompileJob& job) const;
+  std::string explain(const std::string& log, const device::CompileJob& job) const;
+  void resolve_plain_entry(const std::string& entry, const Cubin& cubin, device::Binary& binary) const;
+  std::map<std::string, std::string> lowered_names(const Program& program, const device::CompileJob& job) const;
+
+  std::shared_ptr<const Nvrtc> nvrtc_;
+  std::string target_;
+  ToolkitHeaders headers_;
+};
+
+bool sets_standard(const std::string& option) { return option.rfind("-std", 0) == 0 || option.rfind("--std", 0) == 0; }
+
+bool sets_architecture(const std::string& option) {
+  return option.rfind("-arch", 0) == 0 || option.rfind("--gpu-architecture", 0) == 0;
+}
+
+std::vector<std::string> NvrtcCompiler::command_line(const device::CompileJob& job) const {
+  std::vector<std::string> line = {
+      "--gpu-architecture=" + target_,
+      // Functions without a qualifier are device code: sources shared with OpenCL have none.
+      "-default-device",
+      // The only source of spill counts.
+      "--ptxas-options=-v"};
+  if (std::none_of(job.options.begin(), job.options.end(), sets_standard)) line.emplace_back("-std=c++17");
+  for (const auto& [name, value] : job.defines) line.push_back("-D" + name + "=" + value);
+  for (const auto& folder : job.include_folders) line.push_back("-I" + folder.string());
+  for (const auto& folder : headers_.include_folders()) line.push_back("-I" + folder.string());
+  for (const auto& option : job.options) {
+    if (sets_architecture(option)) {
+      throw Error(ErrorCode::bad_input, "compiler option '" + option +
+                                            "' names an architecture; leave it out: code is " +
+                                            "compiled for the device that runs it (" + target_ + ")");
+    }
+    line.push_back(option);
+  }
+  return line;
+}
+
+// What the compiler's own log leaves open.
+std::string NvrtcCompiler::explain(const std::string& log, const device::CompileJob& job) const {
+  std::string text;
+  if (const std::string_view marker = "cannot open source file \""; log.find(marker) != std::string::npos) {
+    const auto first = log.find(marker) + marker.size();
+    const std::string file = log.substr(first, log.find('"', first) - first);
+    text += "\n'" + file + "' was looked for in:";
+    for (const auto& folder : job.include_folders) text += "\n  " + folder.string();
+    for (const auto& folder : headers_.include_folders()) text += "\n  " + folder.string() + " (CUDA toolkit)";
+    if (!headers_.include) {
+      text += "\nThe headers of a CUDA toolkit were not found in:";
+      for (const auto& folder : headers_.looked_in) text += "\n  " + folder.string();
+      text += "\nInstall the toolkit's headers (cuda-cudart-dev) or name the toolkit's folder";
+    }
+  }
+  if (log.find("__nv_name_map") != std::string::npos) {
+    text += "\n'__nv_name_map' is the list of kernel entries asked for:";
+    for (const auto& entry : job.entries) text += " '" + entry + "'";
+  }
+  // ptxas prints some refusals to nowhere.
+  if (log.find("error") == std::string::npos) {
+    for (const PtxasReport& report : parse_ptxas_log(log)) {
+      constexpr std::uint64_t most_static_shared = 48 * 1024;
+      if (report.static_shared && report.static_shared->count > most_static_shared) {
+        text += "\nkernel '" + report.symbol + "' declares " + std::to_string(report.static_shared->count) +
+                " bytes of static shared memory, which is more than " + target_ +
+                " can have; above 49152 use dynamic shared memory (extern __shared__)";
+      }
+    }
+  }
+  return text;
+}
+
+std::map<std::string, std::string> NvrtcCompiler::lowered_names(const Program& program,
+                                                                const device::CompileJob& job) const {
+  std::map<std::string, std::string> names;
+  for (const auto& entry : job.entries) {
+    if (!is_name_expression(entry)) continue;
+    const char* lowered = nullptr;
+    program.check(nvrtc_->api().get_lowered_name(program.handle(), entry.c_str(), &lowered),
+                  ("tell the name of kernel '" + entry + "'").c_str());
+    names[entry] = lowered;
+  }
+  return names;
+}
+
+// The kernel itself (extern "C"), else the one C++ function of that name.
+void NvrtcCompiler::resolve_plain_entry(const std::string& entry, const Cubin& cubin, device::Binary& binary) const {
+  std::vector<std::string> matches, known;
+  for (const CubinKernel& kernel : cubin.kernels) {
+    if (kernel.symbol == entry) {
+      binary.symbols[entry] = entry;
+      return;
+    }
+    const auto name = plain_name(kernel.symbol);
+    known.push_back(name.value_or(kernel.symbol));
+    if (name == entry) matches.push_back(kernel.symbol);
+  }
+  if (matches.size() == 1) {
+    binary.symbols[entry] = matches.front();
+    return;
+  }
+  std::string message;
+  if (matches.size() > 1) {
+    message = "kernel entry '" + entry + "' is overloaded; declare the one that is meant extern \"C\"";
+  } else {
+    message = "the source has no kernel '" + entry + "'";
+    if (const auto close = closest_match(entry, known)) message += "; did you mean '" + *close + "'?";
+    message += known.empty() ? "; it has none at all" : "; it has";
+    const char* separator = " ";
+    for (const auto& name : known) message += std::exchange(separator, ", ") + ("'" + name + "'");
+    message += " (a template needs its arguments, as in 'f<4>')";
+  }
+  throw Error(ErrorCode::bad_input, message);
+}
+
+KernelResources resources_of(const std::string& entry, const CubinKernel& kernel, const Bytes& constant,
+                             const std::vector<PtxasReport>& reports) {
+  KernelResources resources;
+  resources.entry = entry;
+  resources.registers_per_thread = kernel.registers;
+  resources.local_per_thread = kernel.stack;
+  resources.constant = constant;
+  resources.max_threads_per_block = kernel.max_threads_per_block;
+  const auto report = std::find_if(reports.begin(), reports.end(),
+                                   [&](const PtxasReport& candidate) { return candidate.symbol == kernel.symbol; });
+  if (report != reports.end()) {
+    if (report->registers) resources.registers_per_thread = report->registers;
+    if (report->stack) resources.local_per_thread = report->stack;
+    resources.static_shared = report->static_shared;
+  }
+  return resources;
+}
+
+device::Binary NvrtcCompiler::compile(const device::CompileJob& job) {
+  const std::vector<std::string> line = command_line(job);
+  Program program(*nvrtc_, job);
+  for (const auto& entry : job.entries) {
+    if (!is_name_expression(entry)) continue;
+    program.check(nvrtc_->api().add_name_expression(program.handle(), entry.c_str()),
+                  ("note the kernel entry '" + entry + "'").c_str());
+  }
+  std::vector<const char*> options;
+  for (const auto& option : line) options.push_back(option.c_str());
+  const Result result =
+      nvrtc_->api().compile_program(program.handle(), static_cast<int>(options.size()), options.data());
+  const std::string log = program.log();
+  if (result == nvrtc_abi::compilation || result == nvrtc_abi::invalid_option) {
+    throw Error(ErrorCode::compile, (log.empty() ? nvrtc_->describe(result) : log) + explain(log, job),
+                NativeError{static_cast<std::int64_t>(result), nvrtc_->describe(result)});
+  }
+  program.check(result, ("compile " + (job.file_name.empty() ? "the source" : "'" + job.file_name + "'")).c_str());
+
+  device::Binary binary;
+  binary.backend = "cuda";
+  binary.target = target_;
+  binary.format = "cubin";
+  binary.log = log;
+  std::size_t size = 0;
+  program.check(nvrtc_->api().get_cubin_size(program.handle(), &size), "tell the size of the binary");
+  if (size == 0) {
+    throw Error(ErrorCode::compile, "NVRTC made no binary: an option such as -dlto asks for intermediate code only");
+  }
+  binary.image.resize(size);
+  program.check(nvrtc_->api().get_cubin(program.handle(), binary.image.data()), "hand over the binary");
+
+  const Cubin cubin = read_cubin(binary.image);
+  binary.symbols = lowered_names(program, job);
+  for (const auto& entry : job.entries) {
+    if (!is_name_expression(entry)) resolve_plain_entry(entry, cubin, binary);
+  }
+  const std::vector<PtxasReport> reports = parse_ptxas_log(log);
+  const auto add_resources = [&](const std::string& entry, const std::string& symbol) {
+    for (const CubinKernel& kernel : cubin.kernels) {
+      if (kernel.symbol == symbol) {
+        binary.resources.push_back(resources_of(entry, kernel, cubin.constant, reports));
+        return;
+      }
+    }
+    throw Error(ErrorCode::bad_input, "'" + entry + "' is not a kernel: the binary has no entry '" + symbol + "'");
+  };
+  for (const auto& entry : job.entries) add_resources(entry, binary.symbols.at(entry));
+  if (job.entries.empty()) {
+    for (const CubinKernel& kernel : cubin.kernels) add_resources(kernel.symbol, kernel.symbol);
+  }
+  return binary;
+}
+
+}  // namespace
+
+std::optional<std::string> compile_target(int major, int minor, const std::vector<int>& supported) {
+  const int wanted = major * 10 + minor;
+  if (contains(supported, wanted)) {
+    return "sm_" + std::to_string(wanted) + (contains(architecture_specific, wanted) ? "a" : "");
+  }
+  if (contains(integrated, wanted)) return std::nullopt;
+  for (int candidate = wanted - 1; candidate >= major * 10; --candidate) {
+    if (contains(supported, candidate) && !contains(integrated, candidate)) return "sm_" + std::to_string(candidate);
+  }
+  return std::nullopt;
+}
+
+std::unique_ptr<device::Compiler> make_compiler(std::shared_ptr<const Nvrtc> nvrtc, std::string target,
+                                                const Options& options) {
+  return std::make_unique<NvrtcCompiler>(std::move(nvrtc), std::move(target), options);
+}
+
+std::unique_ptr<device::Compiler> make_device_compiler(std::shared_ptr<const Nvrtc> nvrtc, const DeviceInfo& device,
+                                                       const Options& options) {
+  int number = 0;
+  const std::string digits = device.architecture.rfind("sm_", 0) == 0 ? device.architecture.substr(3) : "";
+  if (digits.empty() || digits.size() > 4 || digits.find_first_not_of("0123456789") != std::string::npos) {
+    throw Error(ErrorCode::bad_input, "device " + device.id.to_string() + " has architecture '" + device.architecture +
+                                          "'; the cuda backend compiles for \"sm_NN\"");
+  }
+  number = std::stoi(digits);
+  const auto target = compile_target(number / 10, number % 10, nvrtc->architectures());
+  if (!target) {
+    throw Error(ErrorCode::unsupported, "NVRTC " + nvrtc->version_text() + " cannot compile for " + device.name + " (" +
+                                            device.architecture + "): it knows " + nvrtc->architecture_list() +
+                                            "; install an " +
+                                            (number < nvrtc->architectures().front() ? "older" : "newer") +
+                                            " CUDA toolkit and name its folder");
+  }
+  return make_compiler(std::move(nvrtc), *target, options);
+}
+
+std::unique_ptr<device::Compiler> make_nvrtc_compiler(const std::string& architecture, Options options) {
+  auto nvrtc = Nvrtc::load(options);
+  const std::string text = architecture.rfind("sm_", 0) == 0 ? architecture.substr(3) : architecture;
+  const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const std::string suffix = text.substr(digits);
+  if (digits < 2 || digits > 4 || !(suffix.empty() || suffix == "a" || suffix == "f")) {
+    throw Error(ErrorCode::bad_input,
+                "'" + architecture + "' is not a CUDA architecture; right are sm_90, sm_90a or 90");
+  }
+  const int number = std::stoi(text.substr(0, digits));
+  const bool has_variant = suffix.empty() || (suffix == "a" && contains(architecture_specific, number)) ||
+                           (suffix == "f" && number >= 100 && nvrtc->major() >= 13);
+  if (!contains(nvrtc->architectures(), number) || !has_variant) {
+    std::string message = "NVRTC " + nvrtc->version_text() + " cannot compile for sm_" + text + "; it knows " +
+                          nvrtc->architecture_list();
+    message += " and, with architecture-specific features,";
+    for (const int candidate : architecture_specific) {
+      if (contains(nvrtc->architectures(), candidate)) message += " sm_" + std::to_string(candidate) + "a";
+    }
+    throw Error(ErrorCode::unsupported, message);
+  }
+  return make_compiler(std::move(nvrtc), "sm_" + text, options);
+}
+
+std::vector<std::string> nvrtc_architectures(const Options& options) {
+  std::vector<std::string> names;
+  for (const int architecture : Nvrtc::load(options)->architectures()) {
+    names.push_back("sm_" + std::to_string(architecture));
+  }
+  return names;
+}
+
+}  // namespace warpwright::cuda

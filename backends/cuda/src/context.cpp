@@ -1,0 +1,128 @@
+#include "context.hpp"
+
+#include <new>
+#include <string>
+#include <utility>
+
+#include "module.hpp"
+#include "stream.hpp"
+
+namespace warpwright::cuda {
+
+PrimaryContext::PrimaryContext(std::shared_ptr<const CudaDriver> driver, abi::Device device, DeviceInfo info)
+    : driver_(std::move(driver)), device_(device), info_(std::move(info)) {
+  const abi::Result result = api().primary_context_retain(&handle_, device_);
+  if (result != abi::success) {
+    throw driver_->error(result, Call::general, "open " + info_.id.to_string() + " (" + info_.name + ")");
+  }
+}
+
+PrimaryContext::~PrimaryContext() {
+  // A released context must not stay current here: its handle may come to name another one.
+  abi::ContextHandle current = nullptr;
+  if (api().context_get_current(&current) == abi::success && current == handle_) api().context_set_current(nullptr);
+  api().primary_context_release(device_);
+}
+
+CurrentContext::CurrentContext(const PrimaryContext& context) : context_(context) {
+  context_.driver().check(enter(), "make the device's context current");
+}
+
+CurrentContext::CurrentContext(const PrimaryContext& context, std::nothrow_t) noexcept : context_(context) { enter(); }
+
+abi::Result CurrentContext::enter() noexcept {
+  const abi::Result result = context_.api().context_get_current(&previous_);
+  if (result == abi::success && previous_ == context_.handle()) return abi::success;
+  const abi::Result changed = context_.api().context_set_current(context_.handle());
+  restore_ = changed == abi::success && result == abi::success && previous_ != nullptr;
+  return changed;
+}
+
+CurrentContext::~CurrentContext() {
+  if (restore_) context_.api().context_set_current(previous_);
+}
+
+CudaBuffer::CudaBuffer(PrimaryContextPtr context, Bytes size)
+    : context_(std::move(context)), size_(size), owned_(true) {
+  if (size_.count == 0) throw Error(ErrorCode::bad_input, "cannot allocate 0 bytes of device memory");
+  const CurrentContext current(*context_);
+  const abi::Result result = context_->api().memory_allocate(&pointer_, size_.count);
+  if (result == abi::success) return;
+  std::string action = "allocate " + format_bytes(size_) + " of device memory";
+  std::size_t free = 0, total = 0;
+  if (result == abi::out_of_memory && context_->api().memory_get_info(&free, &total) == abi::success) {
+    action += " (" + format_bytes(Bytes{free}) + " of " + format_bytes(Bytes{total}) + " are free)";
+  }
+  context_->driver().fail(result, Call::allocate, action);
+}
+
+CudaBuffer::CudaBuffer(PrimaryContextPtr context, abi::DevicePointer pointer, Bytes size,
+                       std::shared_ptr<const void> owner)
+    : context_(std::move(context)), pointer_(pointer), size_(size), owner_(std::move(owner)), owned_(false) {}
+
+CudaBuffer::~CudaBuffer() {
+  if (!owned_) return;
+  const CurrentContext current(*context_, std::nothrow);
+  context_->api().memory_free(pointer_);
+}
+
+const CudaBuffer& CudaBuffer::of(const device::Buffer& buffer, const PrimaryContext& context) {
+  const auto* ours = dynamic_cast<const CudaBuffer*>(&buffer);
+  if (ours == nullptr) throw Error(ErrorCode::bad_input, "the buffer is not one of the cuda backend");
+  if (ours->context_->handle() != context.handle()) {
+    throw Error(ErrorCode::bad_input, "the buffer belongs to " + ours->context_->info().id.to_string() +
+                                          ", the stream to " + context.info().id.to_string());
+  }
+  return *ours;
+}
+
+CudaPinnedBuffer::CudaPinnedBuffer(PrimaryContextPtr context, Bytes size) : context_(std::move(context)), size_(size) {
+  if (size_.count == 0) throw Error(ErrorCode::bad_input, "cannot allocate 0 bytes of pinned memory");
+  const CurrentContext current(*context_);
+  const abi::Result result = context_->api().host_allocate(&pointer_, size_.count, abi::host_alloc_portable);
+  if (result != abi::success) {
+    context_->driver().fail(result, Call::allocate, "allocate " + format_bytes(size_) + " of pinned host memory");
+  }
+}
+
+CudaPinnedBuffer::~CudaPinnedBuffer() {
+  const CurrentContext current(*context_, std::nothrow);
+  context_->api().host_free(pointer_);
+}
+
+std::unique_ptr<device::Buffer> CudaContext::allocate(Bytes size) {
+  return std::make_unique<CudaBuffer>(primary_, size);
+}
+
+std::unique_ptr<device::PinnedBuffer> CudaContext::allocate_pinned(Bytes size) {
+  return std::make_unique<CudaPinnedBuffer>(primary_, size);
+}
+
+std::unique_ptr<device::Stream> CudaContext::create_stream() { return std::make_unique<CudaStream>(primary_); }
+
+std::unique_ptr<device::Event> CudaContext::create_event() { return std::make_unique<CudaEvent>(primary_); }
+
+std::unique_ptr<device::Module> CudaContext::load(const device::Binary& binary) {
+  return std::make_unique<CudaModule>(primary_, binary);
+}
+
+std::unique_ptr<device::Graph> CudaContext::record_graph(device::Stream& stream, const std::function<void()>& body) {
+  if (!primary_->driver().has_graphs()) {
+    throw Error(ErrorCode::unsupported, "the CUDA driver cannot record graphs: install a newer driver");
+  }
+  return std::make_unique<CudaGraph>(CudaStream::of(stream, *primary_), body);
+}
+
+std::optional<device::MemoryUse> CudaContext::memory_use() const {
+  const CurrentContext current(*primary_);
+  std::size_t free = 0, total = 0;
+  primary_->driver().check(primary_->api().memory_get_info(&free, &total), "ask how much device memory is free");
+  return device::MemoryUse{Bytes{free}, Bytes{total}};
+}
+
+void CudaContext::synchronize() {
+  const CurrentContext current(*primary_);
+  primary_->driver().check(primary_->api().context_synchronize(), "wait for the device");
+}
+
+}  // namespace warpwright::cuda

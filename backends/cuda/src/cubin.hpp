@@ -1,0 +1,31 @@
+// Reads what this backend needs from a cubin: an ELF64 file whose kernels are FUNC symbols with the entry flag, each in
+// a section ".text.NAME". The attributes in ".nv.info" are undocumented; the ones read here were verified against ptxas
+// reports (tests/compiler_test.cpp repeats that) and are only used where the compiler's log does not tell.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <warpwright/base/units.hpp>
+
+namespace warpwright::cuda {
+
+struct CubinKernel {
+  std::string symbol;
+  std::optional<int> registers;
+  std::optional<int> barriers;
+  std::optional<Bytes> stack;                // per thread
+  std::optional<int> max_threads_per_block;  // from __launch_bounds__
+};
+
+struct Cubin {
+  std::vector<CubinKernel> kernels;  // in the order of the symbol table
+  Bytes constant;                    // the __constant__ variables of the program
+};
+
+// Every offset is checked against the image's size: throws Error(corrupted) saying what is wrong, never reads outside.
+Cubin read_cubin(std::string_view image);
+
+}  // namespace warpwright::cuda
