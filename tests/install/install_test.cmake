@@ -1,0 +1,69 @@
+# The body of install_test: every step must succeed. Variables: see CMakeLists.txt beside this file.
+cmake_minimum_required(VERSION 3.25)
+
+function(run what)
+  message(STATUS "${what}")
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "${what} failed (${status}):\n${output}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+file(REMOVE_RECURSE "${WORK_FOLDER}")
+set(prefix "${WORK_FOLDER}/prefix")
+# Link flags that an instrumented library asks of whoever links it.
+set(flags "")
+if(SANITIZE)
+  set(flags "-fsanitize=${SANITIZE}")
+elseif(COVERAGE)
+  set(flags "--coverage")
+endif()
+
+run("Installing into an empty prefix" "${CMAKE_COMMAND}" --install "${BUILD_FOLDER}" --prefix "${prefix}")
+run("Configuring the outside project" "${CMAKE_COMMAND}" -S "${SOURCE_FOLDER}" -B "${WORK_FOLDER}/build" -G Ninja
+  "-DCMAKE_PREFIX_PATH=${prefix}" "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}" "-DCMAKE_CXX_COMPILER_LAUNCHER=${CXX_LAUNCHER}"
+  "-DCMAKE_EXE_LINKER_FLAGS=${flags}" "-DCMAKE_BUILD_TYPE=Debug" "-DEXAMPLES_FOLDER=${EXAMPLES_FOLDER}")
+run("Building the outside project" "${CMAKE_COMMAND}" --build "${WORK_FOLDER}/build")
+
+# Every public header is there, and the outside project compiled each of them alone.
+file(GLOB_RECURSE headers "${prefix}/include/warpwright/*.h*")
+list(LENGTH headers count)
+if(count LESS 20)
+  message(FATAL_ERROR "only ${count} headers were installed")
+endif()
+# What the source tree looked like must not matter to those who use the installed package.
+file(GLOB package_files "${prefix}/lib*/cmake/warpwright/*.cmake" "${prefix}/lib*/*/cmake/warpwright/*.cmake")
+list(LENGTH package_files count)
+if(count LESS 3)
+  message(FATAL_ERROR "the CMake package is incomplete: ${package_files}")
+endif()
+foreach(file IN LISTS package_files)
+  file(READ "${file}" text)
+  string(FIND "${text}" "${BUILD_FOLDER}" in_build)
+  string(FIND "${text}" "warpwright_build_flags" with_flags)
+  if(NOT in_build EQUAL -1 OR NOT with_flags EQUAL -1)
+    message(FATAL_ERROR "${file} refers to the build tree or to the build's own flags")
+  endif()
+endforeach()
+
+run("Reading a specification through the installed libraries" "${WORK_FOLDER}/build/read_space"
+  "${EXAMPLES_FOLDER}/kernels/vector_add/vector_add.toml")
+if(NOT output MATCHES "vector_add: [1-9][0-9]* valid configurations")
+  message(FATAL_ERROR "unexpected output:\n${output}")
+endif()
+
+# The installed command finds its worker in libexec and works away from the build tree.
+run("Asking the installed command for its version" "${prefix}/bin/warpwright" --version)
+if(NOT output MATCHES "warpwright ${VERSION}")
+  message(FATAL_ERROR "unexpected output:\n${output}")
+endif()
+if(NOT EXISTS "${prefix}/libexec/warpwright/warpwright-worker")
+  message(FATAL_ERROR "the worker was not installed into libexec/warpwright")
+endif()
+run("Checking a kernel with the installed command on the simulated device or the CPU" "${CMAKE_COMMAND}" -E env
+  "XDG_CACHE_HOME=${WORK_FOLDER}/cache" "XDG_DATA_HOME=${WORK_FOLDER}/data" "XDG_STATE_HOME=${WORK_FOLDER}/state"
+  "${prefix}/bin/warpwright" check "${EXAMPLES_FOLDER}/kernels/vector_add/vector_add.toml")
+if(NOT output MATCHES "result: +correct")
+  message(FATAL_ERROR "unexpected output:\n${output}")
+endif()

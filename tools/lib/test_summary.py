@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Summarises a CTest run: which tests failed, which were skipped and why, and one closing line with the counts.
+
+Reads the JUnit file of `ctest --output-junit`. A CTest test here is mostly a whole GoogleTest program, which hides the
+cases it skips; they are found in its output, together with the reason given to GTEST_SKIP.
+
+Usage: test_summary.py JUNIT_FILE [NAME=REASON ...]     NAME: a test that was left out of the run
+"""
+
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+
+RUN = re.compile(r"^\[ RUN      \] (?P<name>\S+)")
+SKIPPED = re.compile(r"^\[  SKIPPED \] (?P<name>\S+) \(\d+ ms\)")
+# "file.cpp:12: Skipped", printed by GoogleTest above the reason.
+LOCATION = re.compile(r"^\S+:\d+: Skipped$")
+
+
+def skipped_cases(output):
+    """The skipped cases of a program, as (name, reason)."""
+    cases = []
+    lines = []
+    for line in output.splitlines():
+        if RUN.match(line):
+            lines = []
+            continue
+        match = SKIPPED.match(line)
+        if not match:
+            lines.append(line.strip())
+            continue
+        positions = [i for i, text in enumerate(lines) if LOCATION.match(text)]
+        reason = " ".join(text for text in lines[positions[-1] + 1 if positions else 0:] if text)
+        cases.append((match["name"], reason or "no reason given"))
+        lines = []
+    return cases
+
+
+def main():
+    if len(sys.argv) < 2 or sys.argv[1] in ("--help", "-h"):
+        print(__doc__.strip())
+        return 2
+    root = ElementTree.parse(sys.argv[1]).getroot()
+    left_out = [argument.split("=", 1) for argument in sys.argv[2:]]
+
+    passed, failed, skipped = [], [], []
+    for case in root.iter("testcase"):
+        name = case.get("name")
+        cases = skipped_cases(case.findtext("system-out") or "")
+        if case.find("failure") is not None or case.get("status") == "fail":
+            failed.append(name)
+        elif case.find("skipped") is not None or case.get("status") in ("notrun", "disabled"):
+            message = case.find("skipped")
+            reason = (message.get("message") if message is not None else None) or "CTest did not run it"
+            skipped.append((name, cases or [("all", reason)]))
+        elif cases:
+            skipped.append((name, cases))
+        else:
+            passed.append(name)
+    skipped += [(name, [("all", reason)]) for name, reason in left_out]
+
+    if skipped:
+        print("\nTests that were skipped, whole or in part:")
+        for name, cases in skipped:
+            for case, reason in cases:
+                print(f"  {name}: {case}: {reason}")
+    if failed:
+        print("\nTests that failed:")
+        for name in failed:
+            print(f"  {name}")
+    print()
+    if skipped:
+        print("(a test program counts as skipped when any case in it was skipped)")
+    print(f"{len(passed)} passed, {len(failed)} failed, {len(skipped)} skipped")
+    if not passed and not failed:
+        print("tools/test: no test was run", file=sys.stderr)
+        return 1
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
