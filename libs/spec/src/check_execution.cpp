@@ -1,0 +1,549 @@
+#include "check.hpp"
+
+#include "checker.hpp"
+#include "document.hpp"
+#include "words.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+namespace warpwright::spec::detail {
+namespace {
+
+std::vector<std::string> argument_names(const Problem& problem) {
+  std::vector<std::string> names;
+  for (const auto& argument : problem.arguments) names.push_back(argument.name);
+  return names;
+}
+
+// ---- definitions and options ----------------------------------------------------------------------------------------
+
+void check_kernel(const Checker& checker) {
+  const Problem& problem = checker.problem;
+  if (problem.name.empty()) checker.fail("kernel.name", "the kernel needs a name: its profiles are found by it");
+  for (const auto& [backend, options] : problem.options) {
+    const auto& known = backend_names();
+    if (std::find(known.begin(), known.end(), backend) == known.end()) {
+      checker.fail(join_key("kernel.options", backend),
+                   "'" + backend + "' is not a backend" + suggestion(backend, known, "backends"));
+    }
+  }
+  for (const auto& parameter : problem.parameters) {
+    if (parameter.role != ParameterRole::define) continue;
+    for (std::size_t i = 0; i < parameter.values.size(); ++i) {
+      const std::string* text = std::get_if<std::string>(&parameter.values[i]);
+      if (!text || text->find_first_of(" \t\r\n\v\f") == std::string::npos) continue;
+      checker.fail(join_index(join_key("parameters", parameter.name) + ".values", i),
+                   "the value '" + excerpt(*text, 40) + "' has a space, which a preprocessor definition cannot carry; "
+                   "use '_' in its place, or role = \"option\" if it is meant for the compiler");
+    }
+  }
+  std::set<std::string> seen;
+  for (const auto& [name, expression] : problem.defines) {
+    const std::string key = join_key("kernel.defines", name);
+    if (!is_identifier(name)) {
+      checker.fail(key, "'" + excerpt(name, 40) +
+                            "' cannot be a definition: use letters, digits and '_', not starting with a digit");
+    }
+    if (!seen.insert(name).second) checker.fail(key, "'" + name + "' is defined twice; remove one");
+    for (const auto& parameter : problem.parameters) {
+      if (parameter.name == name && parameter.role == ParameterRole::define) {
+        checker.fail(key, "the parameter '" + name + "' is already passed as a definition of that name; rename this one");
+      }
+    }
+    checker.check_names(expression, key, "definition '" + name + "'");
+  }
+}
+
+// ---- arguments ------------------------------------------------------------------------------------------------------
+
+std::pair<double, double> integer_range(DataType type) {
+  const double bits = static_cast<double>(size_of(type)) * 8;
+  switch (type) {
+    case DataType::uint8:
+    case DataType::uint16:
+    case DataType::uint32:
+    case DataType::uint64: return {0, std::exp2(bits) - 1};
+    default: return {-std::exp2(bits - 1), std::exp2(bits - 1) - 1};
+  }
+}
+
+void check_fill(const Checker& checker, const Argument& argument, const std::string& key) {
+  const auto check_finite = [&](double number, const char* what) {
+    if (!std::isfinite(number)) {
+      checker.fail(key, std::string(what) + " of argument '" + argument.name + "' must be finite, found " +
+                            to_string(Value(number)));
+    }
+  };
+  if (const auto* constant = std::get_if<FillConstant>(&argument.fill)) {
+    check_finite(constant->value, "the constant");
+    if (!is_floating(argument.type)) {
+      const auto [low, high] = integer_range(argument.type);
+      if (constant->value != std::floor(constant->value) || constant->value < low || constant->value > high) {
+        checker.fail(key, "the constant " + to_string(Value(constant->value)) + " of argument '" + argument.name +
+                              "' is not a value of " + std::string(to_string(argument.type)));
+      }
+    }
+  } else if (const auto* uniform = std::get_if<FillUniform>(&argument.fill)) {
+    check_finite(uniform->low, "the lower bound");
+    check_finite(uniform->high, "the upper bound");
+    if (uniform->low > uniform->high) {
+      checker.fail(key, "uniform = [low, high] of argument '" + argument.name + "' has low " +
+                            to_string(Value(uniform->low)) + " above high " + to_string(Value(uniform->high)) +
+                            "; swap them");
+    }
+  } else if (const auto* normal = std::get_if<FillNormal>(&argument.fill)) {
+    check_finite(normal->mean, "the mean");
+    check_finite(normal->deviation, "the standard deviation");
+    if (normal->deviation < 0) {
+      checker.fail(key, "the standard deviation of argument '" + argument.name + "' must not be negative, found " +
+                            to_string(Value(normal->deviation)));
+    }
+  } else if (const auto* iota = std::get_if<FillIota>(&argument.fill)) {
+    check_finite(iota->start, "the start");
+    check_finite(iota->step, "the step");
+  }
+}
+
+void check_arguments(const Checker& checker) {
+  const Problem& problem = checker.problem;
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < problem.arguments.size(); ++i) {
+    const Argument& argument = problem.arguments[i];
+    const std::string key = join_index("argument", i);
+    checker.check_name(key + ".name", argument.name, "an argument");
+    if (!seen.insert(argument.name).second) {
+      checker.fail(key + ".name", "the argument '" + argument.name + "' is declared twice; remove or rename one");
+    }
+    if (std::find(checker.names.begin(), checker.names.end(), argument.name) != checker.names.end()) {
+      const bool dimension = problem.dimensions.find(argument.name) != nullptr;
+      checker.fail(key + ".name", "'" + argument.name + "' is both an argument and a " +
+                                      (dimension ? "problem dimension" : "parameter") + "; rename one of them");
+    }
+    const std::string quoted = "argument '" + argument.name + "'";
+    const auto& components = {1, 2, 3, 4, 8, 16};
+    if (std::find(components.begin(), components.end(), argument.components) == components.end()) {
+      checker.fail(key + ".type", quoted + " has " + std::to_string(argument.components) +
+                                      " components; vector types have 2, 3, 4, 8 or 16");
+    }
+    if (is_buffer(argument)) {
+      if (!argument.size) {
+        checker.fail(key + ".size", quoted + " is a buffer and needs its number of elements; write for example: "
+                                             "size = \"width * height\" (or access = \"scalar\" with a value)");
+      }
+      if (argument.value) {
+        checker.fail(key + ".value", quoted + " is a buffer; 'value' belongs to access = \"scalar\", buffers have "
+                                              "'init'");
+      }
+      checker.check_names(*argument.size, key + ".size", "size of " + quoted);
+      check_fill(checker, argument, key + ".init");
+    } else {
+      if (!argument.value) {
+        checker.fail(key + ".value", quoted + " is a scalar and needs a value; write for example: value = \"width\"");
+      }
+      if (argument.size) {
+        checker.fail(key + ".size", quoted + " is a scalar, passed by value; it has no size");
+      }
+      if (argument.components != 1) {
+        checker.fail(key + ".type", quoted + " is a scalar; a vector type needs a buffer (access = \"in\")");
+      }
+      checker.check_names(*argument.value, key + ".value", "value of " + quoted);
+    }
+    if (!argument.symbol.empty() && argument.access != Access::constant) {
+      checker.fail(key + ".symbol", quoted + " has a symbol, which only access = \"constant\" may have; found access = \"" +
+                                        std::string(to_string(argument.access)) + "\"");
+    }
+  }
+}
+
+// ---- launches -------------------------------------------------------------------------------------------------------
+
+void check_launch_args(const Checker& checker, const Launch& launch, const std::string& key) {
+  const Problem& problem = checker.problem;
+  for (std::size_t j = 0; j < launch.args.size(); ++j) {
+    const std::string& name = launch.args[j];
+    const std::string item = join_index(key + ".args", j);
+    if (const Argument* argument = problem.find_argument(name)) {
+      if (argument->symbol.empty()) continue;
+      checker.fail(item, "the argument '" + name + "' reaches the kernel as the symbol '" + argument->symbol +
+                             "'; remove it from args, or remove its symbol to pass a pointer");
+    }
+    if (const Value* value = problem.dimensions.find(name)) {
+      if (const auto* integer = std::get_if<std::int64_t>(value)) {
+        if (*integer > std::numeric_limits<std::int32_t>::max() || *integer < std::numeric_limits<std::int32_t>::min()) {
+          checker.fail(item, "the dimension '" + name + "' is passed as int32 and " + std::to_string(*integer) +
+                                 " does not fit; declare an [[argument]] with access = \"scalar\", type = \"int64\" "
+                                 "and value = \"" + name + "\" and pass that");
+        }
+      } else if (!std::holds_alternative<double>(*value)) {
+        checker.fail(item, "the dimension '" + name + "' is " + to_literal(*value) +
+                               "; only numbers can be passed to a kernel");
+      }
+      continue;
+    }
+    const bool parameter = std::any_of(problem.parameters.begin(), problem.parameters.end(),
+                                       [&](const Parameter& candidate) { return candidate.name == name; });
+    if (parameter) {
+      checker.fail(item, "'" + name + "' is a tunable parameter, which reaches the kernel as a definition; to pass its "
+                         "value too, declare an [[argument]] with access = \"scalar\" and value = \"" + name + "\"");
+    }
+    std::vector<std::string> known = argument_names(problem);
+    for (const auto& [dimension, value] : problem.dimensions) known.push_back(dimension);
+    checker.fail(item, "'" + excerpt(name, 40) + "' is neither an argument nor a problem dimension" +
+                           suggestion(name, known, "arguments and dimensions"));
+  }
+}
+
+void check_swap(const Checker& checker, const Launch& launch, const std::string& key) {
+  if (launch.swap.empty()) return;
+  const std::string path = key + ".swap";
+  if (launch.swap.size() != 2 || launch.swap[0] == launch.swap[1]) {
+    checker.fail(path, "expected two different buffers such as [\"in\", \"out\"], found " +
+                           std::to_string(launch.swap.size()) + (launch.swap.size() == 1 ? " name" : " names") +
+                           (launch.swap.size() == 2 ? " that are the same" : ""));
+  }
+  for (std::size_t j = 0; j < 2; ++j) {
+    const std::string item = join_index(path, j);
+    const Argument* argument = checker.problem.find_argument(launch.swap[j]);
+    if (!argument) {
+      checker.fail(item, "'" + excerpt(launch.swap[j], 40) + "' is not an argument" +
+                             suggestion(launch.swap[j], argument_names(checker.problem), "arguments"));
+    }
+    if (!is_buffer(*argument) || argument->access == Access::constant) {
+      checker.fail(item, "'" + argument->name + "' has access = \"" + std::string(to_string(argument->access)) +
+                             "\"; only buffers with access in, out or inout can be swapped");
+    }
+    if (std::find(launch.args.begin(), launch.args.end(), argument->name) == launch.args.end()) {
+      checker.fail(item, "'" + argument->name + "' is not passed to this launch, so swapping it has no effect; add it "
+                         "to args");
+    }
+  }
+  const Argument& first = *checker.problem.find_argument(launch.swap[0]);
+  const Argument& second = *checker.problem.find_argument(launch.swap[1]);
+  if (first.type != second.type || first.components != second.components ||
+      (first.size && second.size && first.size->text() != second.size->text())) {
+    checker.fail(path, "'" + first.name + "' and '" + second.name +
+                           "' are swapped, so both need the same type and the same size expression");
+  }
+}
+
+void check_geometry(const Checker& checker, const std::vector<Expression>& entries, const std::string& key,
+                    const std::string& what, bool required) {
+  if (entries.size() > 3 || (required && entries.empty())) {
+    checker.fail(key, what + " needs 1 to 3 entries (x, y, z), such as [\"block_x\", \"block_y\"], found " +
+                          std::to_string(entries.size()));
+  }
+  for (std::size_t j = 0; j < entries.size(); ++j) {
+    checker.check_names(entries[j], join_index(key, j), join_index(what, j));
+  }
+}
+
+void check_launch(const Checker& checker, const Launch& launch, const std::string& key) {
+  if (launch.entry.empty()) {
+    checker.fail(key + ".entry", "a launch needs the name of a kernel function; write for example: entry = \"stencil\"");
+  }
+  const std::string of = " of launch '" + launch.entry + "'";
+  check_geometry(checker, launch.block, key + ".block", "block" + of, true);
+  check_geometry(checker, launch.grid, key + ".grid", "grid" + of, true);
+  check_geometry(checker, launch.cluster, key + ".cluster", "cluster" + of, false);
+  if (launch.shared) checker.check_names(*launch.shared, key + ".shared", "shared memory" + of);
+  if (launch.repeat) checker.check_names(*launch.repeat, key + ".repeat", "repeat" + of);
+  check_launch_args(checker, launch, key);
+  check_swap(checker, launch, key);
+}
+
+// ---- outputs and reference ------------------------------------------------------------------------------------------
+
+void check_outputs(const Checker& checker) {
+  const Problem& problem = checker.problem;
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < problem.outputs.size(); ++i) {
+    const Output& output = problem.outputs[i];
+    const std::string key = join_index("output", i);
+    const Argument* argument = problem.find_argument(output.argument);
+    if (!argument) {
+      checker.fail(key + ".argument", "'" + excerpt(output.argument, 40) + "' is not an argument" +
+                                          suggestion(output.argument, argument_names(problem), "arguments"));
+    }
+    if (!is_written(*argument)) {
+      checker.fail(key + ".argument",
+                   "the argument '" + argument->name + "' has access = \"" + std::string(to_string(argument->access)) +
+                       "\"; an output is a buffer that the kernel writes: access = \"out\" or \"inout\"");
+    }
+    if (!seen.insert(output.argument).second) {
+      checker.fail(key + ".argument", "the output '" + output.argument + "' is declared twice; remove one");
+    }
+    if (argument->size && depends_on_tuning(*argument->size, problem)) {
+      checker.fail(key + ".argument",
+                   "the size of the output '" + argument->name + "', \"" + excerpt(argument->size->text()) +
+                       "\", depends on a tunable parameter, so it cannot be compared with a reference; give outputs a "
+                       "size that is the same in every configuration");
+    }
+    const auto check_tolerance = [&](double tolerance, const char* name) {
+      if (!(tolerance >= 0) || !std::isfinite(tolerance)) {
+        checker.fail(key + "." + name, std::string(name) + " of output '" + output.argument +
+                                           "' must be a finite number that is not negative, found " +
+                                           to_string(Value(tolerance)));
+      }
+    };
+    check_tolerance(output.rtol, "rtol");
+    check_tolerance(output.atol, "atol");
+  }
+}
+
+void check_reference(const Checker& checker) {
+  const Problem& problem = checker.problem;
+  if (std::holds_alternative<std::monostate>(problem.reference)) return;
+  if (problem.outputs.empty()) {
+    checker.fail("reference", "there is a reference but no output to compare with it; declare the kernel's results with "
+                              "[[output]], or give them access = \"out\"");
+  }
+  if (const auto* kernel = std::get_if<ReferenceKernel>(&problem.reference)) {
+    if (kernel->launches.empty()) checker.fail("reference", "the reference kernel has no launch; give its entry");
+    for (std::size_t i = 0; i < kernel->launches.size(); ++i) {
+      check_launch(checker, kernel->launches[i],
+                   kernel->launches[i].position.key.empty() ? "reference" : kernel->launches[i].position.key);
+    }
+  } else if (const auto* npy = std::get_if<ReferenceNpy>(&problem.reference)) {
+    std::vector<std::string> outputs;
+    for (const auto& output : problem.outputs) outputs.push_back(output.argument);
+    for (const auto& [name, file] : npy->files) {
+      if (std::find(outputs.begin(), outputs.end(), name) == outputs.end()) {
+        checker.fail(join_key("reference.npy", name), "'" + name + "' is not an output" +
+                                                          suggestion(name, outputs, "outputs"));
+      }
+    }
+    for (const auto& name : outputs) {
+      if (npy->files.count(name) == 0) {
+        checker.fail("reference.npy", "there is no file for the output '" + name + "'; add " + name + " = \"" + name +
+                                          ".npy\"");
+      }
+    }
+  } else if (const auto* configuration = std::get_if<ReferenceConfiguration>(&problem.reference)) {
+    checker.check_configuration(configuration->configuration, "reference.configuration", "the reference");
+  } else if (const auto* command = std::get_if<ReferenceCommand>(&problem.reference)) {
+    if (command->command.empty() || command->command.front().empty()) {
+      checker.fail("reference.command", "expected a program and its arguments, such as [\"python3\", \"reference.py\"]");
+    }
+  } else if (const auto* callback = std::get_if<ReferenceCallback>(&problem.reference)) {
+    if (!callback->compute) checker.fail("reference", "the reference callback is empty");
+  }
+}
+
+// ---- objective, metrics, other sizes --------------------------------------------------------------------------------
+
+void check_metrics(const Checker& checker) {
+  const Problem& problem = checker.problem;
+  std::vector<std::string> names = {"time"};
+  for (const auto& metric : problem.metrics) {
+    const std::string key = join_key("metrics", metric.name);
+    if (metric.name.empty()) checker.fail(key, "a metric needs a name, such as \"GFLOP/s\"");
+    if (std::find(names.begin(), names.end(), metric.name) != names.end()) {
+      checker.fail(key, metric.name == "time" ? "'time' is what is measured; give the metric another name"
+                                              : "the metric '" + metric.name + "' is declared twice; remove one");
+    }
+    checker.check_names(metric.expression, key, "metric '" + metric.name + "'", {"time_ns"});
+    names.push_back(metric.name);
+  }
+  const std::string key = problem.objective.minimise ? "objective.minimise" : "objective.maximise";
+  if (std::find(names.begin(), names.end(), problem.objective.metric) == names.end()) {
+    checker.fail(key, "'" + excerpt(problem.objective.metric, 40) + "' is neither time nor a metric" +
+                          suggestion(problem.objective.metric, names, "time and metrics"));
+  }
+  if (problem.objective.metric == "time" && !problem.objective.minimise) {
+    checker.fail(key, "maximising time looks for the slowest configuration; write minimise = \"time\", or maximise a "
+                      "metric");
+  }
+}
+
+void check_verify_sizes(const Checker& checker) {
+  const Problem& problem = checker.problem;
+  std::vector<std::string> dimensions;
+  for (const auto& [name, value] : problem.dimensions) dimensions.push_back(name);
+  for (std::size_t i = 0; i < problem.verify_sizes.size(); ++i) {
+    const std::string key = join_index("verify.sizes", i);
+    if (problem.verify_sizes[i].empty()) {
+      checker.fail(key, "names no dimension; write for example: { width = 1000 }");
+    }
+    for (const auto& [name, value] : problem.verify_sizes[i]) {
+      const Value* base = problem.dimensions.find(name);
+      if (!base) {
+        checker.fail(join_key(key, name), "'" + name + "' is not declared in [problem]" +
+                                              suggestion(name, dimensions, "dimensions declared there"));
+      }
+      if (std::holds_alternative<std::string>(*base) != std::holds_alternative<std::string>(value)) {
+        checker.fail(join_key(key, name), "'" + name + "' is " + to_literal(*base) + " in [problem] and " +
+                                              to_literal(value) + " here; give both the same kind");
+      }
+    }
+  }
+}
+
+// ---- values at the baseline -----------------------------------------------------------------------------------------
+
+// Runs `evaluate`, and puts the position of `key` on whatever goes wrong.
+template <typename Evaluate>
+void evaluate_at(const Checker& checker, const std::string& key, const Evaluate& evaluate) {
+  try {
+    evaluate();
+  } catch (const Error& error) {
+    throw Error(ErrorCode::bad_input, error.message() + " (at the baseline configuration)", checker.locations.at(key));
+  }
+}
+
+void evaluate_launch(const Checker& checker, const Launch& launch, const Scope& scope, const std::string& key) {
+  const auto positive = [&](const std::vector<Expression>& entries, const std::string& part) {
+    for (std::size_t j = 0; j < entries.size(); ++j) {
+      evaluate_at(checker, join_index(key + "." + part, j), [&] {
+        scope.integer_at_least(entries[j], 1, join_index(part, j) + " of launch '" + launch.entry + "'");
+      });
+    }
+  };
+  positive(launch.block, "block");
+  positive(launch.grid, "grid");
+  positive(launch.cluster, "cluster");
+  if (launch.shared) {
+    evaluate_at(checker, key + ".shared", [&] {
+      scope.integer_at_least(*launch.shared, 0, "shared memory of launch '" + launch.entry + "'");
+    });
+  }
+  if (launch.repeat) {
+    evaluate_at(checker, key + ".repeat",
+                [&] { scope.integer_at_least(*launch.repeat, 1, "repeat of launch '" + launch.entry + "'"); });
+  }
+}
+
+// Type errors, divisions by zero and empty buffers show themselves here, with their key, and not in the middle of tuning.
+void evaluate_all(const Checker& checker, const Configuration& baseline) {
+  const Problem& problem = checker.problem;
+  const Scope scope = problem.scope(baseline);
+  for (const auto& [name, expression] : problem.defines) {
+    evaluate_at(checker, join_key("kernel.defines", name), [&, &text = expression] {
+      const Value value = text.evaluate(scope.lookup()).scalar();
+      if (const double* real = std::get_if<double>(&value); real && !std::isfinite(*real)) {
+        throw Error(ErrorCode::bad_input, "'" + excerpt(text.text()) + "' gives " + to_string(value) +
+                                              ", which has no literal in C");
+      }
+    });
+  }
+  for (std::size_t i = 0; i < problem.arguments.size(); ++i) {
+    const Argument& argument = problem.arguments[i];
+    const std::string key = join_index("argument", i);
+    if (argument.size) {
+      evaluate_at(checker, key + ".size",
+                  [&] { scope.integer_at_least(*argument.size, 1, "size of argument '" + argument.name + "'"); });
+    }
+    if (argument.value) {
+      const std::string what = "value of argument '" + argument.name + "'";
+      evaluate_at(checker, key + ".value", [&] {
+        if (is_floating(argument.type)) {
+          scope.number(*argument.value, what);
+          return;
+        }
+        const auto [low, high] = integer_range(argument.type);
+        const auto value = static_cast<double>(scope.integer(*argument.value, what));
+        if (value < low || value > high) {
+          throw Error(ErrorCode::bad_input, what + " is " + to_string(Value(value)) + ", which does not fit in " +
+                                                std::string(to_string(argument.type)));
+        }
+      });
+    }
+  }
+  for (std::size_t i = 0; i < problem.launches.size(); ++i) {
+    evaluate_launch(checker, problem.launches[i], scope, join_index("launch", i));
+  }
+  if (const auto* kernel = std::get_if<ReferenceKernel>(&problem.reference)) {
+    for (const auto& launch : kernel->launches) {
+      evaluate_launch(checker, launch, scope, launch.position.key.empty() ? "reference" : launch.position.key);
+    }
+  }
+  Scope timed = scope;
+  timed.set("time_ns", 1e6);
+  for (const auto& metric : problem.metrics) {
+    evaluate_at(checker, join_key("metrics", metric.name),
+                [&, &m = metric] { timed.number(m.expression, "metric '" + m.name + "'"); });
+  }
+}
+
+}  // namespace
+
+bool is_buffer(const Argument& argument) { return argument.access != Access::scalar; }
+
+bool is_written(const Argument& argument) {
+  return argument.access == Access::out || argument.access == Access::inout;
+}
+
+bool depends_on_tuning(const Expression& expression, const Problem& problem) {
+  return std::any_of(expression.names().begin(), expression.names().end(), [&](const std::string& name) {
+    return std::any_of(problem.parameters.begin(), problem.parameters.end(), [&](const Parameter& parameter) {
+      return parameter.name == name && parameter.values.size() > 1;
+    });
+  });
+}
+
+Tolerance default_tolerance(DataType type) {
+  switch (type) {
+    case DataType::float64: return {1e-10, 1e-12};
+    case DataType::float32: return {1e-4, 1e-5};
+    case DataType::float16: return {1e-2, 1e-3};
+    case DataType::bfloat16: return {5e-2, 1e-2};
+    default: return {0, 0};
+  }
+}
+
+std::vector<Output> default_outputs(const Problem& problem) {
+  std::vector<Output> outputs;
+  for (const auto& argument : problem.arguments) {
+    if (!is_written(argument) || (argument.size && depends_on_tuning(*argument.size, problem))) continue;
+    const Tolerance tolerance = default_tolerance(argument.type);
+    outputs.push_back({argument.name, tolerance.rtol, tolerance.atol, argument.position});
+  }
+  return outputs;
+}
+
+std::vector<std::string> default_args(const Problem& problem) {
+  std::vector<std::string> args;
+  for (const auto& argument : problem.arguments) {
+    if (argument.symbol.empty()) args.push_back(argument.name);
+  }
+  return args;
+}
+
+void complete_reference_launches(std::vector<Launch>& launches, const std::vector<Launch>& of_problem) {
+  for (std::size_t i = 0; i < launches.size() && i < of_problem.size(); ++i) {
+    Launch& launch = launches[i];
+    const Launch& other = of_problem[i];
+    if (launch.entry.empty()) launch.entry = other.entry;
+    if (launch.block.empty()) launch.block = other.block;
+    if (launch.grid.empty()) launch.grid = other.grid;
+    if (!launch.shared) launch.shared = other.shared;
+    if (launch.args.empty()) launch.args = other.args;
+    if (!launch.repeat) launch.repeat = other.repeat;
+    if (launch.swap.empty()) launch.swap = other.swap;
+  }
+}
+
+void check_execution(const Problem& problem, const Locations& locations) {
+  const Checker checker(problem, locations);
+  check_kernel(checker);
+  check_arguments(checker);
+  if (problem.launches.empty()) {
+    checker.fail("launch", "there is no launch, so nothing would run; add [[launch]] with entry, block, grid and args");
+  }
+  for (std::size_t i = 0; i < problem.launches.size(); ++i) {
+    check_launch(checker, problem.launches[i], join_index("launch", i));
+  }
+  check_outputs(checker);
+  if (problem.baseline) {
+    checker.check_configuration(*problem.baseline, "baseline.configuration", "the baseline");
+  }
+  check_reference(checker);
+  check_metrics(checker);
+  check_verify_sizes(checker);
+  const Configuration baseline = completed(problem, problem.baseline.value_or(Configuration{}));
+  if (!checker.violated(baseline)) evaluate_all(checker, baseline);
+}
+
+}  // namespace warpwright::spec::detail
