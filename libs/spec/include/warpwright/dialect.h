@@ -44,7 +44,8 @@
 /* ---- functions and address spaces -------------------------------------------------------------------------------- */
 
 #define WW_KERNEL extern "C" __global__ void
-#define WW_DEVICE static __device__ __forceinline__
+/* A helper that only some configurations call is no mistake. */
+#define WW_DEVICE [[maybe_unused]] static __device__ __forceinline__
 #define WW_GLOBAL
 #define WW_RESTRICT __restrict__
 #define WW_SHARED __shared__
