@@ -1,0 +1,131 @@
+"""`warpwright tune` from start to end on the CPU: its JSON, its account of time, its repeatability."""
+
+import json
+import time
+
+from support import CpuTest, ESCAPE, EXIT_SUCCESS, KERNELS, STATUSES, VECTOR_ADD, identity, journal_records
+
+TIME_PARTS = ("startup_s", "compile_wait_s", "copy_s", "verify_s", "measure_s", "tuner_s", "finish_s")
+TRANSPOSE = str(KERNELS / "transpose" / "transpose.toml")
+
+
+class Tune(CpuTest):
+    def test_json(self):
+        begin = time.monotonic()
+        report = self.run_json("tune", TRANSPOSE, "--device", self.device, "--max-evaluations", 12, "--seed", 7,
+                               "--session", "session")
+        wall = time.monotonic() - begin
+
+        self.assertEqual(report["schema_version"], 1)
+        self.assertEqual(report["kernel"], "transpose")
+        self.assertEqual(report["device"]["id"], self.device)
+        self.assertEqual(report["seed"], 7)
+        self.assertGreater(report["space"]["size"], 12)
+        self.assertEqual(report["evaluations"], 12)
+        self.assertEqual(report["resumed_from"], 0)
+        self.assertFalse(report["interrupted"])
+
+        trials = report["trials"]
+        self.assertEqual(len(trials), 12)
+        self.assertEqual(len({identity(trial) for trial in trials}), 12)
+        self.assertEqual([trial["ordinal"] for trial in trials], list(range(12)))
+        for trial in trials:
+            self.assertIn(trial["status"], STATUSES)
+            if trial["status"] == "ok":
+                self.assertGreater(trial["median_ns"], 0)
+                self.assertGreaterEqual(len(trial["samples"]), 1)
+                self.assertLessEqual(min(trial["samples"]), trial["median_ns"])
+                self.assertGreaterEqual(max(trial["samples"]), trial["median_ns"])
+        failed = {}
+        for trial in trials:
+            if trial["status"] not in ("ok", "censored"):
+                failed[trial["status"]] = failed.get(trial["status"], 0) + 1
+        self.assertEqual(report["failures"], failed)
+
+        best, baseline = report["best"], report["baseline"]
+        self.assertIn(identity(best), {identity(trial) for trial in trials if trial["status"] == "ok"})
+        self.assertGreater(best["median_ns"], 0)
+        self.assertGreater(baseline["median_ns"], 0)
+        self.assertAlmostEqual(report["speedup"], baseline["median_ns"] / best["median_ns"], places=6)
+        self.assertGreaterEqual(report["speedup"], 1.0)
+        self.assertTrue(report["reverified"])
+        for finalist in report["finalists"]:
+            self.assertGreaterEqual(finalist["median_ns"], best["median_ns"])
+
+        spent = report["time"]
+        self.assertAlmostEqual(sum(spent[part] for part in TIME_PARTS), spent["total_s"], delta=0.02 * spent["total_s"])
+        self.assertLessEqual(spent["total_s"], wall)
+        self.assertGreater(spent["total_s"], 0.5 * wall)
+        self.assertGreater(spent["compile_cpu_s"], 0)
+        for part in TIME_PARTS:
+            self.assertGreaterEqual(spent[part], 0, part)
+
+        # The journal holds the same trials, and the profile the same winner.
+        records = journal_records(self.home / "session")
+        self.assertEqual(records[0]["type"], "header")
+        kept = [record for record in records if record["type"] == "trial"]
+        self.assertEqual([identity(trial) for trial in kept], [identity(trial) for trial in trials])
+        shown = self.run_json("show", "session")
+        self.assertEqual([trial["samples"] for trial in shown["trials"]], [trial["samples"] for trial in trials])
+
+    def test_the_same_seed_gives_the_same_configurations_in_the_same_order(self):
+        def order(seed):
+            report = self.run_json("tune", VECTOR_ADD, "--device", self.device, "--problem", "n=65536",
+                                   "--max-evaluations", 10, "--seed", seed, "--strategy", "random", "--no-session",
+                                   "--no-profile", "--quiet")
+            return [identity(trial) for trial in report["trials"]]
+
+        first = order(3)
+        self.assertEqual(order(3), first)
+        self.assertNotEqual(order(4), first)
+
+    def test_streams_without_a_terminal(self):
+        common = ["tune", VECTOR_ADD, "--device", self.device, "--problem", "n=65536", "--max-evaluations", 6]
+        for environment in ({}, {"NO_COLOR": "1"}, {"TERM": "xterm-256color"}):
+            result = self.run_program(*common, environment=environment)
+            self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr)
+            self.assertIsNone(ESCAPE.search(result.stdout + result.stderr), "escape codes without a terminal")
+            self.assertIn("Winner: ", result.stdout)
+            self.assertIn("baseline", result.stdout)
+            self.assertIn("tuning vector_add on", result.stderr)
+
+        quiet = self.run_program(*common, "--quiet", "--json")
+        self.assertEqual(quiet.returncode, EXIT_SUCCESS, quiet.stderr)
+        self.assertEqual(quiet.stderr, "")
+        json.loads(quiet.stdout)
+
+    def test_files_are_kept_where_the_user_says(self):
+        common = ["tune", VECTOR_ADD, "--device", self.device, "--problem", "n=65536", "--max-evaluations", 3, "--quiet"]
+        nothing = self.run_json(*common, "--no-session", "--no-profile", "--cache-dir", self.home / "elsewhere")
+        self.assertIsNone(nothing["session"])
+        self.assertIsNone(nothing["profile_id"])
+        self.assertEqual(sorted(path.name for path in self.home.iterdir()), ["elsewhere"])
+
+        default = self.run_json(*common)
+        self.assertTrue(default["session"].startswith(str(self.home / "state")))
+        self.assertTrue(default["profiles_file"].startswith(str(self.home / "data")))
+        self.assertGreater(default["profile_id"], 0)
+
+    def test_a_session_folder_is_not_used_twice(self):
+        common = ["tune", VECTOR_ADD, "--device", self.device, "--problem", "n=65536", "--max-evaluations", 2,
+                  "--session", "session"]
+        self.run_json(*common)
+        self.assert_bad_input(common, "session", "--resume")
+
+    def test_winner_is_stored_and_found(self):
+        report = self.run_json("tune", VECTOR_ADD, "--device", self.device, "--problem", "n=65536", "--max-evaluations", 4,
+                               "--profiles", "profiles.sqlite")
+        listed = self.run_json("profiles", "list", "--profiles", "profiles.sqlite")
+        self.assertEqual(len(listed["profiles"]), 1)
+        profile = listed["profiles"][0]
+        self.assertEqual(profile["id"], report["profile_id"])
+        self.assertEqual(profile["configuration"], report["best"]["configuration"])
+        self.assertEqual(profile["median_ns"], report["best"]["median_ns"])
+
+    def test_time_limit(self):
+        report = self.run_json("tune", TRANSPOSE, "--device", self.device, "--time-limit", "6s", "--no-session",
+                               "--no-profile")
+        self.assertIn("time limit", report["stop_reason"])
+        self.assertGreater(report["evaluations"], 0)
+        # What runs at the limit may end, and the finalists are compared.
+        self.assertLess(report["time"]["total_s"], 40)
