@@ -1,18 +1,16 @@
-#include <warpwright/store/binary_cache.hpp>
-
-#include <warpwright/base/files.hpp>
-#include <warpwright/base/hash.hpp>
-#include <warpwright/store/json.hpp>
-
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <ctime>
+#include <fcntl.h>
 #include <mutex>
+#include <sys/stat.h>
 #include <vector>
+
+#include <warpwright/base/files.hpp>
+#include <warpwright/base/hash.hpp>
+#include <warpwright/store/binary_cache.hpp>
+#include <warpwright/store/json.hpp>
 
 #include "descriptor.hpp"
 #include "json_reader.hpp"
@@ -23,8 +21,8 @@ namespace {
 using namespace detail;
 namespace fs = std::filesystem;
 
-// Entry: magic, version, length of the JSON, length of the image, content hash of JSON and image; then the JSON, then the
-// image. Numbers are little-endian.
+// Entry: magic, version, length of the JSON, length of the image, content hash of JSON and image; then the JSON, then
+// the image. Numbers are little-endian.
 constexpr std::string_view magic = "WARPBIN\n";
 constexpr std::uint32_t format_version = 1;
 constexpr std::size_t hash_digits = 32;
@@ -97,8 +95,8 @@ fs::path entry_path(const fs::path& folder, const std::string& key) {
   return folder / ((safe ? key : "other-" + content_hash(key)) + std::string(extension));
 }
 
-// Sets access and modification time to now. Explicit, because the kernel's own stamps are up to 4 ms coarse and would not
-// order two uses in between.
+// Sets access and modification time to now. Explicit, because the kernel's own stamps are up to 4 ms coarse and would
+// not order two uses in between.
 void touch(int descriptor, const char* path) {
   std::array<timespec, 2> times{};
   ::clock_gettime(CLOCK_REALTIME, &times[0]);

@@ -1,13 +1,12 @@
 // An owned file descriptor and the last operating system error. Private to this library.
 #pragma once
 
-#include <warpwright/base/error.hpp>
-
-#include <unistd.h>
-
 #include <cerrno>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
+
+#include <warpwright/base/error.hpp>
 
 namespace warpwright::store::detail {
 

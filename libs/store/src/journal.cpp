@@ -1,18 +1,16 @@
-#include <warpwright/store/journal.hpp>
-
-#include <warpwright/base/files.hpp>
-
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <mutex>
 #include <stop_token>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <thread>
+
+#include <warpwright/base/files.hpp>
+#include <warpwright/store/journal.hpp>
 
 #include "descriptor.hpp"
 #include "json_reader.hpp"
@@ -53,10 +51,11 @@ JournalHeader read_header(const Json& json, const std::filesystem::path& file) {
   JournalHeader header;
   header.schema = object.integer<int>("schema");
   if (header.schema > schema_version)
-    throw Error(ErrorCode::unsupported,
-                fmt::format("'{}' was written by a newer Warpwright (journal schema {}; this one reads up to {}): update "
-                            "Warpwright, or start the session in another folder",
-                            file.string(), header.schema, schema_version));
+    throw Error(
+        ErrorCode::unsupported,
+        fmt::format("'{}' was written by a newer Warpwright (journal schema {}; this one reads up to {}): update "
+                    "Warpwright, or start the session in another folder",
+                    file.string(), header.schema, schema_version));
   header.kernel = object.text("kernel");
   header.problem_hash = object.text("problem_hash");
   header.device = object.text("device");
@@ -172,9 +171,9 @@ void check_header(const JournalHeader& journal, const JournalHeader& expected, c
   for (const std::string& name : header_differences(journal, expected))
     differences += (differences.empty() ? "" : ", ") + difference_text(name, journal, expected);
   if (!differences.empty())
-    throw Error(ErrorCode::conflict, "the session in '" + file.parent_path().string() +
-                                         "' was started with something else and cannot be continued; what differs: " +
-                                         differences);
+    throw Error(ErrorCode::conflict,
+                "the session in '" + file.parent_path().string() +
+                    "' was started with something else and cannot be continued; what differs: " + differences);
 }
 
 }  // namespace
@@ -310,8 +309,8 @@ Journal Journal::create(const std::filesystem::path& folder, const JournalHeader
   const std::string bytes = read_file(file);
   const bool foreign = !std::string_view(bytes).starts_with(header_prefix.substr(0, bytes.size()));
   if (foreign || bytes.find('\n') != std::string::npos)
-    throw Error(ErrorCode::conflict, "'" + folder.string() +
-                                         "' already holds a session; resume it, or use another session folder");
+    throw Error(ErrorCode::conflict,
+                "'" + folder.string() + "' already holds a session; resume it, or use another session folder");
   if (!bytes.empty() && ::ftruncate(descriptor.value(), 0) != 0)
     throw Error(ErrorCode::io, "cannot restart '" + file.string() + "'", last_native_error());
   auto state = std::make_unique<State>(std::move(descriptor), file, 0);
@@ -345,8 +344,7 @@ JournalContents Journal::read(const std::filesystem::path& folder) {
   const std::filesystem::path file = journal_path(folder);
   Parsed parsed = parse_journal(read_file(file), file);
   if (!parsed.contents)
-    throw Error(ErrorCode::corrupted, "the header line was cut off; nothing was recorded",
-                at_line(file, 1));
+    throw Error(ErrorCode::corrupted, "the header line was cut off; nothing was recorded", at_line(file, 1));
   return *std::move(parsed.contents);
 }
 

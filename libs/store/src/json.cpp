@@ -1,8 +1,8 @@
-#include <warpwright/store/json.hpp>
-
 #include <array>
 #include <cmath>
 #include <filesystem>
+
+#include <warpwright/store/json.hpp>
 
 #include "json_reader.hpp"
 
@@ -90,9 +90,12 @@ std::optional<std::string> unescape_bytes(std::string_view escaped) {
 // "an integer beyond the range" is better than "a number" where a number was expected.
 std::string kind_of(const Json& json) {
   switch (json.type()) {
-    case Json::value_t::null: return "null";
-    case Json::value_t::object: return "an object";
-    case Json::value_t::array: return "an array of " + std::to_string(json.size());
+    case Json::value_t::null:
+      return "null";
+    case Json::value_t::object:
+      return "an object";
+    case Json::value_t::array:
+      return "an array of " + std::to_string(json.size());
     case Json::value_t::string: {
       const std::string& text = json.get_ref<const std::string&>();
       return text.size() <= 40 ? "\"" + text + "\"" : "a string of " + std::to_string(text.size()) + " bytes";
@@ -100,8 +103,10 @@ std::string kind_of(const Json& json) {
     case Json::value_t::boolean:
     case Json::value_t::number_integer:
     case Json::value_t::number_unsigned:
-    case Json::value_t::number_float: return json.dump();
-    default: return "something else";
+    case Json::value_t::number_float:
+      return json.dump();
+    default:
+      return "something else";
   }
 }
 
@@ -127,7 +132,8 @@ std::string Where::describe() const {
 }
 
 void reject(const Json& json, const Where& where, std::string_view expected) {
-  throw Error(ErrorCode::corrupted, where.describe() + " must be " + std::string(expected) + ", found " + kind_of(json));
+  throw Error(ErrorCode::corrupted,
+              where.describe() + " must be " + std::string(expected) + ", found " + kind_of(json));
 }
 
 Json text_json(std::string_view text) {
@@ -166,16 +172,21 @@ bool read_bool(const Json& json, const Where& where) {
 
 Value read_value(const Json& json, const Where& where) {
   switch (json.type()) {
-    case Json::value_t::boolean: return json.get<bool>();
-    case Json::value_t::number_float: return json.get<double>();
+    case Json::value_t::boolean:
+      return json.get<bool>();
+    case Json::value_t::number_float:
+      return json.get<double>();
     case Json::value_t::number_integer:
-    case Json::value_t::number_unsigned: return read_integer<std::int64_t>(json, where);
-    case Json::value_t::string: return json.get<std::string>();
+    case Json::value_t::number_unsigned:
+      return read_integer<std::int64_t>(json, where);
+    case Json::value_t::string:
+      return json.get<std::string>();
     case Json::value_t::object:
       if (const auto number = json.find("float"); number != json.end() && json.size() == 1)
         return read_double(*number, Where(where, "float"));
       return read_text(json, where);
-    default: reject(json, where, "a number, a string, true or false");
+    default:
+      reject(json, where, "a number, a string, true or false");
   }
 }
 
@@ -218,9 +229,8 @@ DeviceInfo read_device(const Json& json, const Where& where) {
       throw Error(ErrorCode::corrupted, here.describe() + ": " + error.what());
     }
   });
-  device.kind = object.get("kind", [&](const Json& kind, const Where& here) {
-    return read_enum<DeviceKind>(kind, here, kinds);
-  });
+  device.kind =
+      object.get("kind", [&](const Json& kind, const Where& here) { return read_enum<DeviceKind>(kind, here, kinds); });
   device.name = object.text("name");
   device.vendor = object.text("vendor");
   device.architecture = object.text("architecture");
@@ -299,9 +309,7 @@ Trial read_trial(const Json& json, const Where& where) {
   return trial;
 }
 
-std::string dump(const Json& json, int indent) {
-  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
-}
+std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
 
 Json parse(std::string_view text, std::string_view what) {
   try {

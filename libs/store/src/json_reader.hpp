@@ -2,9 +2,6 @@
 // string". Private to this library.
 #pragma once
 
-#include <warpwright/base/error.hpp>
-#include <warpwright/store/json.hpp>
-
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +13,9 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/store/json.hpp>
 
 namespace warpwright::store::detail {
 
@@ -42,7 +42,8 @@ class Where {
 // Throws Error(corrupted): "<where> must be <expected>, found <kind of json>".
 [[noreturn]] void reject(const Json& json, const Where& where, std::string_view expected);
 
-// Strings that are not UTF-8 (a compiler's log, a path, a Latin-1 comment in a source) cannot stand in JSON: they become
+// Strings that are not UTF-8 (a compiler's log, a path, a Latin-1 comment in a source) cannot stand in JSON: they
+// become
 // {"bytes": text} with the offending bytes as \xNN and backslashes doubled.
 Json text_json(std::string_view text);
 std::string read_text(const Json& json, const Where& where);
@@ -57,7 +58,9 @@ Configuration read_configuration(const Json& json, const Where& where);
 KernelResources read_resources(const Json& json, const Where& where);
 DeviceInfo read_device(const Json& json, const Where& where);
 Trial read_trial(const Json& json, const Where& where);
-inline Nanoseconds read_nanoseconds(const Json& json, const Where& where) { return Nanoseconds{read_double(json, where)}; }
+inline Nanoseconds read_nanoseconds(const Json& json, const Where& where) {
+  return Nanoseconds{read_double(json, where)};
+}
 
 template <std::integral T>
 T read_integer(const Json& json, const Where& where) {
@@ -72,7 +75,9 @@ T read_integer(const Json& json, const Where& where) {
          "an integer from " + std::to_string(std::numeric_limits<T>::min()) + " to " +
              std::to_string(std::numeric_limits<T>::max()));
 }
-inline Bytes read_bytes(const Json& json, const Where& where) { return Bytes{read_integer<std::uint64_t>(json, where)}; }
+inline Bytes read_bytes(const Json& json, const Where& where) {
+  return Bytes{read_integer<std::uint64_t>(json, where)};
+}
 
 // One of `all` by its to_string().
 template <class Enum>

@@ -1,7 +1,7 @@
 // Problems as JSON, for worker processes. Expressions travel as their text.
-#include <warpwright/store/json.hpp>
-
 #include <array>
+
+#include <warpwright/store/json.hpp>
 
 #include "json_reader.hpp"
 
@@ -48,10 +48,8 @@ Json fill_json(const Fill& fill) {
       return {{"kind", "uniform"}, {"low", double_json(f.low)}, {"high", double_json(f.high)}, {"seed", f.seed}};
     }
     Json operator()(const FillNormal& f) const {
-      return {{"kind", "normal"},
-              {"mean", double_json(f.mean)},
-              {"deviation", double_json(f.deviation)},
-              {"seed", f.seed}};
+      return {
+          {"kind", "normal"}, {"mean", double_json(f.mean)}, {"deviation", double_json(f.deviation)}, {"seed", f.seed}};
     }
     Json operator()(const FillIota& f) const {
       return {{"kind", "iota"}, {"start", double_json(f.start)}, {"step", double_json(f.step)}};
@@ -99,9 +97,8 @@ Json launch_json(const Launch& launch) {
 }
 
 Json output_json(const Output& output) {
-  return Json{{"argument", text_json(output.argument)},
-              {"rtol", double_json(output.rtol)},
-              {"atol", double_json(output.atol)}};
+  return Json{
+      {"argument", text_json(output.argument)}, {"rtol", double_json(output.rtol)}, {"atol", double_json(output.atol)}};
 }
 
 Json reference_json(const Reference& reference) {
@@ -181,9 +178,8 @@ Parameter read_parameter(const Json& json, const Where& where) {
   parameter.name = object.text("name");
   parameter.values = object.list("values", read_value);
   parameter.default_value = object.maybe("default", read_value);
-  parameter.role = object.get("role", [](const Json& role, const Where& here) {
-    return read_enum<ParameterRole>(role, here, all_roles);
-  });
+  parameter.role = object.get(
+      "role", [](const Json& role, const Where& here) { return read_enum<ParameterRole>(role, here, all_roles); });
   parameter.ordered = object.boolean("ordered");
   return parameter;
 }
@@ -206,9 +202,8 @@ Argument read_argument(const Json& json, const Where& where) {
     reject(type, here, "a data type such as \"float32\"");
   });
   argument.components = object.integer<int>("components");
-  argument.access = object.get("access", [](const Json& access, const Where& here) {
-    return read_enum<Access>(access, here, all_access);
-  });
+  argument.access = object.get(
+      "access", [](const Json& access, const Where& here) { return read_enum<Access>(access, here, all_access); });
   argument.size = object.maybe("size", read_expression);
   argument.value = object.maybe("value", read_expression);
   argument.fill = object.get("fill", read_fill);
@@ -245,7 +240,8 @@ Reference read_reference(const Json& json, const Where& where) {
   const std::string kind = object.text("kind");
   if (kind == "none") return std::monostate{};
   if (kind == "kernel")
-    return ReferenceKernel{.source = object.get("source", read_source), .launches = object.list("launches", read_launch)};
+    return ReferenceKernel{.source = object.get("source", read_source),
+                           .launches = object.list("launches", read_launch)};
   if (kind == "npy") {
     ReferenceNpy npy;
     for (auto& [argument, file] : object.entries("files", read_path)) npy.files.emplace(argument, std::move(file));

@@ -1,14 +1,13 @@
-#include <warpwright/store/profile_database.hpp>
-
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
 #include <chrono>
 #include <cmath>
+#include <fmt/format.h>
 #include <thread>
+
+#include <warpwright/store/profile_database.hpp>
 
 #include "json_reader.hpp"
 #include "sqlite.hpp"
@@ -22,7 +21,8 @@ using namespace detail;
 constexpr std::int64_t application_id = 0x57705772;
 constexpr int export_schema_version = 1;
 
-// Step i brings a database from schema version i to i + 1, inside one transaction. Append; never change a released step.
+// Step i brings a database from schema version i to i + 1, inside one transaction. Append; never change a released
+// step.
 constexpr std::array migrations{
     R"sql(
 CREATE TABLE profiles (
@@ -59,9 +59,9 @@ CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 constexpr std::int64_t schema_version = migrations.size();
 
 // One order for reading and writing.
-#define WARPWRIGHT_PROFILE_COLUMNS                                                                                     \
-  "kernel, source_hash, data_types, backend, device, architecture, device_kind, dimensions, toolkit, driver, "         \
-  "cache_mode, configuration, median_ns, spread_ns, samples, baseline, baseline_median_ns, evaluations, strategy, "    \
+#define WARPWRIGHT_PROFILE_COLUMNS                                                                                  \
+  "kernel, source_hash, data_types, backend, device, architecture, device_kind, dimensions, toolkit, driver, "      \
+  "cache_mode, configuration, median_ns, spread_ns, samples, baseline, baseline_median_ns, evaluations, strategy, " \
   "seed, verification, created_at, provenance, details"
 
 constexpr const char* select_profiles = "SELECT id, " WARPWRIGHT_PROFILE_COLUMNS " FROM profiles";
@@ -88,7 +88,8 @@ std::string dimension_key(const Configuration& dimensions) {
 
 void check_profile(const TuningProfile& profile) {
   if (profile.key.kernel.empty())
-    throw Error(ErrorCode::bad_input, "a profile without a kernel name cannot be stored: it would never be found again");
+    throw Error(ErrorCode::bad_input,
+                "a profile without a kernel name cannot be stored: it would never be found again");
   const double median = profile.median.count();
   if (!std::isfinite(median) || median <= 0)
     throw Error(ErrorCode::bad_input, fmt::format("the profile of '{}' cannot be stored: its median time is {} ns, and "
@@ -183,11 +184,11 @@ std::vector<TuningProfile> read_profiles(SqliteStatement& statement, const std::
   } catch (const Error&) {
     // That version keeps its name elsewhere; its schema number is enough.
   }
-  throw Error(ErrorCode::unsupported,
-              fmt::format("'{}' was written by {} (schema {}; this version reads up to {}): update Warpwright, or use "
-                          "another profile database",
-                          connection.file().string(), writer.empty() ? "a newer Warpwright" : writer, version,
-                          schema_version));
+  throw Error(
+      ErrorCode::unsupported,
+      fmt::format("'{}' was written by {} (schema {}; this version reads up to {}): update Warpwright, or use "
+                  "another profile database",
+                  connection.file().string(), writer.empty() ? "a newer Warpwright" : writer, version, schema_version));
 }
 
 void migrate(const SqliteConnection& connection) {
@@ -291,9 +292,9 @@ bool ProfileDatabase::remove(std::int64_t id) {
 }
 
 std::optional<ProfileMatch> ProfileDatabase::find(const ProfileKey& wanted, MatchPolicy policy) const {
-  SqliteStatement statement(state_->connection,
-                            std::string(select_profiles) +
-                                " WHERE kernel = ? AND source_hash = ? AND data_types = ? AND backend = ?");
+  SqliteStatement statement(
+      state_->connection,
+      std::string(select_profiles) + " WHERE kernel = ? AND source_hash = ? AND data_types = ? AND backend = ?");
   statement.bind(wanted.kernel).bind(wanted.source_hash).bind(wanted.data_types).bind(wanted.backend);
   auto matches = rank_profiles(wanted, read_profiles(statement, state_->connection.file()), policy);
   if (matches.empty()) return std::nullopt;
@@ -301,8 +302,7 @@ std::optional<ProfileMatch> ProfileDatabase::find(const ProfileKey& wanted, Matc
 }
 
 std::size_t ProfileDatabase::count_stale(const ProfileKey& wanted) const {
-  SqliteStatement statement(state_->connection,
-                            "SELECT count(*) FROM profiles WHERE kernel = ? AND source_hash <> ?");
+  SqliteStatement statement(state_->connection, "SELECT count(*) FROM profiles WHERE kernel = ? AND source_hash <> ?");
   statement.bind(wanted.kernel).bind(wanted.source_hash).step();
   return static_cast<std::size_t>(statement.integer(0));
 }
@@ -379,10 +379,11 @@ std::size_t ProfileDatabase::import_json(const Json& json) {
   const int version = object.integer<int>("schema_version");
   if (version < 1) reject(json["schema_version"], Where(where, "schema_version"), "1");
   if (version > export_schema_version)
-    throw Error(ErrorCode::unsupported,
-                fmt::format("these profiles were exported by a newer Warpwright (schema_version {}; this one reads up to "
-                            "{}): update Warpwright",
-                            version, export_schema_version));
+    throw Error(
+        ErrorCode::unsupported,
+        fmt::format("these profiles were exported by a newer Warpwright (schema_version {}; this one reads up to "
+                    "{}): update Warpwright",
+                    version, export_schema_version));
   const std::vector<TuningProfile> profiles = object.list("profiles", read_storable_profile);
   const SqliteConnection& connection = state_->connection;
   SqliteTransaction transaction(connection);

@@ -1,17 +1,16 @@
 // Which stored profile serves a wish best. Pure: the database only collects the candidates.
-#include <warpwright/store/profile_database.hpp>
-
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 #include <tuple>
+
+#include <warpwright/store/profile_database.hpp>
 
 namespace warpwright::store {
 namespace {
 
-// Squared distance of a dimension that only one side has, or whose values cannot be compared: farther than any two 64-bit
-// sizes can be (log2 of their ratio is below 64).
+// Squared distance of a dimension that only one side has, or whose values cannot be compared: farther than any two
+// 64-bit sizes can be (log2 of their ratio is below 64).
 constexpr double incomparable = 64.0 * 64.0;
 
 struct DimensionDistance {
@@ -122,8 +121,8 @@ ProfileMatch compare(const ProfileKey& wanted, TuningProfile profile) {
   match.same_device = stored.device == wanted.device;
   const bool same_kind = stored.device_kind == wanted.device_kind;
   // OpenCL devices of every kind may report the same version as their architecture.
-  match.same_architecture = match.same_device || (same_kind && !stored.architecture.empty() &&
-                                                  stored.architecture == wanted.architecture);
+  match.same_architecture =
+      match.same_device || (same_kind && !stored.architecture.empty() && stored.architecture == wanted.architecture);
   match.same_toolkit = stored.toolkit == wanted.toolkit;
   match.same_driver = stored.driver == wanted.driver;
   match.same_cache_mode = stored.cache_mode == wanted.cache_mode;
@@ -132,9 +131,10 @@ ProfileMatch compare(const ProfileKey& wanted, TuningProfile profile) {
   match.dimension_distance = std::sqrt(apart.squared);
   match.quality = quality_text(wanted, match, apart.comparable);
   const auto changed = [&](std::string_view what, const std::string& before, const std::string& now) {
-    match.warnings.push_back(fmt::format("the {} changed since this profile was measured: {} then, {} now; tune again to "
-                                         "be sure that its configuration is still the fastest",
-                                         what, or_unknown(before), or_unknown(now)));
+    match.warnings.push_back(
+        fmt::format("the {} changed since this profile was measured: {} then, {} now; tune again to "
+                    "be sure that its configuration is still the fastest",
+                    what, or_unknown(before), or_unknown(now)));
   };
   // On another device these differ anyway, and say nothing of a change.
   if (match.same_device && !match.same_toolkit) changed("toolkit", stored.toolkit, wanted.toolkit);
@@ -151,8 +151,10 @@ bool allowed(const ProfileMatch& match, MatchPolicy policy) {
   switch (policy) {
     case MatchPolicy::exact:
       return match.same_device && match.same_dimensions && match.same_toolkit && match.same_cache_mode;
-    case MatchPolicy::device: return match.same_device;
-    case MatchPolicy::nearest: return true;
+    case MatchPolicy::device:
+      return match.same_device;
+    case MatchPolicy::nearest:
+      return true;
   }
   return false;
 }
@@ -161,9 +163,12 @@ bool allowed(const ProfileMatch& match, MatchPolicy policy) {
 
 std::string_view to_string(MatchPolicy policy) noexcept {
   switch (policy) {
-    case MatchPolicy::exact: return "exact";
-    case MatchPolicy::device: return "device";
-    case MatchPolicy::nearest: return "nearest";
+    case MatchPolicy::exact:
+      return "exact";
+    case MatchPolicy::device:
+      return "device";
+    case MatchPolicy::nearest:
+      return "nearest";
   }
   return "unknown";
 }
@@ -188,9 +193,8 @@ std::vector<ProfileMatch> rank_profiles(const ProfileKey& wanted, std::vector<Tu
     if (allowed(match, policy)) matches.push_back(std::move(match));
   }
   const auto rank = [&](const ProfileMatch& match) {
-    return std::tuple(!match.same_device, !match.same_architecture,
-                      match.profile.key.device_kind != wanted.device_kind, match.dimension_distance,
-                      !match.same_cache_mode, !match.same_toolkit, !match.same_driver);
+    return std::tuple(!match.same_device, !match.same_architecture, match.profile.key.device_kind != wanted.device_kind,
+                      match.dimension_distance, !match.same_cache_mode, !match.same_toolkit, !match.same_driver);
   };
   std::sort(matches.begin(), matches.end(), [&](const ProfileMatch& a, const ProfileMatch& b) {
     const auto left = rank(a), right = rank(b);

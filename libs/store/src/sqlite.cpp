@@ -5,7 +5,8 @@
 namespace warpwright::store::detail {
 namespace {
 
-// How long a writer waits for the others. Writes take milliseconds; a slow disk under 16 writers was seen to take seconds.
+// How long a writer waits for the others. Writes take milliseconds; a slow disk under 16 writers was seen to take
+// seconds.
 constexpr int busy_timeout_ms = 30'000;
 
 }  // namespace
@@ -103,14 +104,16 @@ Error SqliteConnection::error(int status) const {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return Error(ErrorCode::timeout, "the profile database " + name + " is held by another process", native);
-    case SQLITE_NOMEM: return Error(ErrorCode::out_of_memory, "reading the profile database " + name, native);
+    case SQLITE_NOMEM:
+      return Error(ErrorCode::out_of_memory, "reading the profile database " + name, native);
     case SQLITE_ERROR:
     case SQLITE_MISUSE:
     case SQLITE_CONSTRAINT:
     case SQLITE_RANGE:
     case SQLITE_MISMATCH:
       return Error(ErrorCode::internal, "the profile database " + name + " refused a statement", native);
-    default: return Error(ErrorCode::io, "cannot read or write the profile database " + name, native);
+    default:
+      return Error(ErrorCode::io, "cannot read or write the profile database " + name, native);
   }
 }
 

@@ -1,16 +1,15 @@
 // SQLite's C API with owners and exceptions. Private to this library.
 #pragma once
 
-#include <warpwright/base/error.hpp>
-
-#include <sqlite3.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <sqlite3.h>
 #include <string>
 #include <string_view>
+
+#include <warpwright/base/error.hpp>
 
 namespace warpwright::store::detail {
 

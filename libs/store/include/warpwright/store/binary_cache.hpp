@@ -1,14 +1,14 @@
-// Compiled binaries on disk, content-addressed by device::cache_key. Safe for several processes at once and against being
-// killed at any moment: files appear by rename and carry a checksum. Least recently used entries go first; a use is recorded
-// as the file's modification time, because access times are often switched off.
+// Compiled binaries on disk, content-addressed by device::cache_key. Safe for several processes at once and against
+// being killed at any moment: files appear by rename and carry a checksum. Least recently used entries go first; a use
+// is recorded as the file's modification time, because access times are often switched off.
 #pragma once
-
-#include <warpwright/device/compiler.hpp>
 
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+
+#include <warpwright/device/compiler.hpp>
 
 namespace warpwright::store {
 

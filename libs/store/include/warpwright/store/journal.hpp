@@ -1,14 +1,10 @@
 // The trial journal of a session: one JSON line per finished trial after a header line, appended as it ends.
 // SIGKILL loses nothing finished (each line is one write() to an O_APPEND descriptor); power loss at most a second
-// (fdatasync from a background thread at most once a second). A torn last line is dropped on reading; any other damage is
-// an Error(corrupted) with the line number.
-// Lines are JSON objects with a "type": "header", "trial" (the trial's own keys beside it) or "note"; readers skip types
-// they do not know. One writer at a time, by an advisory flock() that ends with the process; readers need no lock.
+// (fdatasync from a background thread at most once a second). A torn last line is dropped on reading; any other damage
+// is an Error(corrupted) with the line number. Lines are JSON objects with a "type": "header", "trial" (the trial's own
+// keys beside it) or "note"; readers skip types they do not know. One writer at a time, by an advisory flock() that
+// ends with the process; readers need no lock.
 #pragma once
-
-#include <warpwright/base/log.hpp>
-#include <warpwright/model/trial.hpp>
-#include <warpwright/store/json.hpp>
 
 #include <filesystem>
 #include <memory>
@@ -16,6 +12,10 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <warpwright/base/log.hpp>
+#include <warpwright/model/trial.hpp>
+#include <warpwright/store/json.hpp>
 
 namespace warpwright::store {
 
@@ -27,7 +27,7 @@ struct JournalHeader {
   std::string device_id;
   std::string strategy;
   std::uint64_t seed = 0;
-  Json details;              // specification file, versions, command line, started_at: for people
+  Json details;  // specification file, versions, command line, started_at: for people
 };
 
 struct JournalContents {
@@ -59,8 +59,9 @@ class Journal {
   Journal& operator=(Journal&&) noexcept;
   ~Journal();
 
-  // When it returns, the record survives this process. Throws Error(io): disk full and the like; the file is left without a
-  // partial line and later appends may succeed. A failed background fdatasync is reported here too, from then on.
+  // When it returns, the record survives this process. Throws Error(io): disk full and the like; the file is left
+  // without a partial line and later appends may succeed. A failed background fdatasync is reported here too, from then
+  // on.
   void append(const Trial& trial);
   // A named record beside the trials (the session's final summary). Readers that do not know it skip it.
   void append_note(const std::string& name, const Json& value);

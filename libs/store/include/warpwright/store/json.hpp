@@ -1,17 +1,17 @@
 // JSON of the plain-data types: what the journal, the worker protocol and --json share. Each pair round-trips exactly:
 //  - doubles are written with the digits that read back to the same double, and always with '.' or an exponent, so that
-//    1.0 stays a double; NaN and infinities are the strings "nan", "inf", "-inf", or {"float": "nan"} where a string would
-//    be a Value of its own; integers keep all 64 bits;
+//    1.0 stays a double; NaN and infinities are the strings "nan", "inf", "-inf", or {"float": "nan"} where a string
+//    would be a Value of its own; integers keep all 64 bits;
 //  - text that is not UTF-8 is {"bytes": text} with the offending bytes as \xNN and backslashes doubled;
 //  - absent optionals are left out, except a trial's median_ns and mismatch, which are null; unknown keys are skipped.
 // from_json functions throw Error(corrupted) that names the missing or wrong key with its path. All functions are pure.
 #pragma once
 
+#include <nlohmann/json.hpp>
+
 #include <warpwright/device/compiler.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
-
-#include <nlohmann/json.hpp>
 
 namespace warpwright::store {
 

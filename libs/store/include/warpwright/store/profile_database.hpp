@@ -1,12 +1,9 @@
 // Tuning results that last: an SQLite database (WAL), safe for several processes at once, found again by what decides a
 // measurement and, where nothing fits exactly, by what is nearest. Method of nearness: a lexicographic order (device,
-// architecture, problem size, ...) rather than one weighted sum, so that it can be explained in a sentence; sizes compare by
-// the logarithm of each dimension, because 1024x1024 and 1x1048576 have the same volume and nothing else in common.
+// architecture, problem size, ...) rather than one weighted sum, so that it can be explained in a sentence; sizes
+// compare by the logarithm of each dimension, because 1024x1024 and 1x1048576 have the same volume and nothing else in
+// common.
 #pragma once
-
-#include <warpwright/base/units.hpp>
-#include <warpwright/model/configuration.hpp>
-#include <warpwright/store/json.hpp>
 
 #include <cstdint>
 #include <filesystem>
@@ -14,6 +11,10 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <warpwright/base/units.hpp>
+#include <warpwright/model/configuration.hpp>
+#include <warpwright/store/json.hpp>
 
 namespace warpwright::store {
 
@@ -34,8 +35,8 @@ struct ProfileKey {
   std::string cache_mode;  // "cold" or "warm"
 };
 
-// Two profiles have equal keys (and the later one replaces the earlier) if all of this agrees but device_kind; dimensions
-// compare by name, in any order. A new driver or toolkit therefore adds a profile and keeps the old one.
+// Two profiles have equal keys (and the later one replaces the earlier) if all of this agrees but device_kind;
+// dimensions compare by name, in any order. A new driver or toolkit therefore adds a profile and keeps the old one.
 
 // One stored winner.
 struct TuningProfile {
@@ -53,7 +54,7 @@ struct TuningProfile {
   std::string verification;  // as RunResult's reference description, "re-verified ..." included
   std::string created_at;    // UTC, ISO 8601
   std::string provenance = "warpwright";
-  Json details;              // anything else worth keeping
+  Json details;  // anything else worth keeping
 
   // Baseline time by tuned time; nullopt without a baseline.
   std::optional<double> speedup() const;
@@ -72,15 +73,17 @@ struct ProfileMatch {
   // Euclidean distance of log2(size) per dimension; a dimension that only one side has, or that differs without being a
   // positive number on both sides, counts 64, more than any two sizes can differ.
   double dimension_distance = 0;
-  // "exact", or what differs, stored "for" wanted: "size 2048x2048 for 2048x2047 (distance 0.001); driver 580.1 for 575.3"
+  // "exact", or what differs, stored "for" wanted: "size 2048x2048 for 2048x2047 (distance 0.001); driver 580.1 for
+  // 575.3"
   std::string quality;
   std::vector<std::string> warnings;  // a changed driver or toolkit, on the same device model
 };
 
-// Order of candidates for `wanted`, nearest first, under a policy. Pure. Rank: device model, architecture, kind of device,
-// dimension distance, cache mode, toolkit, driver, then newest. Profiles whose must-match part or backend differs, or which
-// the policy does not allow, are left out.
-std::vector<ProfileMatch> rank_profiles(const ProfileKey& wanted, std::vector<TuningProfile> candidates, MatchPolicy policy);
+// Order of candidates for `wanted`, nearest first, under a policy. Pure. Rank: device model, architecture, kind of
+// device, dimension distance, cache mode, toolkit, driver, then newest. Profiles whose must-match part or backend
+// differs, or which the policy does not allow, are left out.
+std::vector<ProfileMatch> rank_profiles(const ProfileKey& wanted, std::vector<TuningProfile> candidates,
+                                        MatchPolicy policy);
 
 // Thread-compatible; several processes may use one file, which must lie on a file system that processes share memory
 // over (a local disk). A writer that finds the file busy waits for up to 30 s, then throws Error(timeout).
@@ -94,8 +97,8 @@ class ProfileDatabase {
   ProfileDatabase(ProfileDatabase&&) noexcept;
   ProfileDatabase& operator=(ProfileDatabase&&) noexcept;
 
-  // Replaces the profile with an equal key, if any, and keeps its id; returns the id (profile.id is not read). Durable when it returns.
-  // Throws Error(bad_input) for a profile without a kernel name or whose median is no positive number.
+  // Replaces the profile with an equal key, if any, and keeps its id; returns the id (profile.id is not read). Durable
+  // when it returns. Throws Error(bad_input) for a profile without a kernel name or whose median is no positive number.
   std::int64_t put(const TuningProfile& profile);
   std::optional<TuningProfile> get(std::int64_t id) const;
   // All, or those of one kernel; by kernel, device, then id.
@@ -110,8 +113,8 @@ class ProfileDatabase {
   std::int64_t version() const;
 
   // Import and export as JSON ({"schema_version": 1, "profiles": [...]}). Import returns how many were new, or newer by
-  // created_at than the stored profile of the same key; ids are assigned anew. It imports all or nothing: a damaged profile
-  // throws Error(corrupted) naming it and the key, e.g. "key 'profiles[2].median_ns' is missing".
+  // created_at than the stored profile of the same key; ids are assigned anew. It imports all or nothing: a damaged
+  // profile throws Error(corrupted) naming it and the key, e.g. "key 'profiles[2].median_ns' is missing".
   Json export_json(const std::string& kernel = {}) const;
   std::size_t import_json(const Json& json);
 
