@@ -1,0 +1,19 @@
+"""The first kernel of README.md works as it is printed there."""
+
+import re
+
+from support import CpuTest, SOURCE
+
+
+class Readme(CpuTest):
+    def test_first_kernel(self):
+        text = (SOURCE / "README.md").read_text()
+        files = re.findall(r"`(twice[a-z_]*\.[a-z]+)`[^`\n]*:\n\n```[a-z]+\n(.*?)```", text, re.DOTALL)
+        self.assertEqual([name for name, _ in files], ["twice.kernel", "twice_naive.kernel", "twice.toml"])
+        for name, content in files:
+            (self.home / name).write_text(content)
+        checked = self.run_json("check", "twice.toml", "--device", self.device)
+        self.assertTrue(checked["verified"])
+        tuned = self.run_json("tune", "twice.toml", "--device", self.device, "--max-evaluations", 5)
+        self.assertEqual({trial["status"] for trial in tuned["trials"]}, {"ok"})
+        self.assertTrue(tuned["reverified"])
