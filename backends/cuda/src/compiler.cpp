@@ -352,7 +352,8 @@ std::unique_ptr<device::Compiler> make_nvrtc_compiler(const std::string& archite
 
 std::vector<std::string> nvrtc_architectures(const Options& options) {
   std::vector<std::string> names;
-  for (const int architecture : Nvrtc::load(options)->architectures()) {
+  const auto nvrtc = Nvrtc::load(options);
+  for (const int architecture : nvrtc->architectures()) {
     names.push_back("sm_" + std::to_string(architecture));
   }
   return names;

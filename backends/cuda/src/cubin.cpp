@@ -133,6 +133,8 @@ Cubin read_cubin(std::string_view image) {
   if (file.read<std::uint16_t>(18) != machine_cuda) {
     corrupted("it is made for machine " + std::to_string(file.read<std::uint16_t>(18)) + ", not for CUDA (190)");
   }
+  // Not used here, but by the driver.
+  file.part(file.read<std::uint64_t>(32), std::uint64_t{file.read<std::uint16_t>(54)} * file.read<std::uint16_t>(56));
   const std::vector<Section> sections = read_sections(file);
 
   Cubin cubin;

@@ -170,7 +170,7 @@ enum LaunchAttributeId : std::uint32_t { launch_attribute_cooperative = 2, launc
 struct LaunchAttribute {
   LaunchAttributeId id;
   char pad[4];
-  union {
+  union alignas(8) {
     char bytes[64];
     int cooperative;
     struct {
@@ -178,7 +178,7 @@ struct LaunchAttribute {
     } cluster;
   } value;
 };
-static_assert(sizeof(LaunchAttribute) == 72 && offsetof(LaunchAttribute, value) == 8);
+static_assert(sizeof(LaunchAttribute) == 72 && alignof(LaunchAttribute) == 8 && offsetof(LaunchAttribute, value) == 8);
 
 // CUlaunchConfig.
 struct LaunchConfiguration {

@@ -10,6 +10,9 @@ namespace warpwright::cuda {
 
 namespace {
 
+// The answers by which a driver says that it has no such property; any other failure is one.
+bool not_told(abi::Result result) { return result == abi::invalid_value || result == abi::not_supported; }
+
 class Attributes {
  public:
   Attributes(const CudaDriver& driver, abi::Device device) : driver_(driver), device_(device) {}
@@ -22,12 +25,18 @@ class Attributes {
     }
     return value;
   }
-  // Absent where the driver does not know the attribute, and where it says 0: no such limit is 0.
-  std::optional<int> maybe(abi::DeviceAttribute attribute) const {
+  // Absent where the driver does not know the attribute.
+  std::optional<int> known(abi::DeviceAttribute attribute) const {
     int value = 0;
     const abi::Result result = driver_.api().device_get_attribute(&value, attribute, device_);
-    if (result != abi::success || value <= 0) return std::nullopt;
+    if (not_told(result)) return std::nullopt;
+    driver_.check(result, "read a device attribute");
     return value;
+  }
+  // Absent also where the driver says 0: no such limit is 0.
+  std::optional<int> maybe(abi::DeviceAttribute attribute) const {
+    const auto value = known(attribute);
+    return value.value_or(0) > 0 ? value : std::nullopt;
   }
   std::optional<Bytes> maybe_bytes(abi::DeviceAttribute attribute) const {
     const auto value = maybe(attribute);
@@ -74,15 +83,23 @@ DeviceInfo describe_device(const CudaDriver& driver, int ordinal, const std::str
   const int major = attributes.must(abi::compute_capability_major);
   const int minor = attributes.must(abi::compute_capability_minor);
   info.architecture = "sm_" + std::to_string(major) + std::to_string(minor);
-  if (abi::Uuid uuid{}; api.device_get_uuid != nullptr && api.device_get_uuid(&uuid, device) == abi::success) {
-    info.uuid = format_uuid(uuid, info.name.find(" MIG ") != std::string::npos);
+  if (api.device_get_uuid != nullptr) {
+    abi::Uuid uuid{};
+    const abi::Result result = api.device_get_uuid(&uuid, device);
+    if (!not_told(result)) {
+      driver.check(result, "read the device's UUID");
+      info.uuid = format_uuid(uuid, info.name.find(" MIG ") != std::string::npos);
+    }
   }
-  text.fill(0);
-  if (api.device_get_pci_bus_id != nullptr &&
-      api.device_get_pci_bus_id(text.data(), static_cast<int>(text.size() - 1), device) == abi::success) {
-    info.pci_bus_id = text.data();
-    std::transform(info.pci_bus_id.begin(), info.pci_bus_id.end(), info.pci_bus_id.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (api.device_get_pci_bus_id != nullptr) {
+    text.fill(0);
+    const abi::Result result = api.device_get_pci_bus_id(text.data(), static_cast<int>(text.size() - 1), device);
+    if (!not_told(result)) {
+      driver.check(result, "read the device's PCI bus id");
+      info.pci_bus_id = text.data();
+      std::transform(info.pci_bus_id.begin(), info.pci_bus_id.end(), info.pci_bus_id.begin(),
+                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    }
   }
 
   info.multiprocessors = attributes.must(abi::multiprocessor_count);
@@ -96,10 +113,8 @@ DeviceInfo describe_device(const CudaDriver& driver, int ordinal, const std::str
   info.shared_per_block_optin = attributes.maybe_bytes(abi::max_shared_memory_per_block_optin);
   info.shared_per_multiprocessor = attributes.maybe_bytes(abi::max_shared_memory_per_multiprocessor);
   // Before compute capability 8.0 this one is really 0.
-  int reserved = 0;
-  if (api.device_get_attribute(&reserved, abi::reserved_shared_memory_per_block, device) == abi::success &&
-      reserved >= 0) {
-    info.reserved_shared_per_block = Bytes{static_cast<std::uint64_t>(reserved)};
+  if (const auto reserved = attributes.known(abi::reserved_shared_memory_per_block); reserved.value_or(-1) >= 0) {
+    info.reserved_shared_per_block = Bytes{static_cast<std::uint64_t>(*reserved)};
   }
   info.registers_per_block = attributes.maybe(abi::max_registers_per_block);
   info.registers_per_multiprocessor = attributes.maybe(abi::max_registers_per_multiprocessor);

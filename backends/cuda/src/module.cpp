@@ -69,7 +69,7 @@ Function::Function(std::shared_ptr<const LoadedModule> module, abi::FunctionHand
 
   const auto get_parameter = context().api().function_get_parameter;
   if (get_parameter == nullptr) return;
-  // The end of the list is reported as CUDA_ERROR_INVALID_VALUE; anything else says nothing about the parameters.
+  // The end of the list is reported as CUDA_ERROR_INVALID_VALUE.
   std::vector<std::size_t> sizes;
   abi::Result result = abi::success;
   for (;;) {
@@ -78,7 +78,10 @@ Function::Function(std::shared_ptr<const LoadedModule> module, abi::FunctionHand
     if (result != abi::success) break;
     sizes.push_back(size);
   }
-  if (result == abi::invalid_value) parameter_sizes_ = std::move(sizes);
+  if (result != abi::invalid_value) {
+    context().driver().fail(result, Call::load, "ask kernel '" + entry_ + "' for its parameters");
+  }
+  parameter_sizes_ = std::move(sizes);
 }
 
 int Function::attribute(abi::FunctionAttribute attribute, const char* what) const {

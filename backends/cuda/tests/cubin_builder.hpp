@@ -1,0 +1,95 @@
+// Builds small images with the layout of a cubin, so that tests need no compiler.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace warpwright::cuda {
+
+struct CubinBuilder {
+  struct Kernel {
+    std::string name;
+    bool entry = true;                    // callable from the host
+    std::vector<std::uint8_t> info = {};  // contents of ".nv.info.NAME"
+    int registers = -1;                   // attribute of ".nv.info", if not negative
+  };
+  std::vector<Kernel> kernels;
+  std::uint64_t constant_bytes = 0;
+  std::uint16_t machine = 190;
+
+  std::string build() const {
+    struct Section {
+      std::string name;
+      std::uint32_t type, link;
+      std::string bytes;
+    };
+    std::vector<Section> sections = {
+        {"", 0, 0, ""}, {".shstrtab", 3, 0, ""}, {".strtab", 3, 0, ""}, {".symtab", 2, 2, ""}};
+    std::string strings(1, '\0'), symbols(24, '\0'), info;
+    for (const auto& kernel : kernels) {
+      std::string symbol(24, '\0');
+      put(symbol, 0, static_cast<std::uint32_t>(strings.size()));
+      symbol[4] = 0x12;  // global function
+      symbol[5] = static_cast<char>(kernel.entry ? 0x10 : 0);
+      put(symbol, 6, static_cast<std::uint16_t>(sections.size()));
+      if (kernel.registers >= 0) {
+        std::string attribute(12, '\0');
+        attribute[0] = 0x04;
+        attribute[1] = 0x2f;
+        attribute[2] = 8;
+        put(attribute, 4, static_cast<std::uint32_t>(symbols.size() / 24));
+        put(attribute, 8, static_cast<std::uint32_t>(kernel.registers));
+        info += attribute;
+      }
+      symbols += symbol;
+      strings += kernel.name;
+      strings += '\0';
+      sections.push_back({".text." + kernel.name, 1, 0, std::string(128, '\x7')});
+      if (!kernel.info.empty()) {
+        sections.push_back(
+            {".nv.info." + kernel.name, 0x70000000, 0, std::string(kernel.info.begin(), kernel.info.end())});
+      }
+    }
+    if (!info.empty()) sections.push_back({".nv.info", 0x70000000, 0, info});
+    if (constant_bytes != 0) sections.push_back({".nv.constant3", 1, 0, std::string(constant_bytes, '\0')});
+    sections[2].bytes = strings;
+    sections[3].bytes = symbols;
+    for (const auto& section : sections) sections[1].bytes += section.name + '\0';
+
+    std::string image(64, '\0');
+    std::memcpy(image.data(),
+                "\x7f"
+                "ELF\x02\x01\x01",
+                7);
+    put(image, 16, std::uint16_t{2});
+    put(image, 18, machine);
+    std::string headers;
+    std::uint32_t name = 0;
+    for (const auto& section : sections) {
+      std::string header(64, '\0');
+      put(header, 0, name);
+      name += static_cast<std::uint32_t>(section.name.size() + 1);
+      put(header, 4, section.type);
+      put(header, 24, static_cast<std::uint64_t>(image.size()));
+      put(header, 32, static_cast<std::uint64_t>(section.bytes.size()));
+      put(header, 40, section.link);
+      headers += header;
+      image += section.bytes;
+    }
+    put(image, 40, static_cast<std::uint64_t>(image.size()));
+    put(image, 58, std::uint16_t{64});
+    put(image, 60, static_cast<std::uint16_t>(sections.size()));
+    put(image, 62, std::uint16_t{1});
+    return image + headers;
+  }
+
+  template <class T>
+  static void put(std::string& bytes, std::size_t offset, T value) {
+    for (std::size_t i = 0; i < sizeof(T); ++i) bytes[offset + i] = static_cast<char>(value >> (8 * i));
+  }
+};
+
+}  // namespace warpwright::cuda
