@@ -237,11 +237,20 @@ void throw_syntax_error(std::string_view text, std::size_t offset, const std::st
               "expression '" + excerpt(text) + "', column " + std::to_string(offset + 1) + ": " + what, position);
 }
 
-std::string excerpt(std::string_view text, std::size_t limit) {
+std::string cut(std::string_view text, std::size_t limit) {
   if (text.size() <= limit) return std::string(text);
-  std::size_t cut = limit - 3;
-  while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0u) == 0x80u) --cut;  // not inside a UTF-8 character
-  return std::string(text.substr(0, cut)) + "...";
+  std::size_t end = limit - 3;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0u) == 0x80u) --end;  // not inside a UTF-8 character
+  return std::string(text.substr(0, end)) + "...";
+}
+
+std::string excerpt(std::string_view text, std::size_t limit) {
+  std::string result = cut(text, limit);
+  for (char& c : result) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7F) c = c == '\n' || c == '\t' || c == '\r' ? ' ' : '?';
+  }
+  return result;
 }
 
 }  // namespace warpwright::detail

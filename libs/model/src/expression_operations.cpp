@@ -25,7 +25,7 @@ std::uint64_t magnitude(std::int64_t x) {
 double true_quotient(std::int64_t x, std::int64_t y) {
   constexpr std::uint64_t exact = std::uint64_t{1} << 53;
   const std::uint64_t a = magnitude(x), b = magnitude(y);
-  if (a <= exact && b <= exact) return static_cast<double>(x) / static_cast<double>(y);
+  if (a == 0 || (a <= exact && b <= exact)) return static_cast<double>(x) / static_cast<double>(y);
   const int shift = 64 + std::countl_zero(a);
   const Wide dividend = static_cast<Wide>(a) << shift;
   // At least 64 significant bits remain, so a sticky last bit makes the one rounding below exact.
@@ -84,7 +84,7 @@ bool Operations::integer_binary(Op op, std::int64_t x, std::int64_t y, Cell& out
   switch (op) {
     case Op::divide:
       if (y == 0) return fail(FailureReason::division_by_zero, Cell::integer(x), Cell::integer(y));
-      out = Cell::real(x == 0 ? 0.0 : true_quotient(x, y));
+      out = Cell::real(true_quotient(x, y));
       return true;
     case Op::power:
       return integer_power(x, y, out);

@@ -261,7 +261,9 @@ struct ExpressionAccess {
   static const std::shared_ptr<const ExpressionTree>& tree(const Expression& expression) { return expression.tree_; }
 };
 
-// Text cut to a length that fits a message.
+// Text cut to a length that fits a message, between characters.
+std::string cut(std::string_view text, std::size_t limit);
+// The same on one line, without control characters.
 std::string excerpt(std::string_view text, std::size_t limit = 120);
 
 }  // namespace warpwright::detail

@@ -1,1 +1,233 @@
-// being written
+#include <algorithm>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <numeric>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+#include <set>
+#include <vector>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/base/rng.hpp>
+#include <warpwright/search/search_algorithm.hpp>
+
+namespace warpwright {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// A space that is only as large as it says: strategies see nothing but indices.
+class CountedSpace final : public Space {
+ public:
+  explicit CountedSpace(std::uint64_t size) : size_(size) {}
+  std::uint64_t size() const override { return size_; }
+  Configuration at(std::uint64_t index) const override {
+    return Configuration{{"i", static_cast<std::int64_t>(index)}};
+  }
+  std::optional<std::uint64_t> index_of(const Configuration& configuration) const override {
+    return static_cast<std::uint64_t>(*as_integer(configuration.at("i")));
+  }
+  const std::vector<Parameter>& parameters() const override { return parameters_; }
+  const std::vector<Constraint>& constraints() const override { return constraints_; }
+
+ private:
+  std::uint64_t size_;
+  std::vector<Parameter> parameters_;
+  std::vector<Constraint> constraints_;
+};
+
+// Asks in batches of the given sizes, over and over, until the strategy ends; tells every outcome.
+std::vector<std::uint64_t> run(SearchAlgorithm& strategy, const std::vector<std::size_t>& batches,
+                               std::size_t limit = 100000) {
+  std::vector<std::uint64_t> asked;
+  for (std::size_t turn = 0; asked.size() < limit; ++turn) {
+    const std::size_t batch = batches[turn % batches.size()];
+    const auto questions = strategy.ask(batch);
+    EXPECT_LE(questions.size(), batch);
+    if (questions.empty() && batch > 0) break;
+    for (auto it = questions.rbegin(); it != questions.rend(); ++it) {
+      strategy.tell(*it, SearchOutcome{*it % 3 == 0 ? TrialStatus::compile_failed : TrialStatus::ok,
+                                       1.0 * static_cast<double>(*it), Nanoseconds(5)});
+    }
+    asked.insert(asked.end(), questions.begin(), questions.end());
+  }
+  EXPECT_TRUE(strategy.ask(10).empty() || asked.size() >= limit) << "an ended strategy stays ended";
+  return asked;
+}
+
+StrategySettings seeded(std::uint64_t seed, std::vector<std::uint64_t> initial = {}) {
+  StrategySettings settings;
+  settings.seed = seed;
+  settings.initial = std::move(initial);
+  return settings;
+}
+
+TEST(Exhaustive, AsksEverythingInOrder) {
+  const CountedSpace space(5);
+  EXPECT_THAT(run(*make_exhaustive(space), {2}), ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_THAT(run(*make_exhaustive(space), {100}), ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_TRUE(make_exhaustive(space)->ask(0).empty());
+  EXPECT_THAT(run(*make_exhaustive(CountedSpace(1)), {1}), ElementsAre(0));
+}
+
+TEST(Exhaustive, InitialOnesComeFirstAndOnce) {
+  const CountedSpace space(5);
+  EXPECT_THAT(run(*make_exhaustive(space, seeded(0, {3, 1, 3, 77})), {2}), ElementsAre(3, 1, 0, 2, 4))
+      << "repetitions and indices outside the space are dropped";
+}
+
+TEST(Random, InitialOnesComeFirstAndOnce) {
+  const CountedSpace space(50);
+  const auto asked = run(*make_random(space, seeded(7, {49, 0, 49, 1000})), {3});
+  ASSERT_EQ(asked.size(), 50u);
+  EXPECT_EQ(asked[0], 49u);
+  EXPECT_EQ(asked[1], 0u);
+  EXPECT_EQ(std::set<std::uint64_t>(asked.begin(), asked.end()).size(), 50u);
+}
+
+TEST(Random, SequenceIsFixedOnEveryPlatform) {
+  // The shuffle written down in full: swap position k with a random one from k on.
+  const CountedSpace space(100);
+  const auto asked = run(*make_random(space, seeded(42)), {7});
+  std::vector<std::uint64_t> items(100);
+  std::iota(items.begin(), items.end(), 0u);
+  Rng rng(42);
+  for (std::size_t k = 0; k < items.size(); ++k) std::swap(items[k], items[k + rng.below(items.size() - k)]);
+  EXPECT_EQ(asked, items);
+}
+
+TEST(Random, WideSpacesReachBeyond32Bits) {
+  const CountedSpace space(std::uint64_t{1} << 36);  // 16^9
+  const auto strategy = make_random(space, seeded(1));
+  const auto asked = strategy->ask(15);
+  EXPECT_EQ(std::set<std::uint64_t>(asked.begin(), asked.end()).size(), 15u) << "15 questions are 15 configurations";
+  EXPECT_TRUE(std::any_of(asked.begin(), asked.end(), [](auto i) { return i > std::uint64_t{1} << 32; }));
+  std::uint64_t largest = 0, smallest = space.size();
+  for (const auto index : strategy->ask(20000)) {
+    largest = std::max(largest, index);
+    smallest = std::min(smallest, index);
+  }
+  EXPECT_GT(largest, space.size() / 1000 * 999);
+  EXPECT_LT(smallest, space.size() / 1000);
+}
+
+TEST(Random, FirstQuestionIsUniform) {
+  const CountedSpace space(10);
+  std::vector<int> first(10), second(10);
+  constexpr int runs = 20000;
+  for (std::uint64_t seed = 0; seed < runs; ++seed) {
+    const auto asked = make_random(space, seeded(seed))->ask(2);
+    ++first[asked[0]];
+    ++second[asked[1]];
+  }
+  for (const auto& counts : {first, second}) {
+    double chi_square = 0;
+    for (const int count : counts) chi_square += (count - runs / 10.0) * (count - runs / 10.0) / (runs / 10.0);
+    EXPECT_LT(chi_square, 33.7);  // 99.99 % quantile with 9 degrees of freedom
+  }
+}
+
+RC_GTEST_PROP(RandomProperty, AsksEveryIndexExactlyOnceWhateverTheBatches, ()) {
+  const CountedSpace space(*rc::gen::inRange<std::uint64_t>(1, 300));
+  const auto seed = *rc::gen::arbitrary<std::uint64_t>();
+  const auto initial = *rc::gen::container<std::vector<std::uint64_t>>(rc::gen::inRange<std::uint64_t>(0, 400));
+  const auto batches =
+      *rc::gen::nonEmpty(rc::gen::container<std::vector<std::size_t>>(rc::gen::inRange<std::size_t>(1, 40)));
+  auto asked = run(*make_random(space, seeded(seed, initial)), batches);
+  RC_ASSERT(asked == run(*make_random(space, seeded(seed, initial)), {1}));
+  std::sort(asked.begin(), asked.end());
+  RC_ASSERT(asked.size() == space.size());
+  for (std::uint64_t i = 0; i < asked.size(); ++i) RC_ASSERT(asked[i] == i);
+  auto exhaustive = run(*make_exhaustive(space, seeded(seed, initial)), batches);
+  std::sort(exhaustive.begin(), exhaustive.end());
+  RC_ASSERT(exhaustive == asked);
+}
+
+RC_GTEST_PROP(RandomProperty, SeedsDecideTheOrder, ()) {
+  const CountedSpace space(*rc::gen::inRange<std::uint64_t>(100, 1'000'000'000'000));
+  const auto seed = *rc::gen::arbitrary<std::uint64_t>();
+  const auto other = *rc::gen::distinctFrom(seed);
+  const auto asked = make_random(space, seeded(seed))->ask(50);
+  RC_ASSERT(asked == make_random(space, seeded(seed))->ask(50));
+  RC_ASSERT(asked != make_random(space, seeded(other))->ask(50));
+}
+
+// ---- the registry
+// -------------------------------------------------------------------------------------------------------
+
+std::string refusal(const StrategyRegistry& registry, const std::string& name, const StrategySettings& settings) {
+  const CountedSpace space(3);
+  try {
+    registry.create(name, space, settings);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::bad_input);
+    return error.what();
+  }
+  ADD_FAILURE() << "no error was thrown";
+  return "";
+}
+
+TEST(StrategyRegistry, ListsAndCreatesTheDefaults) {
+  const auto registry = StrategyRegistry::with_defaults();
+  const CountedSpace space(20);
+  std::vector<std::string> names;
+  for (const auto& info : registry.list()) {
+    names.push_back(info.name);
+    EXPECT_FALSE(info.description.empty());
+    const auto asked = run(*registry.create(info.name, space, seeded(3, {5})), {4});
+    EXPECT_EQ(asked.size(), 20u);
+    EXPECT_EQ(asked.front(), 5u);
+    const auto again = run(*registry.create(info.name, space, seeded(3, {5})), {4});
+    EXPECT_EQ(asked, again) << info.name;
+    if (info.uses_seed) {
+      EXPECT_NE(asked, run(*registry.create(info.name, space, seeded(4, {5})), {4})) << info.name;
+    }
+  }
+  EXPECT_THAT(names, ElementsAre("exhaustive", "random"));
+}
+
+TEST(StrategyRegistry, UnknownStrategyIsExplained) {
+  const auto registry = StrategyRegistry::with_defaults();
+  EXPECT_THAT(refusal(registry, "randon", {}),
+              AllOf(HasSubstr("'randon'"), HasSubstr("did you mean 'random'?"), HasSubstr("exhaustive, random")));
+  EXPECT_THAT(refusal(registry, "bayes", {}), HasSubstr("known are exhaustive, random"));
+}
+
+TEST(StrategyRegistry, OptionsAreChecked) {
+  auto registry = StrategyRegistry::with_defaults();
+  StrategySettings settings;
+  settings.options["population"] = std::int64_t{10};
+  EXPECT_THAT(refusal(registry, "random", settings),
+              AllOf(HasSubstr("'population'"), HasSubstr("'random'"), HasSubstr("none")));
+
+  registry.add({"swarm", "for this test", {{"population", "size", std::int64_t{20}}, {"inertia", "w", 0.7}}, true},
+               [](const Space& space, const StrategySettings& s) { return make_random(space, s); });
+  const CountedSpace space(3);
+  EXPECT_NE(registry.create("swarm", space, settings), nullptr);
+  settings.options["inertia"] = std::int64_t{1};
+  EXPECT_NE(registry.create("swarm", space, settings), nullptr) << "an integer is a number";
+  settings.options["populatoin"] = std::int64_t{1};
+  EXPECT_THAT(refusal(registry, "swarm", settings),
+              AllOf(HasSubstr("did you mean 'population'?"), HasSubstr("population, inertia")));
+  settings.options.erase("populatoin");
+  settings.options["population"] = 2.5;
+  EXPECT_THAT(refusal(registry, "swarm", settings), AllOf(HasSubstr("an integer"), HasSubstr("20"), HasSubstr("2.5")));
+  settings.options["population"] = std::string("many");
+  EXPECT_THAT(refusal(registry, "swarm", settings), HasSubstr("'many'"));
+}
+
+TEST(StrategyRegistry, NamesAreTakenOnce) {
+  auto registry = StrategyRegistry::with_defaults();
+  try {
+    registry.add({"random", "another", {}, false}, &make_exhaustive);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::conflict);
+    EXPECT_THAT(error.what(), HasSubstr("'random'"));
+  }
+}
+
+}  // namespace
+}  // namespace warpwright

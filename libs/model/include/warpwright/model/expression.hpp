@@ -1,10 +1,10 @@
 // The constraint and size language: one Python expression over named values, evaluated by our own parser.
 // Grammar, precedence and results follow Python 3 (`7 // 2`, `-7 % 3 == 2`, chained comparisons, `and`/`or` that yield an
-// operand), with two deliberate differences: integers are 64-bit and report overflow instead of growing, and only the
-// listed functions exist: min max abs int float bool round pow len sum any all range list gcd ceil floor ceil_div
-// log2 sqrt (ceil, floor, gcd, log2 and sqrt also as math.X). List comprehensions `[e for x in xs if c]` are part of the
-// grammar, also as the only argument of a function without brackets; lambdas, slices, attributes and keyword arguments are
-// not. `true` and `false` mean True and False.
+// operand), with deliberate differences: integers are 64-bit and report overflow instead of growing; round() takes a
+// negative number of digits for integers only; `true` and `false` mean True and False; and only the listed functions
+// exist: min max abs int float bool round pow len sum any all range list gcd ceil floor ceil_div log2 sqrt (ceil, floor,
+// gcd, log2 and sqrt also as math.X). List comprehensions `[e for x in xs if c]` are part of the grammar, also as the only
+// argument of a function without brackets; lambdas, slices, attributes and keyword arguments are not.
 // Method: precedence climbing to a syntax tree, then postfix code on a small stack machine: evaluation neither recurses nor
 // allocates for numbers (constraints are tested tens of millions of times), and parts without names are computed once, when
 // parsed. A tree walked by recursion was rejected: a long chain of operators makes it as deep as the text is long.
