@@ -1,0 +1,135 @@
+// The runner on the simulated device: every scripted fault ends in its status, and virtual times come out exactly.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/measure/kernel_job.hpp>
+#include <warpwright/measure/problem_runner.hpp>
+#include <warpwright/sim/backend.hpp>
+
+#include "problems.hpp"
+
+namespace warpwright::measure {
+namespace {
+
+using testing::buffer_argument;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using testing::integer;
+using ::testing::IsEmpty;
+using testing::make_launch;
+using testing::make_parameter;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+class SimRunner : public ::testing::Test {
+ protected:
+  SimRunner() {
+    problem.name = "vector_add";
+    problem.source.by_backend["sim"] = SourceText{"vector_add.toml", R"(
+[kernels.vector_add]
+elements = "n"
+cost_ns = "20000 + 1000 * fault"
+launch_refused_if = "fault == 1"
+device_fault_if = "fault == 2"
+wrong_if = "fault == 3"
+nan_if = "fault == 4"
+partial_if = "fault == 5"
+out_of_bounds_if = "fault == 6"
+nondeterministic_if = "fault == 7"
+[kernels.naive]
+behaviour = "vector_add"
+elements = "n"
+)"};
+    problem.dimensions = {{"n", integer(5000)}};
+    std::vector<Value> faults;
+    for (int i = 0; i < 8; ++i) faults.push_back(integer(i));
+    problem.parameters = {make_parameter("fault", faults)};
+    problem.arguments = {buffer_argument("c", DataType::float32, Access::out, "n"),
+                         buffer_argument("a", DataType::float32, Access::in, "n", FillUniform{-1, 1, 1}),
+                         buffer_argument("b", DataType::float32, Access::in, "n", FillUniform{-1, 1, 2})};
+    problem.launches = {make_launch("vector_add", {"c", "a", "b", "n"}, "128", "ceil_div(n, 128)")};
+    problem.outputs = {{"c", 1e-6, 0, {}}};
+    ReferenceKernel reference;
+    reference.launches = {make_launch("naive", {"c", "a", "b", "n"}, "128", "ceil_div(n, 128)")};
+    problem.reference = reference;
+    open({});
+  }
+  void open(sim::Options options) {
+    runner.reset();
+    context.reset();
+    backend = sim::make_backend(std::move(options));
+    context = backend->open(DeviceId::parse("sim:0"));
+    compiler = backend->compiler(context->device());
+  }
+  RunResult run(int fault) {
+    if (!runner) {
+      runner = std::make_unique<ProblemRunner>(*context, *compiler, problem, clock);
+      runner->compute_reference();
+    }
+    const Configuration configuration{{"fault", integer(fault)}};
+    return runner->run(configuration, compiler->compile(kernel_job(problem, configuration, context->device())), timing);
+  }
+
+  std::unique_ptr<device::Backend> backend;
+  std::unique_ptr<device::Context> context;
+  std::unique_ptr<device::Compiler> compiler;
+  SteadyClock clock;
+  std::unique_ptr<ProblemRunner> runner;
+  Problem problem;
+  TimingOptions timing;
+};
+
+TEST_F(SimRunner, TimesAreThoseOfTheCostExpression) {
+  for (const CacheMode cache : {CacheMode::cold, CacheMode::warm}) {
+    timing.cache = cache;
+    const RunResult result = run(0);
+    ASSERT_EQ(result.status, TrialStatus::ok) << result.message;
+    EXPECT_THAT(result.samples, SizeIs(5)) << "no noise: the minimum is precise enough";
+    for (const Nanoseconds sample : result.samples) EXPECT_NEAR(sample.count(), 20000, 200);
+  }
+}
+
+TEST_F(SimRunner, EveryFaultHasItsStatusAndNoSamples) {
+  const std::pair<int, TrialStatus> expected[] = {{1, TrialStatus::launch_failed}, {3, TrialStatus::wrong_result},
+                                                  {4, TrialStatus::not_finite},    {5, TrialStatus::not_finite},
+                                                  {6, TrialStatus::out_of_bounds}, {0, TrialStatus::ok}};
+  for (const auto& [fault, status] : expected) {
+    const RunResult result = run(fault);
+    EXPECT_EQ(to_string(result.status), to_string(status)) << fault << ": " << result.message;
+    if (status != TrialStatus::ok) {
+      EXPECT_THAT(result.samples, IsEmpty()) << fault;
+      EXPECT_THAT(result.message, Not(IsEmpty())) << fault;
+    }
+  }
+  EXPECT_THAT(run(5).message, HasSubstr("never written"));
+}
+
+TEST_F(SimRunner, OffInEverySecondLaunchIsNondeterministicHoweverManyRunsThereAre) {
+  for (const int samples : {5, 6}) {
+    timing.min_samples = timing.max_samples = samples;
+    const RunResult result = run(7);
+    EXPECT_EQ(to_string(result.status), to_string(TrialStatus::nondeterministic)) << result.message;
+    EXPECT_THAT(result.samples, IsEmpty());
+  }
+}
+
+TEST_F(SimRunner, LostDeviceIsAnError) {
+  try {
+    run(2);
+    FAIL() << "the fault went unnoticed";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::device);
+  }
+}
+
+TEST_F(SimRunner, NoiseMakesMoreSamples) {
+  std::string& text = problem.source.by_backend["sim"].text;
+  text.insert(text.find("cost_ns"), "noise = 0.05\n");
+  const RunResult result = run(0);
+  EXPECT_EQ(result.status, TrialStatus::ok);
+  EXPECT_GT(result.samples.size(), 5u);
+}
+
+}  // namespace
+}  // namespace warpwright::measure
