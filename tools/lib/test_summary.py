@@ -47,12 +47,14 @@ def main():
     for case in root.iter("testcase"):
         name = case.get("name")
         cases = skipped_cases(case.findtext("system-out") or "")
+        message = case.find("skipped")
+        reason = (message.get("message") if message is not None else None) or "CTest did not run it"
         if case.find("failure") is not None or case.get("status") == "fail":
             failed.append(name)
-        elif case.find("skipped") is not None or case.get("status") in ("notrun", "disabled"):
-            message = case.find("skipped")
-            reason = (message.get("message") if message is not None else None) or "CTest did not run it"
+        elif case.get("status") == "disabled" or "SKIP_" in reason:  # by SKIP_RETURN_CODE or SKIP_REGULAR_EXPRESSION
             skipped.append((name, cases or [("all", reason)]))
+        elif case.get("status") == "notrun" or message is not None:
+            failed.append(f"{name}: {reason}")
         elif cases:
             skipped.append((name, cases))
         else:
