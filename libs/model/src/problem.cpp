@@ -77,8 +77,9 @@ Configuration Problem::baseline_configuration() const {
   }
   if (!baseline) return result;
   for (const auto& [parameter_name, value] : *baseline) {
-    const auto parameter = std::find_if(parameters.begin(), parameters.end(),
-                                        [&](const Parameter& p) { return p.name == parameter_name; });
+    const auto parameter =
+        std::find_if(parameters.begin(), parameters.end(),
+                     [&, wanted = &parameter_name](const Parameter& p) { return p.name == *wanted; });
     if (parameter == parameters.end()) {
       throw Error(ErrorCode::bad_input, "baseline: " + unknown_name("parameter", parameter_name, known));
     }

@@ -205,7 +205,7 @@ TEST(Space, ConstantsAreKnownToConstraints) {
 }
 
 TEST(Space, CallablesMayCaptureAndSeeAllParameters) {
-  const std::int64_t limit = 5;
+  std::int64_t limit = 5;
   const auto within = Constraint::from("sum within limit", [&limit](const Configuration& c) {
     return *as_integer(c.at("a")) + *as_integer(c.at("b")) <= limit;
   });

@@ -1,13 +1,13 @@
 // One point of a parameter space, self-describing: an ordered list of (parameter, value).
 #pragma once
 
-#include <warpwright/model/value.hpp>
-
 #include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <warpwright/model/value.hpp>
 
 namespace warpwright {
 

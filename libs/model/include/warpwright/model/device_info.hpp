@@ -1,14 +1,14 @@
 // What a device is and allows, as plain data: no handle, no vendor type.
 #pragma once
 
-#include <warpwright/base/device_id.hpp>
-#include <warpwright/base/units.hpp>
-
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <warpwright/base/device_id.hpp>
+#include <warpwright/base/units.hpp>
 
 namespace warpwright {
 

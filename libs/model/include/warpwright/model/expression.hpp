@@ -1,18 +1,16 @@
 // The constraint and size language: one Python expression over named values, evaluated by our own parser.
-// Grammar, precedence and results follow Python 3 (`7 // 2`, `-7 % 3 == 2`, chained comparisons, `and`/`or` that yield an
-// operand), with deliberate differences: integers are 64-bit and report overflow instead of growing; round() takes a
+// Grammar, precedence and results follow Python 3 (`7 // 2`, `-7 % 3 == 2`, chained comparisons, `and`/`or` that yield
+// an operand), with deliberate differences: integers are 64-bit and report overflow instead of growing; round() takes a
 // negative number of digits for integers only; `true` and `false` mean True and False; and only the listed functions
-// exist: min max abs int float bool round pow len sum any all range list gcd ceil floor ceil_div log2 sqrt (ceil, floor,
-// gcd, log2 and sqrt also as math.X). List comprehensions `[e for x in xs if c]` are part of the grammar, also as the only
-// argument of a function without brackets; lambdas, slices, attributes and keyword arguments are not.
-// Method: precedence climbing to a syntax tree, then postfix code on a small stack machine: evaluation neither recurses nor
-// allocates for numbers (constraints are tested tens of millions of times), and parts without names are computed once, when
-// parsed. A tree walked by recursion was rejected: a long chain of operators makes it as deep as the text is long.
-// Bounds: text of 64 KiB, nesting of 200, lists of 1,000,000 elements, and a work budget for each evaluation (about a second
-// at worst), so that no text can exhaust stack, memory or time.
+// exist: min max abs int float bool round pow len sum any all range list gcd ceil floor ceil_div log2 sqrt (ceil,
+// floor, gcd, log2 and sqrt also as math.X). List comprehensions `[e for x in xs if c]` are part of the grammar, also
+// as the only argument of a function without brackets; lambdas, slices, attributes and keyword arguments are not.
+// Method: precedence climbing to a syntax tree, then postfix code on a small stack machine: evaluation neither recurses
+// nor allocates for numbers (constraints are tested tens of millions of times), and parts without names are computed
+// once, when parsed. A tree walked by recursion was rejected: a long chain of operators makes it as deep as the text is
+// long. Bounds: text of 64 KiB, nesting of 200, lists of 1,000,000 elements, and a work budget for each evaluation
+// (about a second at worst), so that no text can exhaust stack, memory or time.
 #pragma once
-
-#include <warpwright/model/value.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -22,6 +20,8 @@
 #include <string_view>
 #include <variant>
 #include <vector>
+
+#include <warpwright/model/value.hpp>
 
 namespace warpwright {
 
@@ -46,8 +46,8 @@ struct ExpressionAccess;
 // Slots resolved to positions of a name list; evaluation does no look-up. Immutable, thread-safe.
 class BoundExpression {
  public:
-  // values[i] belongs to names[i] given to bind(). Throws Error(bad_input) on division by zero, overflow or type errors;
-  // the message has the text of the failing sub-expression.
+  // values[i] belongs to names[i] given to bind(). Throws Error(bad_input) on division by zero, overflow or type
+  // errors; the message has the text of the failing sub-expression.
   ExpressionValue evaluate(std::span<const Value> values) const;
   // evaluate(values).truthy(), without making an ExpressionValue.
   bool test(std::span<const Value> values) const;
@@ -60,8 +60,8 @@ class BoundExpression {
   std::size_t name_count_ = 0;              // length of that list
 };
 
-// Immutable, cheap to copy, thread-safe. A default-constructed one is empty: it has no text and no names, and evaluating
-// or binding it throws Error(bad_input).
+// Immutable, cheap to copy, thread-safe. A default-constructed one is empty: it has no text and no names, and
+// evaluating or binding it throws Error(bad_input).
 class Expression {
  public:
   // Looks a name up; null if unknown. The pointer must stay valid until the next call.
@@ -77,8 +77,8 @@ class Expression {
   // Free names in order of first appearance, each once (comprehension variables are not free).
   const std::vector<std::string>& names() const;
 
-  // Every free name is looked up first, so an unknown one throws even where it would not be reached: Error(bad_input) naming
-  // the expression and the name. Evaluation errors as BoundExpression::evaluate.
+  // Every free name is looked up first, so an unknown one throws even where it would not be reached: Error(bad_input)
+  // naming the expression and the name. Evaluation errors as BoundExpression::evaluate.
   ExpressionValue evaluate(const Lookup& lookup) const;
   // Throws Error(bad_input) if a free name is not among `names`, with a "did you mean".
   BoundExpression bind(std::span<const std::string> names) const;
@@ -100,8 +100,8 @@ class Scope {
   std::vector<std::string> names() const;
   Expression::Lookup lookup() const;  // refers to this scope
 
-  // Evaluate and convert; the error names `what` ("grid[0] of launch 'gemm'"), the expression and the value found, and for
-  // an unknown name the closest known one. An integer may be a float without fraction (64 / 2) or a boolean.
+  // Evaluate and convert; the error names `what` ("grid[0] of launch 'gemm'"), the expression and the value found, and
+  // for an unknown name the closest known one. An integer may be a float without fraction (64 / 2) or a boolean.
   std::int64_t integer(const Expression& expression, std::string_view what) const;
   // As integer(), and at least `minimum`.
   std::int64_t integer_at_least(const Expression& expression, std::int64_t minimum, std::string_view what) const;

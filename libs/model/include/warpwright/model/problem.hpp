@@ -2,13 +2,6 @@
 // result is compared. One value, whatever it was read from (TOML, T1 JSON) or built with (ProblemBuilder of spec).
 #pragma once
 
-#include <warpwright/base/error.hpp>
-#include <warpwright/model/configuration.hpp>
-#include <warpwright/model/data_type.hpp>
-#include <warpwright/model/device_info.hpp>
-#include <warpwright/model/expression.hpp>
-#include <warpwright/model/space.hpp>
-
 #include <array>
 #include <filesystem>
 #include <functional>
@@ -18,6 +11,13 @@
 #include <string>
 #include <variant>
 #include <vector>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/model/configuration.hpp>
+#include <warpwright/model/data_type.hpp>
+#include <warpwright/model/device_info.hpp>
+#include <warpwright/model/expression.hpp>
+#include <warpwright/model/space.hpp>
 
 namespace warpwright {
 
@@ -32,22 +32,34 @@ enum class Access {
 };
 std::string_view to_string(Access access) noexcept;
 
-struct FillConstant { double value = 0; };
-struct FillUniform { double low = 0, high = 1; std::uint64_t seed = 0; };
-struct FillNormal { double mean = 0, deviation = 1; std::uint64_t seed = 0; };
-struct FillIota { double start = 0, step = 1; };
-struct FillNpy { std::filesystem::path file; };
+struct FillConstant {
+  double value = 0;
+};
+struct FillUniform {
+  double low = 0, high = 1;
+  std::uint64_t seed = 0;
+};
+struct FillNormal {
+  double mean = 0, deviation = 1;
+  std::uint64_t seed = 0;
+};
+struct FillIota {
+  double start = 0, step = 1;
+};
+struct FillNpy {
+  std::filesystem::path file;
+};
 using Fill = std::variant<FillConstant, FillUniform, FillNormal, FillIota, FillNpy>;
 
 struct Argument {
   std::string name;
   DataType type = DataType::float32;
-  int components = 1;               // 4 for float32x4
+  int components = 1;  // 4 for float32x4
   Access access = Access::in;
   std::optional<Expression> size;   // elements (of `components` scalars each); buffers only
   std::optional<Expression> value;  // scalars only
   Fill fill = FillConstant{};
-  std::string symbol;               // name of the __constant__ symbol; empty: passed as a kernel argument
+  std::string symbol;  // name of the __constant__ symbol; empty: passed as a kernel argument
   InputPosition position;
 };
 
@@ -77,7 +89,7 @@ struct Launch {
   std::optional<Expression> repeat;  // default 1
   std::vector<std::string> swap;     // two buffer names exchanged between repeats; empty = none
   bool cooperative = false;
-  std::vector<Expression> cluster;   // empty = none
+  std::vector<Expression> cluster;  // empty = none
   InputPosition position;
 };
 
@@ -96,17 +108,25 @@ struct ReferenceKernel {
   KernelSource source;
   std::vector<Launch> launches;
 };
-struct ReferenceNpy { std::map<std::string, std::filesystem::path> files; };  // by output argument
-struct ReferenceConfiguration { Configuration configuration; };               // weak: not independent
-struct ReferenceCommand { std::vector<std::string> command; };                // only with --allow-commands
+struct ReferenceNpy {
+  std::map<std::string, std::filesystem::path> files;
+};  // by output argument
+struct ReferenceConfiguration {
+  Configuration configuration;
+};  // weak: not independent
+struct ReferenceCommand {
+  std::vector<std::string> command;
+};  // only with --allow-commands
 // Host data by argument name (raw bytes), inputs as the device saw them; fills in the outputs. In-process only.
 using HostBuffers = std::map<std::string, std::vector<std::byte>>;
-struct ReferenceCallback { std::function<void(const Configuration& dimensions, HostBuffers& buffers)> compute; };
-using Reference =
-    std::variant<std::monostate, ReferenceKernel, ReferenceNpy, ReferenceConfiguration, ReferenceCommand, ReferenceCallback>;
+struct ReferenceCallback {
+  std::function<void(const Configuration& dimensions, HostBuffers& buffers)> compute;
+};
+using Reference = std::variant<std::monostate, ReferenceKernel, ReferenceNpy, ReferenceConfiguration, ReferenceCommand,
+                               ReferenceCallback>;
 
 struct Metric {
-  std::string name;  // "GFLOP/s"
+  std::string name;       // "GFLOP/s"
   Expression expression;  // over dimensions, parameters and time_ns
 };
 
@@ -118,7 +138,7 @@ struct Objective {
 // ---- the problem ----------------------------------------------------------------------------------------------------
 
 struct Problem {
-  std::string name;  // of the kernel; key of its profiles
+  std::string name;            // of the kernel; key of its profiles
   std::filesystem::path file;  // of the specification; empty for built problems
   KernelSource source;
   std::map<std::string, std::vector<std::string>> options;  // compiler options by backend name
@@ -144,8 +164,8 @@ struct Problem {
   std::vector<std::string> warnings;
 
   const Argument* find_argument(std::string_view argument_name) const;
-  // The baseline, complete: declared values over the parameters' defaults, in parameter order. Throws Error(bad_input) for
-  // a declared value of an unknown parameter.
+  // The baseline, complete: declared values over the parameters' defaults, in parameter order. Throws Error(bad_input)
+  // for a declared value of an unknown parameter.
   Configuration baseline_configuration() const;
   // Dimensions, then `configuration`: what every expression of this problem may name.
   Scope scope(const Configuration& configuration) const;
@@ -174,7 +194,8 @@ struct LaunchGeometry {
 // memory: not negative).
 LaunchGeometry evaluate_geometry(const Launch& launch, const Scope& scope);
 
-// The reason why the device refuses this geometry, e.g. "block has 2048 threads, the device allows 1024"; nullopt if it fits.
+// The reason why the device refuses this geometry, e.g. "block has 2048 threads, the device allows 1024"; nullopt if it
+// fits.
 std::optional<std::string> exceeds_limits(const LaunchGeometry& geometry, const DeviceInfo& device);
 
 }  // namespace warpwright

@@ -1,16 +1,12 @@
 // A constrained parameter space with a canonical index.
 // The index is lexicographic in declared parameter order and declared value order (the last parameter varies fastest),
 // whatever the order of the constraints: the same on every machine and in every run.
-// Construction: parameters connected by constraints form groups, whose numbers of solutions multiply; each group is solved
-// by backtracking in declared order, each conjunct of each constraint applied as soon as its last parameter is bound, and
-// conjuncts on one parameter before the search. Solutions are held as one table of value indices per group, so memory
-// grows with the sum of the groups, not with their product, and an index is found by binary search, without a hash of all
-// configurations. The interface does not depend on any of that.
+// Construction: parameters connected by constraints form groups, whose numbers of solutions multiply; each group is
+// solved by backtracking in declared order, each conjunct of each constraint applied as soon as its last parameter is
+// bound, and conjuncts on one parameter before the search. Solutions are held as one table of value indices per group,
+// so memory grows with the sum of the groups, not with their product, and an index is found by binary search, without a
+// hash of all configurations. The interface does not depend on any of that.
 #pragma once
-
-#include <warpwright/base/error.hpp>
-#include <warpwright/model/configuration.hpp>
-#include <warpwright/model/expression.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -18,6 +14,10 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/model/configuration.hpp>
+#include <warpwright/model/expression.hpp>
 
 namespace warpwright {
 
@@ -39,10 +39,10 @@ struct Parameter {
   InputPosition position;
 };
 
-// Keeps the configurations for which it is true. Either an expression or a callable (which may capture anything, and sees
-// every parameter, so it is applied to complete configurations only).
-// An evaluation error (an exception of a callable) counts only where every other condition accepts the configuration; the
-// operands of a top-level `and` are conditions of their own.
+// Keeps the configurations for which it is true. Either an expression or a callable (which may capture anything, and
+// sees every parameter, so it is applied to complete configurations only). An evaluation error (an exception of a
+// callable) counts only where every other condition accepts the configuration; the operands of a top-level `and` are
+// conditions of their own.
 struct Constraint {
   std::string text;  // as the user wrote it, or a name for a callable
   std::optional<Expression> expression;
@@ -73,18 +73,18 @@ class Space {
 };
 
 struct SpaceOptions {
-  // The most rows to hold in memory: solutions of groups of parameters that share constraints, summed over the groups. More
-  // is an error that says so. Parameters without constraints multiply the space and cost nothing.
+  // The most rows to hold in memory: solutions of groups of parameters that share constraints, summed over the groups.
+  // More is an error that says so. Parameters without constraints multiply the space and cost nothing.
   std::uint64_t max_size = 50'000'000;
-  // Names known to constraints besides the parameters: problem dimensions and device limits. A parameter hides a constant
-  // of its name.
+  // Names known to constraints besides the parameters: problem dimensions and device limits. A parameter hides a
+  // constant of its name.
   std::vector<std::pair<std::string, Value>> constants;
 };
 
-// Throws Error(bad_input): duplicate parameter, duplicate or missing values, default outside the list, a constraint with
-// an unknown name ("did you mean"), an evaluation error that decides (constraint, configuration, cause), or an empty
-// space: then a minimal set of constraints that together reject everything is named, with how many combinations each
-// rejects alone.
+// Throws Error(bad_input): duplicate parameter, duplicate or missing values, default outside the list, a constraint
+// with an unknown name ("did you mean"), an evaluation error that decides (constraint, configuration, cause), or an
+// empty space: then a minimal set of constraints that together reject everything is named, with how many combinations
+// each rejects alone.
 std::unique_ptr<Space> build_space(std::vector<Parameter> parameters, std::vector<Constraint> constraints,
                                    const SpaceOptions& options = {});
 

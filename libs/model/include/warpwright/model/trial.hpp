@@ -1,9 +1,6 @@
 // The record of one configuration: whatever happened, it is data.
 #pragma once
 
-#include <warpwright/base/units.hpp>
-#include <warpwright/model/configuration.hpp>
-
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -11,13 +8,16 @@
 #include <string_view>
 #include <vector>
 
+#include <warpwright/base/units.hpp>
+#include <warpwright/model/configuration.hpp>
+
 namespace warpwright {
 
 // The one status vocabulary of the project.
 enum class TrialStatus {
   ok,
-  censored,           // stopped early as clearly slower; the time is a lower bound
-  pruned,             // never launched: geometry or occupancy cannot fit the device
+  censored,  // stopped early as clearly slower; the time is a lower bound
+  pruned,    // never launched: geometry or occupancy cannot fit the device
   compile_failed,
   compile_timed_out,
   resource_exceeded,  // the binary or launch needs more than the device has
@@ -26,8 +26,8 @@ enum class TrialStatus {
   crashed,            // the worker process died
   device_fault,       // illegal address, ECC, lost device
   wrong_result,
-  not_finite,         // NaN or infinity where the reference has none
-  out_of_bounds,      // wrote outside its buffers
+  not_finite,     // NaN or infinity where the reference has none
+  out_of_bounds,  // wrote outside its buffers
   nondeterministic
 };
 inline constexpr int trial_status_count = 14;
@@ -62,7 +62,7 @@ struct Trial {
   std::uint64_t ordinal = 0;  // position in the session, from 0
   Configuration configuration;
   TrialStatus status = TrialStatus::ok;
-  std::vector<Nanoseconds> samples;  // every timed run, in order
+  std::vector<Nanoseconds> samples;   // every timed run, in order
   std::optional<Nanoseconds> median;  // of samples; absent unless status is ok or censored
   Nanoseconds spread{};               // interquartile range of samples
   std::map<std::string, double> metrics;

@@ -1,9 +1,6 @@
-// Search strategies as ask/tell objects: they see the space and what they are told, and own no clock, device, thread or file,
-// so the same one serves sequential, parallel and replayed tuning.
+// Search strategies as ask/tell objects: they see the space and what they are told, and own no clock, device, thread or
+// file, so the same one serves sequential, parallel and replayed tuning.
 #pragma once
-
-#include <warpwright/model/space.hpp>
-#include <warpwright/model/trial.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -12,6 +9,9 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <warpwright/model/space.hpp>
+#include <warpwright/model/trial.hpp>
 
 namespace warpwright {
 
@@ -70,8 +70,8 @@ class StrategyRegistry {
 
 // Every index in canonical order.
 std::unique_ptr<SearchAlgorithm> make_exhaustive(const Space& space, const StrategySettings& settings = {});
-// Uniform without replacement: a seeded Fisher-Yates shuffle of the index range held as a sparse map, so memory grows with
-// the number of asked configurations, not with the space.
+// Uniform without replacement: a seeded Fisher-Yates shuffle of the index range held as a sparse map, so memory grows
+// with the number of asked configurations, not with the space.
 std::unique_ptr<SearchAlgorithm> make_random(const Space& space, const StrategySettings& settings);
 
 }  // namespace warpwright
