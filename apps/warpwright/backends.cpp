@@ -1,0 +1,23 @@
+#include "backends.hpp"
+
+#include <warpwright/cuda/backend.hpp>
+#include <warpwright/opencl/backend.hpp>
+#include <warpwright/sim/backend.hpp>
+
+#include <cstdlib>
+
+namespace warpwright::app {
+
+device::BackendRegistry make_backends() {
+  device::BackendRegistry backends;
+  cuda::Options cuda_options;
+  for (const char* variable : {"CUDA_HOME", "CUDA_PATH"})
+    if (const char* folder = std::getenv(variable); folder != nullptr && folder[0] != '\0')
+      cuda_options.toolkit_folders.insert(cuda_options.toolkit_folders.begin(), folder);
+  backends.add(cuda::make_backend(cuda_options));
+  backends.add(opencl::make_backend());
+  backends.add(sim::make_backend());
+  return backends;
+}
+
+}  // namespace warpwright::app

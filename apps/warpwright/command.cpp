@@ -1,0 +1,87 @@
+#include "command.hpp"
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/spec/read.hpp>
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace warpwright::app {
+
+LogSink Console::log() const {
+  return [stream = err](LogLevel level, std::string_view text) {
+    if (level == LogLevel::debug) return;
+    const char* prefix = level == LogLevel::error ? "error: " : level == LogLevel::warning ? "warning: " : "";
+    fmt::print(stream, "{}{}\n", prefix, text);
+  };
+}
+
+void ProblemArguments::add_to(CLI::App& command) {
+  command.add_option("specification", specification, "Specification of the kernel: TOML, or T1 JSON")
+      ->required()
+      ->type_name("SPEC");
+  command.add_option("--device", device, "Device to use, e.g. cuda:0 or opencl:0:0 (default: the best GPU, else the CPU)")
+      ->type_name("ID");
+  command.add_option("--problem", dimensions, "Set a problem dimension or constant; may be given several times")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+}
+
+ChosenProblem choose_problem(const ProblemArguments& arguments, const device::BackendRegistry& backends) {
+  ChosenProblem chosen;
+  const Problem base = spec::read(arguments.specification);
+  Configuration overrides;
+  for (const auto& text : arguments.dimensions) {
+    auto [name, value] = parse_assignment(text, "--problem");
+    overrides.set(name, std::move(value));
+  }
+  if (!arguments.device.empty()) {
+    chosen.device = backends.describe(DeviceId::parse(arguments.device));
+  } else {
+    const auto best = backends.best_device();
+    if (!best) {
+      std::string reasons;
+      for (const auto& backend : backends.all()) {
+        const auto probe = backend->probe();
+        if (!probe.usable) reasons += "\n  " + backend->name() + ": " + probe.reason + "; " + probe.remedy;
+      }
+      throw Error(ErrorCode::unavailable, "no device to tune on:" + reasons);
+    }
+    chosen.device = *best;
+    if (best->kind == DeviceKind::cpu)
+      chosen.notes.push_back("no GPU found: tuning for this CPU (" + best->name + ", " + best->id.to_string() + ")");
+  }
+  chosen.problem = base.for_device(chosen.device, overrides);
+  for (const auto& warning : chosen.problem.warnings) chosen.notes.push_back("warning: " + warning);
+  if (chosen.problem.source.find(chosen.device.id.backend) == nullptr)
+    throw Error(ErrorCode::bad_input,
+                fmt::format("'{}' has no kernel source for {} devices; give one in [kernel] source, or choose another "
+                            "device with --device",
+                            arguments.specification, chosen.device.id.backend));
+  return chosen;
+}
+
+std::pair<std::string, Value> parse_assignment(const std::string& text, const std::string& flag) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
+    throw Error(ErrorCode::bad_input, fmt::format("{} '{}': write NAME=VALUE, e.g. {} width=1024", flag, text, flag));
+  return {text.substr(0, equals), parse_value(text.substr(equals + 1))};
+}
+
+Nanoseconds parse_duration(const std::string& text, const std::string& flag) {
+  double number = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string unit(end, text.data() + text.size());
+  double scale = 0;
+  if (unit.empty() || unit == "s") scale = 1e9;
+  else if (unit == "ms") scale = 1e6;
+  else if (unit == "m" || unit == "min") scale = 60e9;
+  else if (unit == "h") scale = 3600e9;
+  if (status != std::errc{} || scale == 0 || !(number > 0) || number * scale > 1e18)
+    throw Error(ErrorCode::bad_input,
+                fmt::format("{} '{}': write a positive time with a unit, e.g. 30s, 500ms, 10m or 1h", flag, text));
+  return Nanoseconds(number * scale);
+}
+
+}  // namespace warpwright::app

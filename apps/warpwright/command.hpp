@@ -1,0 +1,63 @@
+// What the commands share: exit codes, their registration, and the choice of problem and device.
+#pragma once
+
+#include <warpwright/base/log.hpp>
+#include <warpwright/device/backend.hpp>
+#include <warpwright/model/problem.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace warpwright::app {
+
+// Documented in `warpwright --help`.
+enum ExitCode : int {
+  exit_success = 0,
+  exit_failure = 1,       // FAIL, or no valid result
+  exit_bad_input = 2,
+  exit_inconclusive = 3,
+  exit_invalid = 4,
+  exit_interrupted = 130  // what was measured is kept
+};
+
+// Results go to `out`, progress and log to `err`; neither is owned.
+struct Console {
+  std::FILE* out = stdout;
+  std::FILE* err = stderr;
+  LogSink log() const;
+};
+
+// Each adds its subcommand to `app`; when chosen, the command runs and leaves its exit code in `exit_code`.
+void add_devices_command(CLI::App& app, const Console& console, int& exit_code);
+void add_check_command(CLI::App& app, const Console& console, int& exit_code);
+void add_tune_command(CLI::App& app, const Console& console, int& exit_code);
+void add_show_command(CLI::App& app, const Console& console, int& exit_code);
+void add_profiles_command(CLI::App& app, const Console& console, int& exit_code);
+
+// SPEC, --device and --problem of the commands that work on a kernel.
+struct ProblemArguments {
+  std::string specification;
+  std::string device;
+  std::vector<std::string> dimensions;  // NAME=VALUE
+  void add_to(CLI::App& command);
+};
+
+struct ChosenProblem {
+  Problem problem;  // with the device's dimensions
+  DeviceInfo device;
+  std::vector<std::string> notes;  // for standard error: no GPU found, warnings of the reader
+};
+ChosenProblem choose_problem(const ProblemArguments& arguments, const device::BackendRegistry& backends);
+
+// "NAME=VALUE" of `flag`; throws Error(bad_input) naming the flag.
+std::pair<std::string, Value> parse_assignment(const std::string& text, const std::string& flag);
+// "30", "30s", "2m", "1.5h", "500ms"; throws Error(bad_input) naming the flag.
+Nanoseconds parse_duration(const std::string& text, const std::string& flag);
+
+}  // namespace warpwright::app

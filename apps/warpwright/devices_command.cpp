@@ -1,0 +1,99 @@
+#include <warpwright/store/json.hpp>
+
+#include "backends.hpp"
+#include "command.hpp"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+namespace warpwright::app {
+namespace {
+
+using store::Json;
+
+Json backend_json(const device::Backend& backend, const device::ProbeResult& probe) {
+  Json components = Json::array();
+  for (const auto& component : probe.components)
+    components.push_back({{"name", component.name},
+                          {"present", component.present},
+                          {"required", component.required},
+                          {"detail", component.detail},
+                          {"remedy", component.remedy}});
+  Json devices = Json::array();
+  for (const auto& device : backend.devices()) devices.push_back(store::to_json(device));
+  return {{"name", backend.name()},     {"usable", probe.usable},           {"reason", probe.reason},
+          {"remedy", probe.remedy},     {"components", std::move(components)}, {"devices", std::move(devices)}};
+}
+
+template <class T>
+std::string or_unknown(const std::optional<T>& value) {
+  return value ? fmt::format("{}", *value) : std::string("unknown");
+}
+
+std::string or_unknown(const std::optional<Bytes>& value) { return value ? format_bytes(*value) : "unknown"; }
+
+void print_device(const DeviceInfo& device, std::FILE* out) {
+  fmt::print(out, "  {}  {} ({}, {})\n", device.id.to_string(), device.name, to_string(device.kind), device.architecture);
+  const auto line = [&](const char* name, const std::string& text) { fmt::print(out, "    {:<20} {}\n", name, text); };
+  line("driver", device.driver.empty() ? "unknown" : device.driver);
+  line("compiler", device.toolkit.empty() ? "unknown" : device.toolkit);
+  line("multiprocessors", fmt::format("{}{}", device.multiprocessors,
+                                      device.clock_mhz ? fmt::format(" at up to {} MHz", *device.clock_mhz) : ""));
+  line("threads per block",
+       fmt::format("{} ({} x {} x {})", device.max_threads_per_block, device.max_block[0], device.max_block[1],
+                   device.max_block[2]));
+  line("shared memory", fmt::format("{} per block{}, {} per multiprocessor", format_bytes(device.shared_per_block),
+                                    device.shared_per_block_optin
+                                        ? " (" + format_bytes(*device.shared_per_block_optin) + " with opt-in)"
+                                        : "",
+                                    or_unknown(device.shared_per_multiprocessor)));
+  line("registers", fmt::format("{} per block, {} per multiprocessor", or_unknown(device.registers_per_block),
+                                or_unknown(device.registers_per_multiprocessor)));
+  line("memory", fmt::format("{}, last-level cache {}", format_bytes(device.global_memory), or_unknown(device.l2_cache)));
+  std::string features;
+  const auto add = [&](bool there, const char* name) {
+    if (there) features += (features.empty() ? "" : ", ") + std::string(name);
+  };
+  add(device.supports_float64, "float64");
+  add(device.supports_float16, "float16");
+  add(device.supports_cooperative_launch, "cooperative launch");
+  add(device.supports_clusters, "clusters");
+  add(device.supports_graphs, "graphs");
+  line("features", features.empty() ? "none" : features);
+}
+
+void print_backend(const device::Backend& backend, const device::ProbeResult& probe, std::FILE* out) {
+  fmt::print(out, "{}: {}\n", backend.name(), probe.usable ? "usable" : "not usable: " + probe.reason);
+  if (!probe.usable && !probe.remedy.empty()) fmt::print(out, "  remedy: {}\n", probe.remedy);
+  for (const auto& component : probe.components) {
+    if (component.present) {
+      fmt::print(out, "  {}: {}\n", component.name, component.detail);
+    } else {
+      fmt::print(out, "  {}: missing{}: {}\n", component.name, component.required ? "" : " (optional)", component.detail);
+      if (!component.remedy.empty()) fmt::print(out, "    remedy: {}\n", component.remedy);
+    }
+  }
+  for (const auto& device : backend.devices()) print_device(device, out);
+}
+
+}  // namespace
+
+void add_devices_command(CLI::App& app, const Console& console, int& exit_code) {
+  CLI::App* command = app.add_subcommand("devices", "List every device of every backend, and what is missing");
+  auto json = std::make_shared<bool>(false);
+  command->add_flag("--json", *json, "Print JSON");
+  command->callback([json, console, &exit_code] {
+    const auto backends = make_backends();
+    Json list = Json::array();
+    for (const auto& backend : backends.all()) {
+      const auto probe = backend->probe();
+      if (*json) list.push_back(backend_json(*backend, probe));
+      else print_backend(*backend, probe, console.out);
+    }
+    if (*json) fmt::print(console.out, "{}\n", Json{{"schema_version", 1}, {"backends", std::move(list)}}.dump(2));
+    exit_code = exit_success;
+  });
+}
+
+}  // namespace warpwright::app

@@ -1,0 +1,58 @@
+#include <warpwright/base/error.hpp>
+
+#include "command.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <exception>
+
+namespace warpwright::app {
+namespace {
+
+int exit_code_for(const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::bad_input:
+    case ErrorCode::not_found:
+    case ErrorCode::unsupported:
+    case ErrorCode::unavailable:
+    case ErrorCode::conflict: return exit_bad_input;
+    case ErrorCode::interrupted: return exit_interrupted;
+    default: return exit_failure;
+  }
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Finds the fastest correct configuration of a GPU kernel on the device at hand, remembers it, and proves it.",
+               "warpwright");
+  app.set_version_flag("--version", std::string("warpwright ") + WARPWRIGHT_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "Exit codes: 0 success, 1 no valid result, 2 bad input, 130 interrupted (what was measured is kept).\n"
+      "Results go to standard output, progress to standard error; every command has --json.");
+  app.get_formatter()->column_width(34);
+  int exit_code = exit_success;
+  const Console console;
+  add_devices_command(app, console, exit_code);
+  add_check_command(app, console, exit_code);
+  add_tune_command(app, console, exit_code);
+  add_show_command(app, console, exit_code);
+  add_profiles_command(app, console, exit_code);
+  try {
+    app.parse(argc, argv);
+    return exit_code;
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? exit_success : exit_bad_input;
+  } catch (const Error& error) {
+    fmt::print(stderr, "error: {}\n", error.what());
+    return exit_code_for(error);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "error: {}\n", error.what());
+    return exit_failure;
+  }
+}
+
+}  // namespace
+}  // namespace warpwright::app
+
+int main(int argc, char** argv) { return warpwright::app::run(argc, argv); }

@@ -1,0 +1,176 @@
+#include <warpwright/base/error.hpp>
+#include <warpwright/store/journal.hpp>
+
+#include "command.hpp"
+#include "text_table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+
+namespace warpwright::app {
+namespace {
+
+struct ShowArguments {
+  std::string session;
+  std::string configuration;
+  int trial = -1;
+  int rows = 10;
+  bool json = false;
+};
+
+// "block_x=32,layout=row" against a trial: every named value must be equal.
+bool matches(const Configuration& configuration, const Configuration& wanted) {
+  return std::all_of(wanted.begin(), wanted.end(), [&](const auto& entry) {
+    const Value* value = configuration.find(entry.first);
+    return value != nullptr && python_equal(*value, entry.second);
+  });
+}
+
+Configuration parse_configuration(const std::string& text, const std::vector<Trial>& trials) {
+  Configuration wanted;
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    const std::size_t comma = std::min(text.find(',', begin), text.size());
+    std::string part = text.substr(begin, comma - begin);
+    part.erase(0, part.find_first_not_of(' '));
+    auto [name, value] = parse_assignment(part, "--config");
+    if (!trials.empty() && trials.front().configuration.find(name) == nullptr) {
+      std::vector<std::string> names;
+      for (const auto& entry : trials.front().configuration) names.push_back(entry.first);
+      const auto close = closest_match(name, names);
+      throw Error(ErrorCode::bad_input, fmt::format("--config: there is no parameter '{}'{}; the parameters are {}", name,
+                                                    close ? "; did you mean '" + *close + "'?" : "", fmt::join(names, ", ")));
+    }
+    wanted.set(name, std::move(value));
+    begin = comma + 1;
+  }
+  return wanted;
+}
+
+void print_trial(const Trial& trial, std::FILE* out) {
+  fmt::print(out, "trial {}: {}\n", trial.ordinal, trial.configuration.describe());
+  fmt::print(out, "  status     {}{}\n", to_string(trial.status), trial.message.empty() ? "" : ": " + trial.message);
+  if (trial.median)
+    fmt::print(out, "  time       median {}, interquartile range {}\n", format_duration(*trial.median),
+               format_duration(trial.spread));
+  if (!trial.samples.empty()) {
+    std::string samples;
+    for (const auto sample : trial.samples) samples += (samples.empty() ? "" : ", ") + format_duration(sample);
+    fmt::print(out, "  samples    {}\n", samples);
+  }
+  for (const auto& [name, value] : trial.metrics) fmt::print(out, "  {:<10} {:.6g}\n", name, value);
+  for (const auto& entry : trial.resources) {
+    std::string text;
+    const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
+    if (entry.registers_per_thread) add(fmt::format("{} registers a thread", *entry.registers_per_thread));
+    if (entry.static_shared) add(format_bytes(*entry.static_shared) + " static shared");
+    if (entry.dynamic_shared) add(format_bytes(*entry.dynamic_shared) + " dynamic shared");
+    if (entry.local_per_thread) add(format_bytes(*entry.local_per_thread) + " local a thread");
+    if (entry.constant) add(format_bytes(*entry.constant) + " constant");
+    if (entry.max_threads_per_block) add(fmt::format("at most {} threads a block", *entry.max_threads_per_block));
+    fmt::print(out, "  resources  {}: {}\n", entry.entry, text.empty() ? "unknown" : text);
+  }
+  if (trial.mismatch)
+    fmt::print(out, "  wrong      {}[{}] is {}, expected {}; {} of {} elements differ\n", trial.mismatch->argument,
+               trial.mismatch->index, trial.mismatch->found, trial.mismatch->expected, trial.mismatch->wrong,
+               trial.mismatch->total);
+  const auto& times = trial.times;
+  fmt::print(out, "  spent      compile {}{}, copy {}, verify {}, measure {}\n", format_duration(times.compile_wall),
+             trial.binary_from_cache ? " (from the cache)" : "", format_duration(times.copy), format_duration(times.verify),
+             format_duration(times.measure));
+  fmt::print(out, "  finished   {}\n", trial.finished_at);
+  if (!trial.log.empty()) fmt::print(out, "  compiler log:\n{}\n", trial.log);
+}
+
+void print_summary(const store::JournalContents& contents, const store::Json& notes, int rows, std::FILE* out) {
+  const auto& header = contents.header;
+  fmt::print(out, "{} on {} ({}), strategy {}, seed {}\n", header.kernel, header.device, header.device_id, header.strategy,
+             header.seed);
+  std::array<std::size_t, trial_status_count> counts{};
+  for (const auto& trial : contents.trials) ++counts[static_cast<std::size_t>(trial.status)];
+  fmt::print(out, "{} trials:", contents.trials.size());
+  for (int i = 0; i < trial_status_count; ++i)
+    if (counts[static_cast<std::size_t>(i)] > 0)
+      fmt::print(out, " {} {}", counts[static_cast<std::size_t>(i)], to_string(static_cast<TrialStatus>(i)));
+  fmt::print(out, "\n");
+  if (notes.contains("summary"))
+    fmt::print(out, "stopped: {}\n", notes.at("summary").value("stop_reason", std::string("unknown")));
+  else
+    fmt::print(out, "not finished: go on with the same 'warpwright tune' command and --resume\n");
+  std::vector<const Trial*> ranked;
+  for (const auto& trial : contents.trials)
+    if (trial.ok() && trial.median) ranked.push_back(&trial);
+  std::stable_sort(ranked.begin(), ranked.end(), [](auto* a, auto* b) { return *a->median < *b->median; });
+  TextTable table({{"trial", Align::right}, {"median", Align::right}, {"samples", Align::right}, {"configuration"}});
+  for (const auto* trial : ranked) {
+    if (rows-- <= 0) break;
+    table.add({std::to_string(trial->ordinal), format_duration(*trial->median), std::to_string(trial->samples.size()),
+               trial->configuration.describe()});
+  }
+  if (!table.empty()) table.print(out, 2);
+}
+
+int show(const ShowArguments& arguments, const Console& console) {
+  const store::JournalContents contents = store::Journal::read(arguments.session);
+  if (contents.torn_last_line)
+    fmt::print(console.err, "warning: the last line of the journal was cut off; it is left out\n");
+  const bool selects = !arguments.configuration.empty() || arguments.trial >= 0;
+  if (!selects) {
+    const store::Json notes = store::read_notes(arguments.session);
+    if (!arguments.json) {
+      print_summary(contents, notes, arguments.rows, console.out);
+      return exit_success;
+    }
+    store::Json trials = store::Json::array();
+    for (const auto& trial : contents.trials) trials.push_back(store::to_json(trial));
+    fmt::print(console.out, "{}\n",
+               store::Json{{"schema_version", 1},
+                           {"kernel", contents.header.kernel},
+                           {"device", contents.header.device},
+                           {"device_id", contents.header.device_id},
+                           {"strategy", contents.header.strategy},
+                           {"seed", contents.header.seed},
+                           {"details", contents.header.details},
+                           {"notes", notes},
+                           {"trials", std::move(trials)}}
+                   .dump(2));
+    return exit_success;
+  }
+  const Configuration wanted = parse_configuration(arguments.configuration, contents.trials);
+  std::vector<const Trial*> found;
+  for (const auto& trial : contents.trials)
+    if (matches(trial.configuration, wanted) &&
+        (arguments.trial < 0 || trial.ordinal == static_cast<std::uint64_t>(arguments.trial)))
+      found.push_back(&trial);
+  if (found.empty())
+    throw Error(ErrorCode::not_found,
+                fmt::format("the session has {} trials, but none with {}", contents.trials.size(),
+                            arguments.trial >= 0 ? fmt::format("--trial {}", arguments.trial) : wanted.describe()));
+  if (arguments.json) {
+    store::Json list = store::Json::array();
+    for (const auto* trial : found) list.push_back(store::to_json(*trial));
+    fmt::print(console.out, "{}\n", store::Json{{"schema_version", 1}, {"trials", std::move(list)}}.dump(2));
+    return exit_success;
+  }
+  for (const auto* trial : found) print_trial(*trial, console.out);
+  return exit_success;
+}
+
+}  // namespace
+
+void add_show_command(CLI::App& app, const Console& console, int& exit_code) {
+  CLI::App* command = app.add_subcommand("show", "Show a session, or one trial with its log, samples and first wrong element");
+  auto arguments = std::make_shared<ShowArguments>();
+  command->add_option("session", arguments->session, "Folder of the session")->required()->type_name("SESSION");
+  command->add_option("--config", arguments->configuration, "Show the trials with these values, e.g. block_x=32,tile=2")
+      ->type_name("NAME=VALUE,...");
+  command->add_option("--trial", arguments->trial, "Show the trial with this number")->type_name("N")->check(CLI::NonNegativeNumber);
+  command->add_option("--rows", arguments->rows, "Trials in the table (default 10)")->type_name("N");
+  command->add_flag("--json", arguments->json, "Print JSON");
+  command->callback([arguments, console, &exit_code] { exit_code = show(*arguments, console); });
+}
+
+}  // namespace warpwright::app

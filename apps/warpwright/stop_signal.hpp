@@ -1,0 +1,18 @@
+// Ctrl-C and SIGTERM end a session in order; a second one ends the program at once.
+#pragma once
+
+#include <atomic>
+
+namespace warpwright::app {
+
+// Installs the handlers on construction and restores the old ones on destruction. One at a time.
+class StopSignal {
+ public:
+  StopSignal();
+  ~StopSignal();
+  StopSignal(const StopSignal&) = delete;
+  StopSignal& operator=(const StopSignal&) = delete;
+  const std::atomic<bool>* flag() const;
+};
+
+}  // namespace warpwright::app

@@ -1,0 +1,160 @@
+#include <warpwright/base/error.hpp>
+#include <warpwright/search/search_algorithm.hpp>
+#include <warpwright/store/profile_database.hpp>
+#include <warpwright/tuning/session.hpp>
+
+#include "backends.hpp"
+#include "command.hpp"
+#include "paths.hpp"
+#include "progress_line.hpp"
+#include "stop_signal.hpp"
+#include "tune_report.hpp"
+#include "worker_arguments.hpp"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+namespace warpwright::app {
+namespace {
+
+// Without a budget a large space would run for days; this one is announced.
+constexpr Nanoseconds default_time_limit{600e9};
+
+struct TuneArguments {
+  ProblemArguments problem;
+  WorkerArguments workers;
+  TimingArguments timing;
+  std::string strategy = "auto";
+  std::vector<std::string> strategy_options;
+  std::uint64_t seed = 0;
+  std::uint64_t max_evaluations = 0;
+  std::string time_limit;
+  std::string session;
+  bool no_session = false;
+  bool resume = false;
+  std::string profiles;
+  bool no_profile = false;
+  int rows = 5;
+  bool json = false;
+  bool quiet = false;
+};
+
+tuning::SessionOptions session_options(const TuneArguments& arguments, const ChosenProblem& chosen, const Console& console) {
+  tuning::SessionOptions options;
+  options.strategy = arguments.strategy;
+  options.strategy_settings.seed = arguments.seed;
+  for (const auto& text : arguments.strategy_options) {
+    auto [name, value] = parse_assignment(text, "--strategy-option");
+    options.strategy_settings.options[name] = std::move(value);
+  }
+  if (arguments.max_evaluations > 0) options.max_evaluations = arguments.max_evaluations;
+  if (!arguments.time_limit.empty()) options.time_limit = parse_duration(arguments.time_limit, "--time-limit");
+  if (!options.max_evaluations && !options.time_limit) {
+    options.time_limit = default_time_limit;
+    if (!arguments.quiet)
+      fmt::print(console.err, "no budget given: stopping after {}; set --max-evaluations or --time-limit\n",
+                 format_duration(default_time_limit));
+  }
+  options.timing = arguments.timing.options();
+  if (arguments.resume && arguments.session.empty())
+    throw Error(ErrorCode::bad_input, "--resume needs --session DIR, the folder of the session to go on with");
+  if (arguments.no_session && !arguments.session.empty())
+    throw Error(ErrorCode::bad_input, "--no-session and --session contradict each other; give one of them");
+  if (!arguments.session.empty()) options.session_folder = std::filesystem::absolute(arguments.session);
+  else if (!arguments.no_session) options.session_folder = new_session_folder(chosen.problem.name);
+  options.resume = arguments.resume;
+  options.journal_details = {{"specification", std::filesystem::absolute(arguments.problem.specification).string()},
+                             {"version", WARPWRIGHT_VERSION},
+                             {"problem", store::to_json(chosen.problem.dimensions)}};
+  options.log = console.log();
+  return options;
+}
+
+int tune(const TuneArguments& arguments, const Console& console) {
+  const SteadyClock clock;
+  const Nanoseconds begin = clock.now();
+  const auto backends = make_backends();
+  const auto strategies = StrategyRegistry::with_defaults();
+  const ChosenProblem chosen = choose_problem(arguments.problem, backends);
+  for (const auto& note : chosen.notes) fmt::print(console.err, "{}\n", note);
+  const auto space = chosen.problem.build_space();
+  tuning::SessionOptions options = session_options(arguments, chosen, console);
+  // A misspelt strategy is an error before anything is opened or created.
+  if (options.strategy != "auto") strategies.create(options.strategy, *space, options.strategy_settings);
+  // So is a database that cannot be written: better now than after an hour of tuning.
+  std::optional<store::ProfileDatabase> database;
+  const std::filesystem::path profiles_file =
+      arguments.profiles.empty() ? (arguments.no_profile ? std::filesystem::path() : default_profiles_file())
+                                 : std::filesystem::absolute(arguments.profiles);
+  if (!arguments.no_profile) database.emplace(profiles_file);
+
+  const auto pool = tuning::make_worker_pool(chosen.device, chosen.problem, clock, arguments.workers.options(console));
+  if (!arguments.quiet)
+    fmt::print(console.err, "tuning {} on {} ({}): {} valid configurations\n", chosen.problem.name, chosen.device.name,
+               chosen.device.id.to_string(), space->size());
+  ProgressLine progress(console.err, arguments.quiet);
+  options.progress = [&](const tuning::Progress& now) { progress.update(now); };
+  options.log = [&](LogLevel level, std::string_view text) {
+    if (level != LogLevel::debug) progress.note(std::string(text));
+  };
+  const StopSignal stop;
+  options.stop = stop.flag();
+  options.time_before = clock.now() - begin;
+  tuning::SessionResult result;
+  try {
+    result = tuning::run_session(chosen.problem, *space, strategies, *pool, clock, options);
+  } catch (Error& error) {
+    progress.finish();
+    if (options.session_folder && error.code() == ErrorCode::device)
+      error.add_context("tuning; what was measured is kept in " + options.session_folder->string());
+    throw;
+  }
+  progress.finish();
+  for (const auto& warning : result.warnings) fmt::print(console.err, "warning: {}\n", warning);
+
+  TuneReport report{chosen.problem, result, options.timing.cache, options.session_folder, std::nullopt, std::nullopt};
+  if (database && !result.interrupted) {
+    if (const auto profile = tuning::make_profile(chosen.problem, result, options.timing.cache)) {
+      report.profiles_file = profiles_file;
+      report.profile_id = database->put(*profile);
+    }
+  }
+  if (arguments.json) fmt::print(console.out, "{}\n", tune_json(report).dump(2));
+  else print_tune_report(report, arguments.rows, console.out);
+  if (result.interrupted) return exit_interrupted;
+  return result.best ? exit_success : exit_failure;
+}
+
+}  // namespace
+
+void add_tune_command(CLI::App& app, const Console& console, int& exit_code) {
+  CLI::App* command = app.add_subcommand("tune", "Find the fastest correct configuration of a kernel and store it");
+  auto arguments = std::make_shared<TuneArguments>();
+  arguments->problem.add_to(*command);
+  command->add_option("--strategy", arguments->strategy, "Search strategy: auto, exhaustive, random (default auto)")
+      ->type_name("NAME");
+  command->add_option("--strategy-option", arguments->strategy_options, "Option of the strategy; may be given several times")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+  command->add_option("--seed", arguments->seed, "Seed of everything random (default 0)")->type_name("N");
+  command->add_option("--max-evaluations", arguments->max_evaluations, "Stop after this many configurations")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--time-limit", arguments->time_limit, "Stop after this time, e.g. 90s or 10m")->type_name("TIME");
+  command->add_option("--session", arguments->session, "Folder of the journal (default: a new one in the user's state folder)")
+      ->type_name("DIR");
+  command->add_flag("--no-session", arguments->no_session, "Keep no journal");
+  command->add_flag("--resume", arguments->resume, "Go on with the session in --session; nothing is measured twice");
+  command->add_option("--profiles", arguments->profiles, "Profile database (default: in the user's data folder)")
+      ->type_name("FILE");
+  command->add_flag("--no-profile", arguments->no_profile, "Do not store the winner");
+  command->add_option("--rows", arguments->rows, "Configurations in the final table (default 5)")->type_name("N");
+  arguments->timing.add_to(*command);
+  arguments->workers.add_to(*command);
+  command->add_flag("--json", arguments->json, "Print JSON");
+  command->add_flag("--quiet", arguments->quiet, "No progress on standard error");
+  command->callback([arguments, console, &exit_code] { exit_code = tune(*arguments, console); });
+}
+
+}  // namespace warpwright::app

@@ -1,0 +1,58 @@
+#include "worker_arguments.hpp"
+
+#include <warpwright/base/error.hpp>
+
+#include "paths.hpp"
+
+#include <fmt/format.h>
+
+namespace warpwright::app {
+
+void WorkerArguments::add_to(CLI::App& command) {
+  command.add_option("--compile-deadline", compile_deadline, "Longest compilation of one configuration (default 20s)")
+      ->type_name("TIME");
+  command.add_option("--run-deadline", run_deadline, "Longest verification and measurement of one configuration (default 10s)")
+      ->type_name("TIME");
+  command.add_option("--jobs", jobs, "Compile workers (default: all cores but one; always 1 on a CPU device)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024));
+  command.add_flag("--no-cache", no_cache, "Do not use the cache of compiled binaries");
+  command.add_option("--cache-dir", cache_folder, "Folder of the binary cache (default: the user's cache folder)")
+      ->type_name("DIR");
+  command.add_flag("--allow-commands", allow_commands, "Run the command of a [reference] that names one");
+}
+
+tuning::WorkerPoolOptions WorkerArguments::options(const Console& console) const {
+  tuning::WorkerPoolOptions options;
+  options.executable = worker_executable();
+  options.compile_workers = jobs;
+  options.compile_deadline = parse_duration(compile_deadline, "--compile-deadline");
+  options.run_deadline = parse_duration(run_deadline, "--run-deadline");
+  options.cache_folder = cache_folder.empty() ? default_cache_folder() : std::filesystem::absolute(cache_folder);
+  options.use_cache = !no_cache;
+  options.allow_commands = allow_commands;
+  options.log = console.log();
+  return options;
+}
+
+void TimingArguments::add_to(CLI::App& command) {
+  command.add_option("--cache", cache_mode, "Time with a flushed (cold) or a filled (warm) device cache (default cold)")
+      ->type_name("cold|warm")
+      ->check(CLI::IsMember({"cold", "warm"}));
+  command.add_option("--min-samples", min_samples, "Fewest timed runs of a configuration (default 5)")->type_name("N");
+  command.add_option("--max-samples", max_samples, "Most timed runs of a configuration (default 30)")->type_name("N");
+}
+
+measure::TimingOptions TimingArguments::options() const {
+  if (min_samples < 1) throw Error(ErrorCode::bad_input, fmt::format("--min-samples {}: must be at least 1", min_samples));
+  if (max_samples < min_samples)
+    throw Error(ErrorCode::bad_input,
+                fmt::format("--max-samples {}: must be at least --min-samples ({})", max_samples, min_samples));
+  measure::TimingOptions options;
+  options.cache = cache_mode == "warm" ? measure::CacheMode::warm : measure::CacheMode::cold;
+  options.min_samples = min_samples;
+  options.max_samples = max_samples;
+  return options;
+}
+
+}  // namespace warpwright::app

@@ -1,0 +1,32 @@
+// Flags of the commands that compile and run: deadlines, caches, number of compilers.
+#pragma once
+
+#include <warpwright/tuning/worker.hpp>
+
+#include "command.hpp"
+
+#include <string>
+
+namespace warpwright::app {
+
+struct WorkerArguments {
+  std::string compile_deadline = "20s";
+  std::string run_deadline = "10s";
+  int jobs = 0;
+  bool no_cache = false;
+  std::string cache_folder;
+  bool allow_commands = false;
+  void add_to(CLI::App& command);
+  tuning::WorkerPoolOptions options(const Console& console) const;
+};
+
+struct TimingArguments {
+  std::string cache_mode = "cold";
+  int min_samples = 5;
+  int max_samples = 30;
+  void add_to(CLI::App& command);
+  // Throws Error(bad_input) naming the flag.
+  measure::TimingOptions options() const;
+};
+
+}  // namespace warpwright::app

@@ -1,0 +1,21 @@
+// warpwright-worker: compiles or runs kernels for a tuning process; started by it, never by hand.
+#include <warpwright/tuning/worker.hpp>
+
+#include "backends.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+int main(int argc, char** argv) {
+  if (argc != 2 || ::isatty(STDIN_FILENO) != 0) {
+    std::fputs("warpwright-worker is started by warpwright itself; see 'warpwright tune --help'\n", stderr);
+    return 2;
+  }
+  const auto backends = warpwright::app::make_backends();
+  const int status = warpwright::tuning::worker_main(backends, std::atoi(argv[1]));
+  // Drivers' exit handlers may crash or hang after a fault; nothing of ours is left to flush.
+  std::fflush(nullptr);
+  ::_exit(status);
+}

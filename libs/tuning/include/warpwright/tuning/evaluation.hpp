@@ -1,0 +1,96 @@
+// Evaluating configurations as plain data in, plain data out: the same tasks work in this process, in worker processes, and
+// under a fake. Two kinds of places do the work: compilers (several, ahead of the device) and the device (one).
+#pragma once
+
+#include <warpwright/base/units.hpp>
+#include <warpwright/device/compiler.hpp>
+#include <warpwright/measure/problem_runner.hpp>
+#include <warpwright/measure/timing.hpp>
+#include <warpwright/model/problem.hpp>
+#include <warpwright/model/trial.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace warpwright::tuning {
+
+struct CompileTask {
+  std::uint64_t id = 0;
+  Configuration configuration;
+  Configuration dimensions;  // overrides of the problem's dimensions; usually empty
+};
+
+struct CompileDone {
+  std::uint64_t id = 0;
+  TrialStatus status = TrialStatus::ok;  // ok, compile_failed, compile_timed_out, crashed, or what the first launch showed
+  device::Binary binary;                 // when ok
+  std::string message, log;
+  bool from_cache = false;
+  Nanoseconds wall{}, cpu{};
+};
+
+struct RunTask {
+  std::uint64_t id = 0;
+  Configuration configuration;
+  device::Binary binary;
+  measure::TimingOptions timing;
+  Configuration dimensions;      // overrides; with input_salt they ask for a fresh problem
+  std::uint64_t input_salt = 0;  // fresh inputs when not 0
+};
+
+struct RunDone {
+  std::uint64_t id = 0;
+  measure::RunResult result;
+};
+
+struct InterleaveTask {
+  std::uint64_t id = 0;
+  std::vector<Configuration> configurations;
+  std::vector<device::Binary> binaries;
+  int rounds = 10;
+  measure::CacheMode cache = measure::CacheMode::cold;
+  std::uint64_t seed = 0;
+};
+
+struct InterleaveDone {
+  std::uint64_t id = 0;
+  TrialStatus status = TrialStatus::ok;
+  std::vector<std::vector<Nanoseconds>> samples;  // [candidate][round]
+  std::string message;
+};
+
+using Completion = std::variant<CompileDone, RunDone, InterleaveDone>;
+
+struct EvaluationInfo {
+  DeviceInfo device;
+  std::string compiler;   // version
+  std::string target;     // what it compiles for
+  std::string reference;  // ProblemRunner::reference_description()
+  bool has_reference = false;
+};
+
+// One thread only. Tasks are started by compile(), run() and interleave(), and end as completions from wait().
+class Evaluation {
+ public:
+  virtual ~Evaluation() = default;
+  // Opens everything, computes the reference. Throws Error when the device, the compiler or the reference fails.
+  virtual EvaluationInfo start() = 0;
+  virtual bool can_compile() const = 0;
+  // The device takes one run or interleave task at a time.
+  virtual bool can_run() const = 0;
+  // False where the device is the CPU: compiling would disturb measuring, so the caller alternates them.
+  virtual bool compiles_while_running() const = 0;
+  virtual void compile(CompileTask task) = 0;
+  virtual void run(RunTask task) = 0;
+  virtual void interleave(InterleaveTask task) = 0;
+  // The next completion, or nullopt after `timeout` or when a signal interrupted the wait. Throws Error(device) when the
+  // device fails again and again.
+  virtual std::optional<Completion> wait(Nanoseconds timeout) = 0;
+  // Time spent replacing device workers since start(); part of "startup" in the account of a session.
+  virtual Nanoseconds restart_time() const = 0;
+};
+
+}  // namespace warpwright::tuning

@@ -1,0 +1,108 @@
+// One tuning session: asks the strategy, compiles ahead, measures, keeps a journal, compares the finalists with the
+// baseline in one interleaved run, and checks the winner again on fresh inputs.
+#pragma once
+
+#include <warpwright/base/clock.hpp>
+#include <warpwright/base/log.hpp>
+#include <warpwright/model/problem.hpp>
+#include <warpwright/search/search_algorithm.hpp>
+#include <warpwright/store/journal.hpp>
+#include <warpwright/store/profile_database.hpp>
+#include <warpwright/tuning/evaluation.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace warpwright::tuning {
+
+// Where the wall time of a session went. The wall parts add up to `total`; compile_cpu is CPU time of all compile workers
+// and overlaps them.
+struct SessionTimes {
+  Nanoseconds total{}, startup{}, compile_wait{}, compile_cpu{}, copy{}, verify{}, measure{}, tuner{}, finish{};
+};
+
+struct Progress {
+  std::uint64_t evaluations = 0;
+  std::optional<std::uint64_t> planned;  // evaluations the budget or space allows
+  std::array<std::uint64_t, trial_status_count> by_status{};
+  const Trial* last = nullptr;  // the trial just ended
+  const Trial* best = nullptr;
+  std::optional<Nanoseconds> baseline;
+  Nanoseconds elapsed{};
+  std::optional<Nanoseconds> remaining;  // estimate
+};
+
+struct SessionOptions {
+  std::string strategy = "auto";  // "auto": exhaustive where the budget covers the space, else random
+  StrategySettings strategy_settings;
+  std::optional<std::uint64_t> max_evaluations;  // unique configurations, those kept from a resumed session included
+  std::optional<Nanoseconds> time_limit;         // wall time of this run, start-up included
+  measure::TimingOptions timing;
+  int finalists = 5;       // compared again at the end, interleaved with the baseline
+  int final_rounds = 15;   // samples of each of them
+  double tie_margin = 0.01;
+  std::optional<std::filesystem::path> session_folder;  // journal; none if absent
+  bool resume = false;
+  store::Json journal_details;  // for people: specification file, command line, version
+  std::function<void(const Progress&)> progress;
+  Nanoseconds time_before{};  // already spent by the caller on this run (reading, probing); counted as start-up
+  const std::atomic<bool>* stop = nullptr;  // set by a signal handler: end soon, keep everything
+  LogSink log;
+};
+
+struct Finalist {
+  Configuration configuration;
+  std::vector<Nanoseconds> samples;  // fresh, interleaved
+  Nanoseconds median{}, spread{};
+};
+
+struct SessionResult {
+  EvaluationInfo evaluation;
+  std::string strategy;
+  std::uint64_t seed = 0;
+  std::uint64_t space_size = 0;
+  double cartesian_size = 0;
+  std::uint64_t evaluations = 0;
+  std::uint64_t resumed_from = 0;  // trials kept from before
+  std::vector<Trial> trials;       // by ordinal
+  std::array<std::uint64_t, trial_status_count> by_status{};
+  std::optional<Trial> baseline;
+
+  std::optional<Configuration> best;
+  Nanoseconds best_median{}, best_spread{};      // from the final comparison where it took place
+  std::optional<Nanoseconds> baseline_median;    // from the same comparison
+  std::optional<double> speedup;
+  std::vector<Finalist> finalists;               // fastest first, baseline not among them unless it is one
+  std::vector<Configuration> ties;               // within tie_margin of the best, best first
+  std::string verification;                      // how the winner was verified, in words
+  bool reverified = false;
+  bool interrupted = false;
+  std::string stop_reason;  // "space exhausted", "200 evaluations", "time limit", "interrupted", "strategy ended"
+  SessionTimes times;
+  std::vector<std::string> warnings;
+};
+
+// Runs to the end. `space` is the problem's. Throws Error(conflict) for a session folder that holds another session,
+// Error(device / compile / ...) when the device or the reference fails; whatever was measured is in the journal then.
+SessionResult run_session(const Problem& problem, const Space& space, const StrategyRegistry& strategies,
+                          Evaluation& evaluation, const Clock& clock, const SessionOptions& options);
+
+// The profile of a finished session; nullopt if there is no winner.
+std::optional<store::TuningProfile> make_profile(const Problem& problem, const SessionResult& result,
+                                                 measure::CacheMode cache);
+
+// Compiles and verifies the baseline alone.
+struct CheckResult {
+  EvaluationInfo evaluation;
+  Trial baseline;
+};
+CheckResult check_baseline(const Problem& problem, Evaluation& evaluation, const Clock& clock,
+                           const measure::TimingOptions& timing);
+
+}  // namespace warpwright::tuning

@@ -1,0 +1,181 @@
+#include <warpwright/tuning/local_evaluator.hpp>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/measure/kernel_job.hpp>
+
+#include <ctime>
+
+#include <utility>
+
+namespace warpwright::tuning {
+namespace {
+
+// CPU time of this process: an NVRTC or PoCL compilation may use threads of its own.
+Nanoseconds process_cpu_time() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return Nanoseconds(static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec));
+}
+
+Problem with_dimensions(const Problem& problem, const Configuration& dimensions) {
+  Problem changed = problem;
+  for (const auto& [name, value] : dimensions) changed.dimensions.set(name, value);
+  return changed;
+}
+
+std::string first_line(const std::string& text) {
+  const std::size_t begin = text.find_first_not_of("\r\n \t");
+  if (begin == std::string::npos) return {};
+  const std::size_t end = text.find_first_of("\r\n", begin);
+  return text.substr(begin, end == std::string::npos ? end : end - begin);
+}
+
+}  // namespace
+
+CompileStation::CompileStation(const device::Backend& backend, const DeviceInfo& device, Problem problem,
+                               const Clock& clock, EvaluatorOptions options)
+    : backend_(backend),
+      device_(device),
+      problem_(std::move(problem)),
+      clock_(clock),
+      options_(std::move(options)),
+      compiler_(backend.compiler(device)) {
+  if (options_.cache_folder) cache_.emplace(*options_.cache_folder);
+}
+
+CompileStation::~CompileStation() = default;
+
+CompileDone CompileStation::compile(const CompileTask& task, const PhaseCallback& phase) {
+  CompileDone done;
+  done.id = task.id;
+  const Nanoseconds begin = clock_.now();
+  const Nanoseconds cpu_begin = process_cpu_time();
+  const auto finish = [&]() -> CompileDone {
+    done.wall = clock_.now() - begin;
+    done.cpu = process_cpu_time() - cpu_begin;
+    return std::move(done);
+  };
+  try {
+    if (phase) phase("build");
+    const Problem* problem = &problem_;
+    Problem other;
+    if (!task.dimensions.empty()) {
+      other = with_dimensions(problem_, task.dimensions);
+      problem = &other;
+    }
+    const device::CompileJob job = measure::kernel_job(*problem, task.configuration, device_);
+    const std::string key = device::cache_key(job, *compiler_);
+    std::optional<device::Binary> cached = cache_ ? cache_->find(key) : std::nullopt;
+    done.from_cache = cached.has_value();
+    done.binary = cached ? std::move(*cached) : compiler_->compile(job);
+    done.log = done.binary.log;
+    if (cache_ && !done.from_cache) cache_->put(key, done.binary);
+    // On a CPU the machine code of a work-group size is made at the first launch, so that launch is part of compiling.
+    if (compiler_->needs_device() && device_.kind == DeviceKind::cpu && task.dimensions.empty()) {
+      if (phase) phase("first launch");
+      done.status = first_launch(task, done);
+    }
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::device) throw;
+    done.status = error.code() == ErrorCode::timeout ? TrialStatus::compile_timed_out : TrialStatus::compile_failed;
+    done.log = error.what();
+    done.message = first_line(done.log);
+  }
+  return finish();
+}
+
+TrialStatus CompileStation::first_launch(const CompileTask& task, CompileDone& done) {
+  if (!context_) {
+    context_ = backend_.open(device_.id);
+    runner_ = std::make_unique<measure::ProblemRunner>(*context_, *compiler_, problem_, clock_,
+                                                       measure::RunnerOptions{.log = options_.log});
+  }
+  measure::RunResult result = runner_->run_once(task.configuration, done.binary);
+  done.message = std::move(result.message);
+  return result.status;
+}
+
+DeviceStation::DeviceStation(const device::Backend& backend, const DeviceId& id, Problem problem, const Clock& clock,
+                             EvaluatorOptions options)
+    : backend_(backend),
+      problem_(std::move(problem)),
+      clock_(clock),
+      options_(std::move(options)),
+      context_(backend.open(id)),
+      compiler_(backend.compiler(context_->device())) {
+  runner_ = std::make_unique<measure::ProblemRunner>(
+      *context_, *compiler_, problem_, clock_,
+      measure::RunnerOptions{.allow_commands = options_.allow_commands, .log = options_.log});
+  runner_->compute_reference();
+}
+
+DeviceStation::~DeviceStation() = default;
+
+EvaluationInfo DeviceStation::info() const {
+  EvaluationInfo info;
+  info.device = context_->device();
+  info.compiler = compiler_->version();
+  info.target = compiler_->target();
+  info.reference = runner_->reference_description();
+  info.has_reference = runner_->has_reference();
+  return info;
+}
+
+RunDone DeviceStation::run(const RunTask& task) {
+  if (task.dimensions.empty() && task.input_salt == 0)
+    return {task.id, runner_->run(task.configuration, task.binary, task.timing)};
+  // Another size or fresh inputs: a problem of its own with its own reference.
+  measure::ProblemRunner fresh(*context_, *compiler_, with_dimensions(problem_, task.dimensions), clock_,
+                               measure::RunnerOptions{.input_salt = task.input_salt,
+                                                      .allow_commands = options_.allow_commands,
+                                                      .log = options_.log});
+  fresh.compute_reference();
+  return {task.id, fresh.run(task.configuration, task.binary, task.timing)};
+}
+
+InterleaveDone DeviceStation::interleave(const InterleaveTask& task) {
+  InterleaveDone done;
+  done.id = task.id;
+  std::vector<measure::ProblemRunner::Candidate> candidates;
+  for (std::size_t i = 0; i < task.configurations.size(); ++i)
+    candidates.push_back({task.configurations[i], &task.binaries[i]});
+  try {
+    done.samples = runner_->run_interleaved(candidates, task.rounds, task.cache, task.seed);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::device) throw;
+    done.status = TrialStatus::launch_failed;
+    done.message = error.what();
+  }
+  return done;
+}
+
+LocalEvaluation::LocalEvaluation(const device::Backend& backend, DeviceInfo device, Problem problem, const Clock& clock,
+                                 EvaluatorOptions options)
+    : backend_(backend),
+      device_(std::move(device)),
+      problem_(std::move(problem)),
+      clock_(clock),
+      options_(std::move(options)) {}
+
+EvaluationInfo LocalEvaluation::start() {
+  compiler_ = std::make_unique<CompileStation>(backend_, device_, problem_, clock_, options_);
+  station_ = std::make_unique<DeviceStation>(backend_, device_.id, problem_, clock_, options_);
+  return station_->info();
+}
+
+std::optional<Completion> LocalEvaluation::wait(Nanoseconds) {
+  if (!runs_.empty()) {
+    const auto task = std::move(runs_.front());
+    runs_.pop_front();
+    if (const auto* run = std::get_if<RunTask>(&task)) return station_->run(*run);
+    return station_->interleave(std::get<InterleaveTask>(task));
+  }
+  if (!compiles_.empty()) {
+    const CompileTask task = std::move(compiles_.front());
+    compiles_.pop_front();
+    return compiler_->compile(task);
+  }
+  return std::nullopt;
+}
+
+}  // namespace warpwright::tuning

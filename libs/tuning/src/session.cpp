@@ -1,0 +1,704 @@
+#include <warpwright/tuning/session.hpp>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/base/rng.hpp>
+#include <warpwright/model/statistics.hpp>
+#include <warpwright/tuning/identity.hpp>
+
+#include "time_account.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+#include <deque>
+#include <limits>
+#include <unordered_map>
+#include <utility>
+
+namespace warpwright::tuning {
+namespace {
+
+using Part = TimeAccount::Part;
+
+// Binaries compiled ahead of the device beyond this wait in vain.
+constexpr std::size_t max_compiled_ahead = 32;
+// Longest wait between looks at the stop flag and the time limit.
+constexpr Nanoseconds poll_interval{200e6};
+// The final comparison takes about this much device time at most, and at least this many rounds.
+constexpr Nanoseconds final_time{5e9};
+constexpr int min_final_rounds = 5;
+// Task ids of the session's own tasks lie above those of trials, which are ordinals.
+constexpr std::uint64_t first_extra_id = std::uint64_t{1} << 62;
+
+std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+
+std::vector<double> counts_of(const std::vector<Nanoseconds>& samples) {
+  std::vector<double> counts;
+  counts.reserve(samples.size());
+  for (const auto sample : samples) counts.push_back(sample.count());
+  return counts;
+}
+
+std::optional<std::string> unlaunchable_reason(const Problem& problem, const Configuration& configuration,
+                                               const DeviceInfo& device) {
+  const Scope scope = problem.scope(configuration);
+  for (const auto& launch : problem.launches)
+    if (auto reason = exceeds_limits(evaluate_geometry(launch, scope), device)) return reason;
+  return std::nullopt;
+}
+
+// What of a problem a run needs at hand, and the pieces of a session that both run_session and check_baseline use.
+class Evaluator {
+ public:
+  Evaluator(const Problem& problem, Evaluation& evaluation, const measure::TimingOptions& timing, TimeAccount& account)
+      : problem_(problem), evaluation_(evaluation), timing_(timing), account_(account) {}
+
+  void apply(const CompileDone& done, Trial& trial) const {
+    trial.times.compile_wall = done.wall;
+    trial.times.compile_cpu = done.cpu;
+    trial.binary_from_cache = done.from_cache;
+    trial.log = done.log;
+    trial.resources = done.binary.resources;
+    trial.status = done.status;
+    trial.message = done.message;
+  }
+
+  void apply(RunDone done, Trial& trial) const {
+    trial.status = done.result.status;
+    trial.message = std::move(done.result.message);
+    trial.mismatch = std::move(done.result.mismatch);
+    if (!done.result.resources.empty()) trial.resources = std::move(done.result.resources);
+    trial.times.copy = done.result.copy;
+    trial.times.verify = done.result.verify;
+    trial.times.measure = done.result.measure;
+    trial.samples = std::move(done.result.samples);
+    // A time belongs to a correct result only.
+    if (trial.status != TrialStatus::ok && trial.status != TrialStatus::censored) trial.samples.clear();
+    if (trial.samples.empty()) return;
+    const std::vector<double> samples = counts_of(trial.samples);
+    trial.median = Nanoseconds(median(samples));
+    trial.spread = Nanoseconds(interquartile_range(samples));
+    trial.metrics = metrics(trial.configuration, *trial.median);
+  }
+
+  std::map<std::string, double> metrics(const Configuration& configuration, Nanoseconds time) const {
+    std::map<std::string, double> values;
+    if (problem_.metrics.empty()) return values;
+    Scope scope = problem_.scope(configuration);
+    scope.set("time_ns", ExpressionValue(time.count()));
+    for (const auto& metric : problem_.metrics)
+      values[metric.name] = scope.number(metric.expression, "metric '" + metric.name + "'");
+    return values;
+  }
+
+  // To be minimised.
+  double objective(const Configuration& configuration, Nanoseconds time) const {
+    const double value =
+        problem_.objective.metric == "time" ? time.count() : metrics(configuration, time).at(problem_.objective.metric);
+    return problem_.objective.minimise ? value : -value;
+  }
+
+  Nanoseconds restarted_since_last() {
+    const Nanoseconds total = evaluation_.restart_time();
+    return total - std::exchange(restarts_seen_, total);
+  }
+
+  // Waits for the one task in flight; `part` is what the waiting is charged to.
+  template <class Done>
+  Done await(Part part, const std::atomic<bool>* stop = nullptr) {
+    const Part before = account_.enter(part);
+    for (;;) {
+      auto completion = evaluation_.wait(poll_interval);
+      if (completion) {
+        account_.enter(before);
+        if (auto* done = std::get_if<Done>(&*completion)) return std::move(*done);
+        continue;  // a task of the search that was given up
+      }
+      if (stop != nullptr && stop->load()) throw Error(ErrorCode::interrupted, "interrupted");
+    }
+  }
+
+  CompileDone compile_now(CompileTask task, Part part, const std::atomic<bool>* stop) {
+    while (!evaluation_.can_compile()) evaluation_.wait(poll_interval);
+    const std::uint64_t id = task.id;
+    evaluation_.compile(std::move(task));
+    for (;;) {
+      CompileDone done = await<CompileDone>(part, stop);
+      account_.times().compile_cpu += done.cpu;
+      if (done.id == id) return done;
+    }
+  }
+
+  RunDone run_now(RunTask task, Part part, const std::atomic<bool>* stop) {
+    while (!evaluation_.can_run()) evaluation_.wait(poll_interval);
+    const std::uint64_t id = task.id;
+    evaluation_.run(std::move(task));
+    for (;;) {
+      RunDone done = await<RunDone>(part, stop);
+      if (done.id == id) return done;
+    }
+  }
+
+  // Compiles and runs one configuration outside the search.
+  Trial evaluate_alone(const Configuration& configuration, const DeviceInfo& device, std::uint64_t id,
+                       const std::atomic<bool>* stop) {
+    Trial trial;
+    trial.configuration = configuration;
+    if (auto reason = unlaunchable_reason(problem_, configuration, device)) {
+      trial.status = TrialStatus::pruned;
+      trial.message = *reason;
+    } else {
+      CompileDone compiled = compile_now({id, configuration, {}}, Part::compile_wait, stop);
+      apply(compiled, trial);
+      if (compiled.status == TrialStatus::ok) {
+        RunDone ran = run_now({id, configuration, std::move(compiled.binary), timing_, {}, 0}, Part::device, stop);
+        account_.device_done(ran.result.copy, ran.result.verify, ran.result.measure, restarted_since_last());
+        apply(std::move(ran), trial);
+      }
+    }
+    trial.finished_at = utc_now();
+    return trial;
+  }
+
+ private:
+  const Problem& problem_;
+  Evaluation& evaluation_;
+  measure::TimingOptions timing_;
+  TimeAccount& account_;
+  Nanoseconds restarts_seen_{};
+};
+
+class Session {
+ public:
+  Session(const Problem& problem, const Space& space, const StrategyRegistry& strategies, Evaluation& evaluation,
+          const Clock& clock, const SessionOptions& options)
+      : problem_(problem),
+        space_(space),
+        strategies_(strategies),
+        evaluation_(evaluation),
+        clock_(clock),
+        options_(options),
+        account_(clock, options.time_before),
+        begin_(clock.now() - options.time_before),
+        evaluator_(problem, evaluation, options.timing, account_) {}
+
+  SessionResult run() {
+    result_.space_size = space_.size();
+    result_.cartesian_size = space_.cartesian_size();
+    result_.seed = options_.strategy_settings.seed;
+    result_.strategy = strategy_name();
+    strategy_ = strategies_.create(result_.strategy, space_, options_.strategy_settings);
+    result_.evaluation = evaluation_.start();
+    open_journal();
+    account_.enter(Part::tuner);
+    try {
+      measure_baseline();
+      search();
+      account_.enter(Part::finish);
+      finish();
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::interrupted) throw;
+      result_.interrupted = true;
+      result_.stop_reason = "interrupted";
+      account_.enter(Part::finish);
+      settle_without_comparison();
+    }
+    if (result_.interrupted && !result_.best) settle_without_comparison();
+    std::sort(result_.trials.begin(), result_.trials.end(),
+              [](const Trial& a, const Trial& b) { return a.ordinal < b.ordinal; });
+    result_.evaluations = result_.trials.size();
+    if (journal_) {
+      journal_->append_note("summary", summary_note());
+      journal_->flush();
+    }
+    result_.times = account_.finish();
+    return std::move(result_);
+  }
+
+ private:
+  std::string strategy_name() const {
+    if (options_.strategy != "auto") return options_.strategy;
+    const bool covers = options_.max_evaluations ? *options_.max_evaluations >= space_.size() : !options_.time_limit;
+    return covers ? "exhaustive" : "random";
+  }
+
+  void open_journal() {
+    if (!options_.session_folder) return;
+    store::JournalHeader header;
+    header.kernel = problem_.name;
+    header.problem_hash = problem_hash(problem_, result_.evaluation.device.id.backend);
+    header.device = result_.evaluation.device.name;
+    header.device_id = result_.evaluation.device.id.to_string();
+    header.strategy = result_.strategy;
+    header.seed = result_.seed;
+    header.details = options_.journal_details;
+    if (!options_.resume) {
+      journal_.emplace(store::Journal::create(*options_.session_folder, header));
+      return;
+    }
+    auto [journal, contents] = store::Journal::resume(*options_.session_folder, header);
+    journal_.emplace(std::move(journal));
+    if (contents.torn_last_line)
+      result_.warnings.push_back("the journal's last line was cut off when the session was killed; that trial runs again");
+    for (auto& trial : contents.trials) {
+      if (const auto index = space_.index_of(trial.configuration)) kept_.emplace(*index, std::move(trial));
+    }
+    result_.resumed_from = kept_.size();
+    const store::Json notes = store::read_notes(*options_.session_folder);
+    if (notes.contains("baseline")) result_.baseline = store::trial_from_json(notes.at("baseline"));
+  }
+
+  void measure_baseline() {
+    const Configuration configuration = problem_.baseline_configuration();
+    if (!result_.baseline || !(result_.baseline->configuration == configuration)) {
+      result_.baseline =
+          evaluator_.evaluate_alone(configuration, result_.evaluation.device, first_extra_id, options_.stop);
+      if (journal_) journal_->append_note("baseline", store::to_json(*result_.baseline));
+    }
+    if (!result_.baseline->ok())
+      result_.warnings.push_back(fmt::format("the baseline ({}) failed: {}: {}; there is no speed-up to report",
+                                             configuration.describe(), to_string(result_.baseline->status),
+                                             result_.baseline->message));
+    baseline_index_ = space_.index_of(configuration);
+  }
+
+  // ---- search -------------------------------------------------------------------------------------------------------
+
+  struct InFlight {
+    std::uint64_t index = 0;
+    Trial trial;
+    device::Binary binary;
+  };
+
+  bool stopping() {
+    if (options_.stop != nullptr && options_.stop->load()) {
+      result_.interrupted = true;
+      result_.stop_reason = "interrupted";
+      return true;
+    }
+    if (options_.time_limit && clock_.now() - begin_ >= *options_.time_limit) {
+      result_.stop_reason = "time limit";
+      return true;
+    }
+    return false;
+  }
+
+  bool may_ask() const {
+    return !strategy_ended_ && (!options_.max_evaluations || asked_ < *options_.max_evaluations);
+  }
+
+  void search() {
+    search_begin_ = clock_.now();
+    for (;;) {
+      if (stopping()) break;
+      feed();
+      if (in_flight_.empty()) {
+        if (!may_ask()) break;
+        continue;  // everything asked so far was answered at once
+      }
+      account_.enter(running_ ? Part::device : compiling_ > 0 ? Part::compile_wait : Part::tuner);
+      auto completion = evaluation_.wait(poll_interval);
+      if (!running_) account_.enter(Part::tuner);
+      if (completion) take(std::move(*completion));
+    }
+    // The run on the device ends by its deadline at the latest; what was only compiled is left for another day.
+    while (running_) {
+      if (auto completion = evaluation_.wait(poll_interval)) take(std::move(*completion));
+    }
+    in_flight_.clear();
+    ready_.clear();
+    account_.enter(Part::tuner);
+    if (result_.stop_reason.empty()) {
+      if (result_.trials.size() >= space_.size()) result_.stop_reason = "space exhausted";
+      else if (options_.max_evaluations && asked_ >= *options_.max_evaluations)
+        result_.stop_reason = fmt::format("{} evaluations", asked_);
+      else result_.stop_reason = "strategy ended";
+    }
+  }
+
+  // Keeps the compilers and the device busy.
+  void feed() {
+    start_next_run();
+    while (may_ask() && !stopping() && room_to_compile()) {
+      const std::vector<std::uint64_t> asked = strategy_->ask(1);
+      if (asked.empty()) {
+        strategy_ended_ = in_flight_.empty();
+        break;
+      }
+      begin_trial(asked.front());
+      start_next_run();
+    }
+  }
+
+  bool room_to_compile() const {
+    if (!evaluation_.can_compile() || ready_.size() >= max_compiled_ahead) return false;
+    // On a CPU the two alternate: one configuration at a time.
+    return evaluation_.compiles_while_running() || (!running_ && ready_.empty() && compiling_ == 0);
+  }
+
+  void begin_trial(std::uint64_t index) {
+    const std::uint64_t ordinal = asked_++;
+    InFlight item;
+    item.index = index;
+    item.trial.ordinal = ordinal;
+    item.trial.configuration = space_.at(index);
+    if (const auto kept = kept_.find(index); kept != kept_.end()) {
+      item.trial = kept->second;
+      item.trial.ordinal = ordinal;
+      record(index, std::move(item.trial), false);
+      return;
+    }
+    if (baseline_index_ == index && result_.baseline->configuration == item.trial.configuration) {
+      item.trial = *result_.baseline;
+      item.trial.ordinal = ordinal;
+      record(index, std::move(item.trial), true);
+      return;
+    }
+    if (auto reason = unlaunchable_reason(problem_, item.trial.configuration, result_.evaluation.device)) {
+      item.trial.status = TrialStatus::pruned;
+      item.trial.message = *reason;
+      item.trial.finished_at = utc_now();
+      record(index, std::move(item.trial), true);
+      return;
+    }
+    ++compiling_;
+    evaluation_.compile({ordinal, item.trial.configuration, {}});
+    in_flight_.emplace(ordinal, std::move(item));
+  }
+
+  void start_next_run() {
+    if (running_ || ready_.empty() || !evaluation_.can_run()) return;
+    if (!evaluation_.compiles_while_running() && compiling_ > 0) return;
+    const std::uint64_t ordinal = ready_.front();
+    ready_.pop_front();
+    InFlight& item = in_flight_.at(ordinal);
+    running_ = ordinal;
+    evaluation_.run({ordinal, item.trial.configuration, std::move(item.binary), options_.timing, {}, 0});
+    account_.enter(Part::device);
+  }
+
+  void take(Completion completion) {
+    if (auto* compiled = std::get_if<CompileDone>(&completion)) {
+      --compiling_;
+      account_.times().compile_cpu += compiled->cpu;
+      const auto found = in_flight_.find(compiled->id);
+      if (found == in_flight_.end()) return;
+      InFlight& item = found->second;
+      evaluator_.apply(*compiled, item.trial);
+      if (compiled->status == TrialStatus::ok) {
+        item.binary = std::move(compiled->binary);
+        ready_.push_back(compiled->id);
+        start_next_run();
+      } else {
+        end_trial(found);
+      }
+    } else if (auto* ran = std::get_if<RunDone>(&completion)) {
+      account_.device_done(ran->result.copy, ran->result.verify, ran->result.measure,
+                           evaluator_.restarted_since_last());
+      account_.enter(Part::tuner);
+      running_.reset();
+      const auto found = in_flight_.find(ran->id);
+      if (found == in_flight_.end()) return;
+      evaluator_.apply(std::move(*ran), found->second.trial);
+      start_next_run();  // the device goes on while this trial is recorded
+      end_trial(found);
+    }
+  }
+
+  void end_trial(std::unordered_map<std::uint64_t, InFlight>::iterator found) {
+    InFlight item = std::move(found->second);
+    in_flight_.erase(found);
+    item.trial.finished_at = utc_now();
+    record(item.index, std::move(item.trial), true);
+  }
+
+  void record(std::uint64_t index, Trial trial, bool is_new) {
+    SearchOutcome outcome;
+    outcome.status = trial.status;
+    if (trial.median) outcome.objective = evaluator_.objective(trial.configuration, *trial.median);
+    outcome.cost = trial.times.compile_wall + trial.times.copy + trial.times.verify + trial.times.measure;
+    strategy_->tell(index, outcome);
+    if (journal_ && is_new) journal_->append(trial);
+    ++result_.by_status[static_cast<std::size_t>(trial.status)];
+    result_.trials.push_back(std::move(trial));
+    const Trial& last = result_.trials.back();
+    if (last.ok() && *outcome.objective < best_objective_) {
+      best_objective_ = *outcome.objective;
+      best_trial_ = result_.trials.size() - 1;
+    }
+    if (is_new) ++measured_now_;
+    report_progress(last);
+  }
+
+  void report_progress(const Trial& last) {
+    if (!options_.progress) return;
+    Progress progress;
+    progress.evaluations = result_.trials.size();
+    progress.planned = std::min<std::uint64_t>(space_.size(), options_.max_evaluations.value_or(space_.size()));
+    progress.by_status = result_.by_status;
+    progress.last = &last;
+    if (best_trial_) progress.best = &result_.trials[*best_trial_];
+    if (result_.baseline) progress.baseline = result_.baseline->median;
+    progress.elapsed = clock_.now() - begin_;
+    if (measured_now_ > 0 && progress.planned) {
+      const double left = static_cast<double>(*progress.planned) - static_cast<double>(progress.evaluations);
+      progress.remaining = (clock_.now() - search_begin_) * (left / static_cast<double>(measured_now_));
+    }
+    if (options_.time_limit) {
+      const Nanoseconds until_limit = std::max(Nanoseconds{}, *options_.time_limit - progress.elapsed);
+      progress.remaining = std::min(progress.remaining.value_or(until_limit), until_limit);
+    }
+    options_.progress(progress);
+  }
+
+  // ---- the end ------------------------------------------------------------------------------------------------------
+
+  std::vector<const Trial*> ranked_trials() const {
+    std::vector<const Trial*> ranked;
+    for (const auto& trial : result_.trials)
+      if (trial.ok()) ranked.push_back(&trial);
+    std::stable_sort(ranked.begin(), ranked.end(), [&](const Trial* a, const Trial* b) {
+      const double x = evaluator_.objective(a->configuration, *a->median);
+      const double y = evaluator_.objective(b->configuration, *b->median);
+      return x != y ? x < y : a->ordinal < b->ordinal;
+    });
+    return ranked;
+  }
+
+  void settle_without_comparison() {
+    const auto ranked = ranked_trials();
+    if (ranked.empty()) return;
+    result_.best = ranked.front()->configuration;
+    result_.best_median = *ranked.front()->median;
+    result_.best_spread = ranked.front()->spread;
+    result_.ties = {*result_.best};
+    if (result_.baseline && result_.baseline->ok()) {
+      result_.baseline_median = result_.baseline->median;
+      result_.speedup = *result_.baseline_median / result_.best_median;
+    }
+    if (result_.verification.empty())
+      result_.verification = result_.evaluation.has_reference
+                                 ? "verified against " + result_.evaluation.reference + "; not re-verified"
+                                 : "not verified: the specification has no [reference]";
+  }
+
+  void finish() {
+    for (;;) {
+      settle_without_comparison();
+      if (!result_.best || result_.interrupted) return;
+      compare_finalists();
+      const std::optional<std::string> failure = reverify();
+      if (!failure) return;
+      result_.warnings.push_back(
+          fmt::format("{} was fastest but failed the second verification: {}", result_.best->describe(), *failure));
+      for (auto& trial : result_.trials) {
+        if (!(trial.configuration == *result_.best)) continue;
+        --result_.by_status[static_cast<std::size_t>(trial.status)];
+        trial.status = TrialStatus::wrong_result;
+        trial.message = "second verification: " + *failure;
+        trial.median.reset();
+        ++result_.by_status[static_cast<std::size_t>(trial.status)];
+      }
+      clear_winner();
+    }
+  }
+
+  void clear_winner() {
+    result_.best.reset();
+    result_.best_median = result_.best_spread = {};
+    result_.baseline_median.reset();
+    result_.speedup.reset();
+    result_.finalists.clear();
+    result_.ties.clear();
+    result_.verification.clear();
+  }
+
+  void compare_finalists() {
+    InterleaveTask task;
+    task.id = first_extra_id + 1;
+    task.cache = options_.timing.cache;
+    task.seed = derive_seed(result_.seed, 1);
+    Nanoseconds one_round{};
+    std::optional<std::size_t> baseline_at;
+    const auto add = [&](const Trial& trial) {
+      CompileDone compiled = evaluator_.compile_now({task.id, trial.configuration, {}}, Part::finish, options_.stop);
+      if (compiled.status != TrialStatus::ok) {
+        result_.warnings.push_back(fmt::format("{} did not compile for the final comparison: {}",
+                                               trial.configuration.describe(), compiled.message));
+        return false;
+      }
+      task.configurations.push_back(trial.configuration);
+      task.binaries.push_back(std::move(compiled.binary));
+      one_round += *trial.median;
+      return true;
+    };
+    const auto ranked = ranked_trials();
+    for (std::size_t i = 0; i < ranked.size() && static_cast<int>(i) < options_.finalists; ++i) add(*ranked[i]);
+    if (result_.baseline && result_.baseline->ok()) {
+      const auto at = std::find(task.configurations.begin(), task.configurations.end(), result_.baseline->configuration);
+      if (at != task.configurations.end())
+        baseline_at = static_cast<std::size_t>(at - task.configurations.begin());
+      else if (add(*result_.baseline))
+        baseline_at = task.configurations.size() - 1;
+    }
+    if (task.configurations.size() < 2) return;
+    const std::vector<Configuration> configurations = task.configurations;
+    task.rounds = std::max(min_final_rounds,
+                           std::min(options_.final_rounds, static_cast<int>(final_time / std::max(one_round, Nanoseconds(1)))));
+    while (!evaluation_.can_run()) evaluation_.wait(poll_interval);
+    evaluation_.interleave(std::move(task));
+    const InterleaveDone done = evaluator_.await<InterleaveDone>(Part::finish, options_.stop);
+    if (done.status != TrialStatus::ok) {
+      result_.warnings.push_back("the final comparison failed (" + done.message + "); times are those of the search");
+      return;
+    }
+    for (std::size_t i = 0; i < configurations.size(); ++i) {
+      Finalist finalist;
+      finalist.configuration = configurations[i];
+      finalist.samples = done.samples.at(i);
+      const auto samples = counts_of(finalist.samples);
+      finalist.median = Nanoseconds(median(samples));
+      finalist.spread = Nanoseconds(interquartile_range(samples));
+      if (baseline_at == i) result_.baseline_median = finalist.median;
+      // The baseline competes only as a configuration of the space.
+      if (baseline_at != i || space_.contains(configurations[i])) result_.finalists.push_back(std::move(finalist));
+    }
+    std::stable_sort(result_.finalists.begin(), result_.finalists.end(), [&](const Finalist& a, const Finalist& b) {
+      return evaluator_.objective(a.configuration, a.median) < evaluator_.objective(b.configuration, b.median);
+    });
+    const Finalist& winner = result_.finalists.front();
+    result_.best = winner.configuration;
+    result_.best_median = winner.median;
+    result_.best_spread = winner.spread;
+    result_.ties.clear();
+    for (const auto& finalist : result_.finalists)
+      if (finalist.median <= winner.median * (1 + options_.tie_margin)) result_.ties.push_back(finalist.configuration);
+    if (result_.baseline_median) result_.speedup = *result_.baseline_median / result_.best_median;
+  }
+
+  // Checks the winner on fresh inputs, here and at the specification's other sizes; the reason if it is wrong.
+  std::optional<std::string> reverify() {
+    if (!result_.evaluation.has_reference) return std::nullopt;
+    const std::string first = "verified against " + result_.evaluation.reference;
+    if (std::holds_alternative<ReferenceNpy>(problem_.reference)) {
+      result_.verification = first + "; re-verified: no (fixed reference)";
+      return std::nullopt;
+    }
+    std::vector<Configuration> sizes{Configuration{}};
+    sizes.insert(sizes.end(), problem_.verify_sizes.begin(), problem_.verify_sizes.end());
+    std::size_t checked = 0;
+    std::string skipped;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      const std::uint64_t id = first_extra_id + 2 + i;
+      CompileDone compiled = evaluator_.compile_now({id, *result_.best, sizes[i]}, Part::finish, options_.stop);
+      measure::RunResult outcome;
+      outcome.status = compiled.status;
+      outcome.message = compiled.message;
+      if (compiled.status == TrialStatus::ok) {
+        RunTask task{id, *result_.best, std::move(compiled.binary), options_.timing, sizes[i],
+                     derive_seed(result_.seed, 100 + i) | 1};
+        task.timing.warmup = 0;
+        task.timing.min_samples = task.timing.max_samples = 1;
+        outcome = evaluator_.run_now(std::move(task), Part::finish, options_.stop).result;
+      }
+      const std::string where = sizes[i].empty() ? "fresh inputs" : "size " + sizes[i].describe();
+      if (outcome.status == TrialStatus::ok) {
+        ++checked;
+      } else if (outcome.status == TrialStatus::pruned) {
+        skipped += "; not launchable at " + where + ": " + outcome.message;
+      } else {
+        return fmt::format("{} at {}: {}", to_string(outcome.status), where, outcome.message);
+      }
+    }
+    result_.reverified = checked > 0;
+    result_.verification = fmt::format("{}; re-verified: {}{}", first,
+                                       checked == 0  ? "no"
+                                       : checked == 1 ? "yes, on fresh inputs"
+                                                      : fmt::format("yes, on fresh inputs and {} other size{}", checked - 1,
+                                                                    checked == 2 ? "" : "s"),
+                                       skipped);
+    return std::nullopt;
+  }
+
+  store::Json summary_note() const {
+    store::Json note{{"finished_at", utc_now()}, {"stop_reason", result_.stop_reason}};
+    if (result_.best) {
+      note["best"] = store::to_json(*result_.best);
+      note["best_median_ns"] = result_.best_median.count();
+      if (result_.speedup) note["speedup"] = *result_.speedup;
+      note["verification"] = result_.verification;
+    }
+    return note;
+  }
+
+  const Problem& problem_;
+  const Space& space_;
+  const StrategyRegistry& strategies_;
+  Evaluation& evaluation_;
+  const Clock& clock_;
+  const SessionOptions& options_;
+  TimeAccount account_;
+  Nanoseconds begin_, search_begin_{};
+  Evaluator evaluator_;
+  std::unique_ptr<SearchAlgorithm> strategy_;
+  std::optional<store::Journal> journal_;
+  std::unordered_map<std::uint64_t, Trial> kept_;  // by index, from a resumed session
+  std::optional<std::uint64_t> baseline_index_;
+
+  std::unordered_map<std::uint64_t, InFlight> in_flight_;  // by ordinal
+  std::deque<std::uint64_t> ready_;                        // compiled, waiting for the device
+  std::optional<std::uint64_t> running_;
+  std::size_t compiling_ = 0;
+  std::uint64_t asked_ = 0, measured_now_ = 0;
+  bool strategy_ended_ = false;
+  double best_objective_ = std::numeric_limits<double>::infinity();
+  std::optional<std::size_t> best_trial_;
+  SessionResult result_;
+};
+
+}  // namespace
+
+SessionResult run_session(const Problem& problem, const Space& space, const StrategyRegistry& strategies,
+                          Evaluation& evaluation, const Clock& clock, const SessionOptions& options) {
+  return Session(problem, space, strategies, evaluation, clock, options).run();
+}
+
+std::optional<store::TuningProfile> make_profile(const Problem& problem, const SessionResult& result,
+                                                 measure::CacheMode cache) {
+  if (!result.best) return std::nullopt;
+  store::TuningProfile profile;
+  profile.key = profile_key(problem, result.evaluation.device, cache);
+  profile.configuration = *result.best;
+  profile.median = result.best_median;
+  profile.spread = result.best_spread;
+  for (const auto& finalist : result.finalists)
+    if (finalist.configuration == *result.best) profile.samples = static_cast<int>(finalist.samples.size());
+  if (profile.samples == 0)
+    for (const auto& trial : result.trials)
+      if (trial.configuration == *result.best) profile.samples = static_cast<int>(trial.samples.size());
+  if (result.baseline) profile.baseline = result.baseline->configuration;
+  profile.baseline_median = result.baseline_median;
+  profile.evaluations = result.evaluations;
+  profile.strategy = result.strategy;
+  profile.seed = result.seed;
+  profile.verification = result.verification;
+  profile.created_at = utc_now();
+  profile.details = {{"compiler", result.evaluation.compiler}, {"space_size", result.space_size}};
+  return profile;
+}
+
+CheckResult check_baseline(const Problem& problem, Evaluation& evaluation, const Clock& clock,
+                           const measure::TimingOptions& timing) {
+  CheckResult result;
+  result.evaluation = evaluation.start();
+  TimeAccount account(clock, {});
+  Evaluator evaluator(problem, evaluation, timing, account);
+  result.baseline =
+      evaluator.evaluate_alone(problem.baseline_configuration(), result.evaluation.device, first_extra_id, nullptr);
+  return result;
+}
+
+}  // namespace warpwright::tuning

@@ -1,0 +1,75 @@
+// Every moment of a session's wall time belongs to exactly one part, so the parts add up to the total by construction.
+#pragma once
+
+#include <warpwright/base/clock.hpp>
+#include <warpwright/tuning/session.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace warpwright::tuning {
+
+// One thread only.
+class TimeAccount {
+ public:
+  enum class Part { startup, compile_wait, device, tuner, finish };
+
+  TimeAccount(const Clock& clock, Nanoseconds time_before) : clock_(clock), last_(clock.now()) {
+    times_.startup = time_before;
+  }
+
+  // From now on time belongs to `part`; returns the part before.
+  Part enter(Part part) {
+    charge();
+    return std::exchange(part_, part);
+  }
+
+  // The device has ended a task: splits the time spent in `device` by what it reported. What it did not report is the cost
+  // of talking to it, which is the tuner's. `restarted` is the time that went into replacing a worker meanwhile.
+  void device_done(Nanoseconds copy, Nanoseconds verify, Nanoseconds measure, Nanoseconds restarted) {
+    charge();
+    const auto take = [&](Nanoseconds wanted) {
+      const Nanoseconds taken = std::clamp(wanted, Nanoseconds{}, device_);
+      device_ -= taken;
+      return taken;
+    };
+    times_.startup += take(restarted);
+    times_.copy += take(copy);
+    times_.verify += take(verify);
+    times_.measure += take(measure);
+    times_.tuner += take(device_);
+  }
+
+  SessionTimes finish() {
+    charge();
+    times_.tuner += device_;
+    device_ = {};
+    times_.total = times_.startup + times_.compile_wait + times_.copy + times_.verify + times_.measure + times_.tuner +
+                   times_.finish;
+    return times_;
+  }
+
+  SessionTimes& times() { return times_; }
+
+ private:
+  void charge() {
+    const Nanoseconds now = clock_.now();
+    const Nanoseconds spent = now - last_;
+    last_ = now;
+    switch (part_) {
+      case Part::startup: times_.startup += spent; break;
+      case Part::compile_wait: times_.compile_wait += spent; break;
+      case Part::device: device_ += spent; break;
+      case Part::tuner: times_.tuner += spent; break;
+      case Part::finish: times_.finish += spent; break;
+    }
+  }
+
+  const Clock& clock_;
+  SessionTimes times_;
+  Nanoseconds device_{};  // not yet split
+  Nanoseconds last_;
+  Part part_ = Part::startup;
+};
+
+}  // namespace warpwright::tuning

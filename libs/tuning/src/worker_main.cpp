@@ -1,0 +1,103 @@
+#include <warpwright/base/error.hpp>
+#include <warpwright/tuning/worker.hpp>
+
+#include "message_channel.hpp"
+#include "task_json.hpp"
+
+#include <sys/prctl.h>
+
+#include <csignal>
+#include <memory>
+
+namespace warpwright::tuning {
+namespace {
+
+constexpr int exit_ok = 0;
+constexpr int exit_failed = 1;
+
+Message error_message(const Error& error) {
+  Message message{{{"type", "error"}, {"code", std::string(to_string(error.code()))}, {"message", error.what()}}, {}};
+  message.head["position"] = error.position().has_value();
+  return message;
+}
+
+class Worker {
+ public:
+  Worker(const device::BackendRegistry& backends, MessageChannel channel)
+      : backends_(backends), channel_(std::move(channel)) {}
+
+  int serve() {
+    while (auto message = channel_.receive()) {
+      try {
+        handle(*message);
+      } catch (const Error& error) {
+        // A lost context or a failed start: the coordinator replaces this process.
+        channel_.send(error_message(error));
+        return exit_failed;
+      } catch (const std::exception& error) {
+        channel_.send(error_message(Error(ErrorCode::internal, error.what())));
+        return exit_failed;
+      }
+    }
+    return exit_ok;
+  }
+
+ private:
+  void handle(const Message& message) {
+    const auto type = message.head.at("type").get<std::string>();
+    if (type == "hello") {
+      hello(message);
+    } else if (type == "compile") {
+      const CompileTask task = compile_task_from(message);
+      channel_.send(to_message(compiler_->compile(task, [&](const char* phase) {
+        channel_.send({{{"type", "phase"}, {"phase", phase}}, {}});
+      })));
+    } else if (type == "run") {
+      channel_.send(to_message(station_->run(run_task_from(message))));
+    } else if (type == "interleave") {
+      channel_.send(to_message(station_->interleave(interleave_task_from(message))));
+    } else {
+      throw Error(ErrorCode::internal, "unknown message '" + type + "'");
+    }
+  }
+
+  void hello(const Message& message) {
+    const DeviceInfo device = store::device_from_json(message.head.at("device"));
+    Problem problem = store::problem_from_json(message.head.at("problem"));
+    EvaluatorOptions options;
+    const auto cache = message.head.at("cache_folder").get<std::string>();
+    if (!cache.empty()) options.cache_folder = cache;
+    options.allow_commands = message.head.at("allow_commands").get<bool>();
+    options.log = [this](LogLevel level, std::string_view text) {
+      channel_.send({{{"type", "log"}, {"level", static_cast<int>(level)}, {"text", std::string(text)}}, {}});
+    };
+    const device::Backend& backend = backends_.find(device.id);
+    if (message.head.at("role") == "compile") {
+      compiler_ = std::make_unique<CompileStation>(backend, device, std::move(problem), clock_, std::move(options));
+      channel_.send({{{"type", "ready"}}, {}});
+    } else {
+      station_ = std::make_unique<DeviceStation>(backend, device.id, std::move(problem), clock_, std::move(options));
+      channel_.send(to_message(station_->info()));
+    }
+  }
+
+  const device::BackendRegistry& backends_;
+  MessageChannel channel_;
+  SteadyClock clock_;
+  std::unique_ptr<CompileStation> compiler_;
+  std::unique_ptr<DeviceStation> station_;
+};
+
+}  // namespace
+
+int worker_main(const device::BackendRegistry& backends, int descriptor) {
+  // Dies with the coordinator even in the middle of a driver call that never returns.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  try {
+    return Worker(backends, MessageChannel(descriptor)).serve();
+  } catch (const std::exception&) {
+    return exit_failed;  // the channel is gone: nobody is left to tell
+  }
+}
+
+}  // namespace warpwright::tuning

@@ -1,0 +1,48 @@
+// One child process with a message channel: started with posix_spawn, killed with its whole process group.
+#pragma once
+
+#include <warpwright/base/units.hpp>
+
+#include "message_channel.hpp"
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace warpwright::tuning {
+
+// Move-only; the destructor kills and reaps the child. One thread only (the child dies with the thread that started it).
+class WorkerProcess {
+ public:
+  // The descriptor the child finds its channel on; passed as its first argument too.
+  static constexpr int channel_descriptor = 3;
+
+  // Throws Error(not_found) if the executable is missing, Error(io) if it cannot be started.
+  static WorkerProcess start(const std::filesystem::path& executable,
+                             const std::vector<std::pair<std::string, std::string>>& environment);
+  ~WorkerProcess();
+  WorkerProcess(WorkerProcess&& other) noexcept;
+  WorkerProcess& operator=(WorkerProcess&& other) noexcept;
+
+  MessageChannel& channel() { return channel_; }
+  pid_t pid() const { return pid_; }
+
+  // Ends the child (if it still lives) and says how it ended: "exited with status 3", "killed by SIGSEGV", followed by the
+  // last line it wrote to its standard error, if any.
+  std::string end();
+
+ private:
+  WorkerProcess(pid_t pid, MessageChannel channel, int error_file)
+      : pid_(pid), channel_(std::move(channel)), error_file_(error_file) {}
+  std::string last_error_line() const;
+
+  pid_t pid_ = -1;
+  MessageChannel channel_;
+  int error_file_ = -1;  // anonymous file behind the child's standard error
+};
+
+}  // namespace warpwright::tuning

@@ -1,0 +1,129 @@
+// An Evaluation whose outcomes are computed from the configuration and whose time is virtual: sessions without devices.
+#pragma once
+
+#include <warpwright/base/clock.hpp>
+#include <warpwright/tuning/evaluation.hpp>
+
+#include <deque>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace warpwright::tuning {
+
+// Advances only when told to.
+class ManualClock final : public Clock {
+ public:
+  Nanoseconds now() const override { return now_; }
+  void advance(Nanoseconds time) { now_ += time; }
+
+ private:
+  Nanoseconds now_{1e9};
+};
+
+struct FakeOutcome {
+  TrialStatus compile_status = TrialStatus::ok;
+  TrialStatus status = TrialStatus::ok;
+  double time_ns = 1000;
+};
+
+class FakeEvaluation final : public Evaluation {
+ public:
+  using Model = std::function<FakeOutcome(const Configuration&)>;
+  FakeEvaluation(ManualClock& clock, Model model) : clock_(clock), model_(std::move(model)) {
+    info.device.id = {"sim", {0}};
+    info.device.name = "fake";
+    info.device.kind = DeviceKind::simulated;
+    info.device.max_threads_per_block = 256;
+    info.device.max_block = {256, 256, 64};
+    info.device.shared_per_block = Bytes{48 * 1024};
+    info.reference = "fake reference";
+    info.has_reference = true;
+  }
+
+  EvaluationInfo start() override {
+    clock_.advance(start_time);
+    return info;
+  }
+  bool can_compile() const override { return compiles_.size() < compile_slots; }
+  bool can_run() const override { return runs_.empty(); }
+  bool compiles_while_running() const override { return overlap; }
+  void compile(CompileTask task) override {
+    compiled.push_back(task.configuration);
+    compiles_.push_back(std::move(task));
+  }
+  void run(RunTask task) override {
+    ran.push_back(task.configuration);
+    runs_.emplace_back(std::move(task));
+  }
+  void interleave(InterleaveTask task) override {
+    interleaved.push_back(task.configurations);
+    runs_.emplace_back(std::move(task));
+  }
+
+  std::optional<Completion> wait(Nanoseconds timeout) override {
+    if (on_wait) on_wait();
+    if (!runs_.empty()) {
+      const auto task = std::move(runs_.front());
+      runs_.pop_front();
+      if (const auto* run_task = std::get_if<RunTask>(&task)) return finish_run(*run_task);
+      return finish_interleave(std::get<InterleaveTask>(task));
+    }
+    if (!compiles_.empty()) {
+      const CompileTask task = std::move(compiles_.front());
+      compiles_.pop_front();
+      clock_.advance(compile_time);
+      CompileDone done;
+      done.id = task.id;
+      done.status = model_(task.configuration).compile_status;
+      if (done.status != TrialStatus::ok) done.message = "does not compile";
+      done.wall = compile_time;
+      done.cpu = compile_time * 2;
+      return done;
+    }
+    clock_.advance(timeout);
+    return std::nullopt;
+  }
+  Nanoseconds restart_time() const override { return restarts; }
+
+  EvaluationInfo info;
+  std::size_t compile_slots = 1;
+  bool overlap = true;
+  Nanoseconds start_time{5e6}, compile_time{2e6}, restarts{};
+  std::function<void()> on_wait;
+  // Whether a run at fresh inputs or another size fails.
+  std::function<bool(const Configuration&)> fails_again = [](const Configuration&) { return false; };
+  std::vector<Configuration> compiled, ran;
+  std::vector<std::vector<Configuration>> interleaved;
+
+ private:
+  RunDone finish_run(const RunTask& task) {
+    const FakeOutcome outcome = model_(task.configuration);
+    RunDone done;
+    done.id = task.id;
+    done.result.status = outcome.status;
+    if (task.input_salt != 0 && fails_again(task.configuration)) done.result.status = TrialStatus::wrong_result;
+    if (done.result.status != TrialStatus::ok) done.result.message = "failed on purpose";
+    done.result.copy = Nanoseconds(1e5);
+    done.result.verify = Nanoseconds(2e5);
+    done.result.measure = Nanoseconds(3e5);
+    clock_.advance(Nanoseconds(6.1e5));  // 10 us that no phase accounts for
+    for (int i = 0; i < task.timing.min_samples; ++i) done.result.samples.emplace_back(outcome.time_ns + i % 3);
+    return done;
+  }
+  InterleaveDone finish_interleave(const InterleaveTask& task) {
+    InterleaveDone done;
+    done.id = task.id;
+    clock_.advance(Nanoseconds(1e6));
+    for (const auto& configuration : task.configurations)
+      done.samples.emplace_back(static_cast<std::size_t>(task.rounds), Nanoseconds(model_(configuration).time_ns));
+    return done;
+  }
+
+  ManualClock& clock_;
+  Model model_;
+  std::deque<CompileTask> compiles_;
+  std::deque<std::variant<RunTask, InterleaveTask>> runs_;
+};
+
+}  // namespace warpwright::tuning

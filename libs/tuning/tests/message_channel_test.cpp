@@ -1,0 +1,130 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <warpwright/base/error.hpp>
+
+#include "../src/message_channel.hpp"
+#include "../src/task_json.hpp"
+#include "../src/worker_process.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <string>
+#include <thread>
+
+namespace warpwright::tuning {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::array<int, 2> socket_pair() {
+  std::array<int, 2> sockets{};
+  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()), 0);
+  return sockets;
+}
+
+TEST(MessageChannel, CarriesHeadAndPayloadInOrder) {
+  const auto sockets = socket_pair();
+  MessageChannel a(sockets[0]), b(sockets[1]);
+  const std::string large(3'000'000, 'x');  // more than a socket buffer holds
+  std::thread sender([&] {
+    a.send({{{"type", "one"}}, large});
+    a.send({{{"type", "two"}}, {}});
+  });
+  const auto one = b.receive();
+  const auto two = b.receive();
+  sender.join();
+  ASSERT_TRUE(one && two);
+  EXPECT_EQ(one->head.at("type"), "one");
+  EXPECT_EQ(one->payload, large);
+  EXPECT_EQ(two->head.at("type"), "two");
+}
+
+TEST(MessageChannel, ClosedPeerEndsReceiveAndFailsSend) {
+  const auto sockets = socket_pair();
+  MessageChannel a(sockets[0]);
+  { const MessageChannel b(sockets[1]); }
+  EXPECT_FALSE(a.receive());
+  EXPECT_THROW(a.send({{{"type", "x"}}, {}}), Error);
+}
+
+TEST(MessageChannel, GarbageIsAnError) {
+  for (const std::string& bytes : {std::string("\x05\0\0\0\0\0\0\0\0\0\0\0{\"a\":", 17),
+                                   std::string("\xFF\xFF\xFF\xFF\0\0\0\0\0\0\0\0", 12)}) {
+    const auto sockets = socket_pair();
+    MessageChannel reader(sockets[0]);
+    ASSERT_EQ(::write(sockets[1], bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+    ::close(sockets[1]);
+    EXPECT_THROW(reader.receive(), Error);
+  }
+}
+
+TEST(TaskJson, RoundTrips) {
+  RunTask run;
+  run.id = 9;
+  run.configuration = {{"block", std::int64_t{32}}, {"layout", std::string("row")}};
+  run.binary.backend = "sim";
+  run.binary.image = std::string("\0binary", 7);
+  run.timing.cache = measure::CacheMode::warm;
+  run.timing.max_samples = 77;
+  run.input_salt = ~std::uint64_t{0};
+  const RunTask back = run_task_from(to_message(run));
+  EXPECT_EQ(back.configuration, run.configuration);
+  EXPECT_EQ(back.binary.image, run.binary.image);
+  EXPECT_EQ(back.timing.cache, measure::CacheMode::warm);
+  EXPECT_EQ(back.timing.max_samples, 77);
+  EXPECT_EQ(back.input_salt, run.input_salt);
+
+  InterleaveTask interleave;
+  interleave.configurations = {run.configuration, run.configuration};
+  interleave.binaries = {run.binary, run.binary};
+  interleave.binaries[1].image = "second";
+  interleave.rounds = 3;
+  const InterleaveTask both = interleave_task_from(to_message(interleave));
+  EXPECT_EQ(both.binaries[0].image, run.binary.image);
+  EXPECT_EQ(both.binaries[1].image, "second");
+
+  RunDone done;
+  done.id = 4;
+  done.result.status = TrialStatus::wrong_result;
+  done.result.samples = {Nanoseconds(1.5), Nanoseconds(2.25)};
+  done.result.mismatch = Mismatch{"out", 3, "1", "2", 4, 5};
+  done.result.verify = Nanoseconds(17);
+  const RunDone done_back = run_done_from(to_message(done));
+  EXPECT_EQ(done_back.result.status, TrialStatus::wrong_result);
+  EXPECT_EQ(done_back.result.samples, done.result.samples);
+  EXPECT_EQ(done_back.result.mismatch->wrong, 4u);
+  EXPECT_EQ(done_back.result.verify, Nanoseconds(17));
+
+  CompileDone compiled;
+  compiled.status = TrialStatus::compile_failed;
+  compiled.log = "line 1\nline 2";
+  compiled.cpu = Nanoseconds(5);
+  EXPECT_EQ(compile_done_from(to_message(compiled)).log, compiled.log);
+  EXPECT_EQ(compile_done_from(to_message(compiled)).status, TrialStatus::compile_failed);
+}
+
+TEST(WorkerProcess, SaysHowTheChildEnded) {
+  try {
+    WorkerProcess::start("/nonexistent/worker", {});
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::not_found);
+    EXPECT_THAT(error.what(), HasSubstr("/nonexistent/worker"));
+  }
+  auto failing = WorkerProcess::start("/bin/ls", {});  // ls 3: no such file
+  while (failing.channel().receive()) {
+  }
+  EXPECT_THAT(failing.end(), HasSubstr("exited with status 2"));
+}
+
+TEST(WorkerProcess, KillsAChildThatDoesNotEnd) {
+  // `yes 3` writes to /dev/null for ever.
+  auto endless = WorkerProcess::start("/usr/bin/yes", {{"A", "B"}});
+  EXPECT_THAT(endless.end(), HasSubstr("killed by SIGKILL"));
+}
+
+}  // namespace
+}  // namespace warpwright::tuning
