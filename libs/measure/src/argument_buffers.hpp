@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <warpwright/device/context.hpp>
+#include <warpwright/measure/launch_sequence.hpp>
 #include <warpwright/model/problem.hpp>
 
 namespace warpwright::measure {
@@ -26,9 +27,8 @@ std::uint8_t first_poison(DataType type) noexcept;
 // Differs from first_poison in every element, for outputs whose right values look like it.
 inline constexpr std::uint8_t second_poison = 0x5A;
 
-// One thread only. Work is enqueued on the stream given; whatever returns host data waits for it. A "slot" is a buffer
-// argument, numbered in declaration order.
-class ArgumentBuffers {
+// One thread only. Work is enqueued on the stream given; whatever returns host data waits for it. Slots as in BufferSource.
+class ArgumentBuffers final : public BufferSource {
  public:
   // `launches` are all that will ever run on these buffers (the problem's and its reference's): they decide which are
   // written. Nothing is allocated before fit().
@@ -40,13 +40,13 @@ class ArgumentBuffers {
   // sizes.
   void fit(const Configuration& configuration);
   // Changes when fit() replaced a buffer or its data.
-  std::uint64_t generation() const { return generation_; }
+  std::uint64_t generation() const override { return generation_; }
 
-  std::size_t count() const { return slots_.size(); }
-  std::optional<std::size_t> find(std::string_view name) const;
-  const Argument& argument(std::size_t slot) const { return *slots_[slot].argument; }
-  device::Buffer& buffer(std::size_t slot) { return *slots_[slot].buffer; }
-  Bytes size(std::size_t slot) const { return slots_[slot].size; }
+  std::size_t count() const override { return slots_.size(); }
+  std::optional<std::size_t> find(std::string_view name) const override;
+  const Argument& argument(std::size_t slot) const override { return *slots_[slot].argument; }
+  device::Buffer& buffer(std::size_t slot) override { return *slots_[slot].buffer; }
+  Bytes size(std::size_t slot) const override { return slots_[slot].size; }
 
   // Enqueued: all inputs as generated.
   void restore_inputs();

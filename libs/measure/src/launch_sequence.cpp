@@ -1,4 +1,4 @@
-#include "launch_sequence.hpp"
+#include <warpwright/measure/launch_sequence.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -104,8 +104,8 @@ Geometries evaluate_geometries(const std::vector<Launch>& launches, const Scope&
 LaunchSequence::LaunchSequence(device::Context& context, device::Stream& stream, const Problem& problem,
                                const std::vector<Launch>& launches, const std::vector<std::string>& entries,
                                std::vector<LaunchGeometry> geometries, const Configuration& configuration,
-                               const device::Binary& binary, ArgumentBuffers& buffers)
-    : context_(context), stream_(stream), problem_(problem), buffers_(buffers), module_(context.load(binary)) {
+                               const device::Binary& binary, BufferSource& buffers)
+    : context_(context), stream_(&stream), problem_(problem), buffers_(buffers), module_(context.load(binary)) {
   const Scope scope = problem.scope(configuration);
   for (std::size_t slot = 0; slot < buffers.count(); ++slot) {
     const Argument& argument = buffers.argument(slot);
@@ -206,7 +206,7 @@ void LaunchSequence::bind() {
   }
   final_slots_ = std::move(bound);
   for (const auto& [slot, symbol] : symbols_) {
-    stream_.copy_on_device(*symbol, Bytes{0}, buffers_.buffer(slot), Bytes{0}, buffers_.size(slot));
+    stream_->copy_on_device(*symbol, Bytes{0}, buffers_.buffer(slot), Bytes{0}, buffers_.size(slot));
   }
   generation_ = buffers_.generation();
 }
@@ -240,7 +240,7 @@ void LaunchSequence::enqueue() {
   for (const Step& step : steps_) {
     for (std::int64_t i = 0; i < step.repeat; ++i) {
       try {
-        stream_.launch(*step.kernel, step.config, step.arguments[i % 2]);
+        stream_->launch(*step.kernel, step.config, step.arguments[i % 2]);
       } catch (Error& error) {
         const auto& block = step.config.block;
         throw error.add_context(

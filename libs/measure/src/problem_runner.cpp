@@ -86,12 +86,7 @@ ProblemRunner::State::State(device::Context& context_used, device::Compiler& com
 }
 
 ProblemRunner::State::~State() {
-  try {
-    stream->synchronize();  // buffers outlive the work on them
-  } catch (const Error& error) {
-    log_to(options.log, LogLevel::debug,
-           std::string("while closing the runner of '") + problem.name + "': " + error.what());
-  }
+  drain();  // buffers outlive the work on them
 }
 
 void ProblemRunner::State::check_problem() const {
@@ -112,6 +107,14 @@ void ProblemRunner::State::check_problem() const {
                     output.position);
       }
     }
+  }
+}
+
+void ProblemRunner::State::drain() noexcept {
+  try {
+    stream->synchronize();
+  } catch (const Error& error) {  // found again by the next call, and another error is on its way to the caller
+    log_to(options.log, LogLevel::debug, "while waiting for the launches of '" + problem.name + "': " + error.what());
   }
 }
 
@@ -265,7 +268,11 @@ RunResult ProblemRunner::State::run(const Configuration& configuration, const de
     attempt(configuration, binary, timing, sequence, result, timer);
   } catch (const Error& error) {
     const auto status = status_of(error, context.device().id.backend);
-    if (!status) throw;
+    if (!status) {
+      // The module goes with `sequence`; what still runs of it must have ended, unless the device is lost anyway.
+      if (error.code() != ErrorCode::device) drain();
+      throw;
+    }
     result.status = *status;
     result.message = one_line(error.what());
     stream->synchronize();  // a later launch may have been refused while earlier ones run
@@ -317,16 +324,11 @@ std::vector<std::vector<Nanoseconds>> ProblemRunner::run_interleaved(const std::
                                                                      int rounds, CacheMode cache, std::uint64_t seed) {
   State& state = *state_;
   ArgumentBuffers& buffers = *state.buffers;
-  struct Drain {  // runs before the modules below are unloaded, also when a launch is refused
-    device::Stream& stream;
+  struct Loaded {  // modules are unloaded after the stream has come to rest, also when a launch is refused
+    State& state;
     std::vector<std::unique_ptr<LaunchSequence>> sequences;
-    ~Drain() {
-      try {
-        stream.synchronize();
-      } catch (const Error&) {  // already on its way to the caller, or found by the next call
-      }
-    }
-  } loaded{*state.stream, {}};
+    ~Loaded() { state.drain(); }
+  } loaded{state, {}};
 
   for (const Candidate& candidate : candidates) {
     buffers.fit(candidate.configuration);

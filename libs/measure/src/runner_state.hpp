@@ -9,7 +9,7 @@
 #include <warpwright/measure/problem_runner.hpp>
 
 #include "argument_buffers.hpp"
-#include "launch_sequence.hpp"
+#include <warpwright/measure/launch_sequence.hpp>
 
 namespace warpwright::measure {
 
@@ -60,6 +60,8 @@ struct ProblemRunner::State {
                std::optional<LaunchSequence>& sequence, RunResult& result, PhaseTimer& timer);
   RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing);
   CacheFlusher& flush_buffer();
+  // Waits for the stream; an error is only logged.
+  void drain() noexcept;
 
   // reference.cpp
   void compute_reference();

@@ -130,14 +130,14 @@ TEST_F(Npy, TruncatedAndGarbledFilesAreErrorsNeverCrashes) {
   }
   Rng rng(11);
   int accepted = 0;
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 600; ++i) {
     std::string garbled = good;
     const std::uint64_t changes = 1 + rng.below(4);
     for (std::uint64_t c = 0; c < changes; ++c) garbled[rng.below(128)] = static_cast<char>(rng.below(256));
     if (rng.below(4) == 0) garbled.resize(rng.below(garbled.size()));
     accepted += refusal(write(garbled)) == "accepted" ? 1 : 0;
   }
-  EXPECT_LT(accepted, 1000);  // a changed blank between tokens is legal
+  EXPECT_LT(accepted, 200);  // a changed blank between tokens is legal
 }
 
 TEST_F(Npy, FillChecksTypeAndLength) {

@@ -2,19 +2,35 @@
 // enqueued as often as wanted.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include <warpwright/device/context.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
 
-#include "argument_buffers.hpp"
-
 namespace warpwright::measure {
+
+// The buffers behind a problem's arguments, as a launch sequence needs them. A "slot" is a buffer argument, numbered in
+// declaration order. The verifying runner fills them with test data; an application gives its own.
+class BufferSource {
+ public:
+  virtual ~BufferSource() = default;
+  virtual std::size_t count() const = 0;
+  virtual std::optional<std::size_t> find(std::string_view name) const = 0;
+  virtual const Argument& argument(std::size_t slot) const = 0;
+  virtual device::Buffer& buffer(std::size_t slot) = 0;
+  virtual Bytes size(std::size_t slot) const = 0;
+  // Changes when a buffer or the data of a constant was replaced.
+  virtual std::uint64_t generation() const = 0;
+};
 
 // Geometry of `launches` under `scope`, or the reason why the device refuses one of them (a limit, or an expression
 // that yields no valid size).
@@ -33,7 +49,7 @@ class LaunchSequence {
   LaunchSequence(device::Context& context, device::Stream& stream, const Problem& problem,
                  const std::vector<Launch>& launches, const std::vector<std::string>& entries,
                  std::vector<LaunchGeometry> geometries, const Configuration& configuration,
-                 const device::Binary& binary, ArgumentBuffers& buffers);
+                 const device::Binary& binary, BufferSource& buffers);
 
   // Of each entry once, in launch order, with the dynamic shared memory of its largest launch.
   const std::vector<KernelResources>& resources() const { return resources_; }
@@ -42,10 +58,12 @@ class LaunchSequence {
   std::optional<std::string> exceeds_kernel_limits() const;
 
   void enqueue();
+  // Later work goes to `stream`.
+  void use_stream(device::Stream& stream) { stream_ = &stream; }
   // The slot that holds what the name of `slot` is bound to after a run (differs for swapped buffers).
   std::size_t final_slot(std::size_t slot) const { return final_slots_[slot]; }
 
-  // Takes the buffers' present addresses and constants after ArgumentBuffers::fit() changed them.
+  // Takes the buffers' present addresses and constants after the source's generation changed.
   void rebind_if_changed();
 
  private:
@@ -65,9 +83,9 @@ class LaunchSequence {
   Parameter parameter(const std::string& name, const Launch& launch, const Scope& scope) const;
 
   device::Context& context_;
-  device::Stream& stream_;
+  device::Stream* stream_;
   const Problem& problem_;
-  ArgumentBuffers& buffers_;
+  BufferSource& buffers_;
   std::unique_ptr<device::Module> module_;
   std::map<std::string, std::unique_ptr<device::Kernel>> kernels_;
   std::vector<std::pair<std::size_t, std::unique_ptr<device::Buffer>>> symbols_;  // slot -> its symbol

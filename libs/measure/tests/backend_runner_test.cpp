@@ -1,13 +1,20 @@
-// The runner on a real driver: OpenCL, which PoCL provides where there is no GPU.
-#include <cstdlib>
+// The runner on a real driver: OpenCL, which PoCL provides where there is no GPU, or CUDA (WARPWRIGHT_TEST_CUDA). The
+// same kernels and the same expectations for both.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <numeric>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/measure/kernel_job.hpp>
 #include <warpwright/measure/problem_runner.hpp>
+#ifdef WARPWRIGHT_TEST_CUDA
+#include <warpwright/cuda/backend.hpp>
+#else
 #include <warpwright/opencl/backend.hpp>
+#endif
+
+#include <algorithm>
+#include <cstdlib>
+#include <numeric>
 
 #include "problems.hpp"
 
@@ -15,7 +22,6 @@ namespace warpwright::measure {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::AnyOf;
 using testing::buffer_argument;
 using ::testing::Each;
 using ::testing::Gt;
@@ -26,68 +32,104 @@ using testing::make_launch;
 using testing::make_parameter;
 using ::testing::SizeIs;
 
+#ifdef WARPWRIGHT_TEST_CUDA
+constexpr const char* backend_name = "cuda";
+std::unique_ptr<device::Backend> make_backend() { return cuda::make_backend(); }
+#else
+constexpr const char* backend_name = "opencl";
+std::unique_ptr<device::Backend> make_backend() { return opencl::make_backend(); }
+#endif
+
 constexpr const char* source = R"(
-__kernel void twice(__global const float* x, __global float* y, int n) {
-  int i = get_global_id(0);
+#ifdef WARPWRIGHT_CUDA
+#define KERNEL extern "C" __global__ void
+#define GLOBAL
+#define THREAD ((int)threadIdx.x)
+#define BLOCK ((int)blockIdx.x)
+#define THREADS ((int)blockDim.x)
+#define BARRIER __syncthreads()
+#define NOT_A_NUMBER __int_as_float(0x7fffffff)
+#define SCRATCH_PARAMETER
+#define SCRATCH extern __shared__ float scratch[]
+#define FACTOR_PARAMETER
+__constant__ float factor[2];
+#else
+#define KERNEL __kernel void
+#define GLOBAL __global
+#define THREAD ((int)get_local_id(0))
+#define BLOCK ((int)get_group_id(0))
+#define THREADS ((int)get_local_size(0))
+#define BARRIER barrier(CLK_LOCAL_MEM_FENCE)
+#define NOT_A_NUMBER NAN
+#define SCRATCH_PARAMETER , __local float* scratch
+#define SCRATCH
+#define FACTOR_PARAMETER , __constant float* factor
+#endif
+#define INDEX (BLOCK * THREADS + THREAD)
+
+KERNEL twice(GLOBAL const float* x, GLOBAL float* y, int n) {
+  int i = INDEX;
   if (i < n) y[i] = 2 * x[i];
 }
-__kernel void twice_buggy(__global const float* x, __global float* y, int n) {
-  int i = get_global_id(0);
+KERNEL twice_buggy(GLOBAL const float* x, GLOBAL float* y, int n) {
+  int i = INDEX;
 #if bug == 1
   if (i < n / 2) y[i] = 2 * x[i];
 #elif bug == 2
   if (i <= n) y[i] = i < n ? 2 * x[i] : 0;
 #elif bug == 3
-  if (i < n) y[i] = NAN;
+  if (i < n) y[i] = NOT_A_NUMBER;
 #else
   if (i < n) y[i] = x[i] + x[i];
 #endif
 }
-__kernel void in_place(__global float* x, int n) {
-  int i = get_global_id(0);
+KERNEL nothing(GLOBAL float* x) {}
+KERNEL in_place(GLOBAL float* x, int n) {
+  int i = INDEX;
   if (i < n) x[i] = 2 * x[i];
 }
-__kernel void step_up(__global const float* x, __global float* y, int n) {
-  int i = get_global_id(0);
+KERNEL step_up(GLOBAL const float* x, GLOBAL float* y, int n) {
+  int i = INDEX;
   if (i < n) y[i] = x[i] + 1;
 }
-__kernel void partial(__global const float* x, __global float* sums, int n, __local float* scratch) {
-  int t = get_local_id(0), i = get_global_id(0);
+KERNEL partial(GLOBAL const float* x, GLOBAL float* sums, int n SCRATCH_PARAMETER) {
+  SCRATCH;
+  int t = THREAD, i = INDEX;
   scratch[t] = i < n ? x[i] : 0;
-  for (int width = get_local_size(0) / 2; width > 0; width /= 2) {
-    barrier(CLK_LOCAL_MEM_FENCE);
+  for (int width = THREADS / 2; width > 0; width /= 2) {
+    BARRIER;
     if (t < width) scratch[t] += scratch[t + width];
   }
-  if (t == 0) sums[get_group_id(0)] = scratch[0];
+  if (t == 0) sums[BLOCK] = scratch[0];
 }
-__kernel void total(__global const float* sums, __global float* result, int count) {
+KERNEL total(GLOBAL const float* sums, GLOBAL float* result, int count) {
   float sum = 0;
   for (int i = 0; i < count; ++i) sum += sums[i];
   result[0] = sum;
 }
-__kernel void scaled(__global const float* x, __global float* y, int n, __constant float* factor) {
-  int i = get_global_id(0);
+KERNEL scaled(GLOBAL const float* x, GLOBAL float* y, int n FACTOR_PARAMETER) {
+  int i = INDEX;
   if (i < n) y[i] = factor[i % 2] * x[i];
 }
 )";
 
 constexpr int n = 1000;
 
-class OpenClRunner : public ::testing::Test {
+class BackendRunner : public ::testing::Test {
  protected:
   void SetUp() override {
-    backend = opencl::make_backend();
+    backend = make_backend();
     const device::ProbeResult probe = backend->probe();
     if (!probe.usable) {
       const char* required = std::getenv("WARPWRIGHT_REQUIRE_DEVICE");
-      if (required != nullptr && std::string(required) == "opencl") FAIL() << probe.reason;
-      GTEST_SKIP() << "no OpenCL device: " << probe.reason << " " << probe.remedy;
+      if (required != nullptr && std::string(required) == backend_name) FAIL() << probe.reason;
+      GTEST_SKIP() << "no device of backend " << backend_name << ": " << probe.reason << " " << probe.remedy;
     }
     const DeviceInfo device = backend->devices().front();
     context = backend->open(device.id);
     compiler = backend->compiler(device);
     problem.name = "twice";
-    problem.source.by_backend["opencl"] = SourceText{"twice.cl", source};
+    problem.source.by_backend[backend_name] = SourceText{"twice.kernel", source};
     problem.dimensions = {{"n", integer(n)}};
     problem.parameters = {make_parameter("bug", {integer(0), integer(1), integer(2), integer(3)})};
     problem.arguments = {buffer_argument("x", DataType::float32, Access::in, "n", FillUniform{-1, 1, 3}),
@@ -120,7 +162,7 @@ class OpenClRunner : public ::testing::Test {
   TimingOptions timing;
 };
 
-TEST_F(OpenClRunner, TellsRightFromWrong) {
+TEST_F(BackendRunner, TellsRightFromWrong) {
   const auto runner = make_runner();
   const Nanoseconds begin = clock.now();
   const RunResult right = run(*runner, bug(0));
@@ -140,7 +182,7 @@ TEST_F(OpenClRunner, TellsRightFromWrong) {
   EXPECT_EQ(run(*runner, bug(0)).status, TrialStatus::ok);
 }
 
-TEST_F(OpenClRunner, InPlaceKernelIsRestoredBeforeEachOfTwentyRuns) {
+TEST_F(BackendRunner, InPlaceKernelIsRestoredBeforeEachOfTwentyRuns) {
   problem.arguments = {buffer_argument("x", DataType::float32, Access::inout, "n", FillIota{1, 1})};
   problem.launches = {make_launch("in_place", {"x", "n"}, "64", "n // 64 + 1")};
   problem.outputs = {{"x", 0, 0, {}}};
@@ -156,7 +198,7 @@ TEST_F(OpenClRunner, InPlaceKernelIsRestoredBeforeEachOfTwentyRuns) {
   EXPECT_THAT(result.samples, SizeIs(20));
 }
 
-TEST_F(OpenClRunner, RepeatsSwapTheirBuffers) {
+TEST_F(BackendRunner, RepeatsSwapTheirBuffers) {
   for (const int repeat : {4, 5}) {
     Launch launch = make_launch("step_up", {"x", "y", "n"}, "64", "n // 64 + 1");
     launch.repeat = Expression::parse(std::to_string(repeat));
@@ -174,7 +216,7 @@ TEST_F(OpenClRunner, RepeatsSwapTheirBuffers) {
   }
 }
 
-TEST_F(OpenClRunner, TwoLaunchesWithDynamicSharedMemory) {
+TEST_F(BackendRunner, TwoLaunchesWithDynamicSharedMemory) {
   problem.parameters = {make_parameter("bug", {integer(0)}),
                         make_parameter("block", {integer(32), integer(128), integer(1 << 20)}, ParameterRole::block)};
   problem.arguments = {buffer_argument("x", DataType::float32, Access::in, "n", FillUniform{0, 1, 3}),
@@ -201,9 +243,9 @@ TEST_F(OpenClRunner, TwoLaunchesWithDynamicSharedMemory) {
   EXPECT_THAT(pruned.samples, IsEmpty());
 }
 
-TEST_F(OpenClRunner, ConstantsArePassedBehindTheOtherArguments) {
+TEST_F(BackendRunner, ConstantsReachTheirSymbolOrTheLastParameter) {
   Argument constant = buffer_argument("factor", DataType::float32, Access::constant, "2", FillIota{2, 1});
-  constant.symbol = "factor_c";
+  constant.symbol = "factor";
   problem.arguments.push_back(constant);
   problem.launches = {make_launch("scaled", {"x", "y", "n"}, "64", "n // 64 + 1")};
   problem.reference = ReferenceCallback{[](const Configuration&, HostBuffers& buffers) {
@@ -215,16 +257,69 @@ TEST_F(OpenClRunner, ConstantsArePassedBehindTheOtherArguments) {
   EXPECT_EQ(result.status, TrialStatus::ok) << result.message;
 }
 
-TEST_F(OpenClRunner, MissingArgumentIsARefusedLaunchWithoutSamples) {
-  problem.reference = {};
-  problem.launches[0].args = {"x", "y"};
-  const RunResult result = run(*make_runner(), bug(0));
-  EXPECT_THAT(result.status, AnyOf(TrialStatus::launch_failed, TrialStatus::resource_exceeded)) << result.message;
-  EXPECT_NE(result.message, "");
-  EXPECT_THAT(result.samples, IsEmpty());
+TEST_F(BackendRunner, OutputsOfEveryTypeUseTheirOwnTolerance) {
+  // Four outputs of one kernel; each is off by more than the others' tolerances and less than its own.
+  problem.source.by_backend[backend_name].text = std::string(source) + R"(
+KERNEL four(GLOBAL float* a, GLOBAL unsigned short* half_bits, GLOBAL int* c, GLOBAL unsigned char* d, int n) {
+  int i = INDEX;
+  if (i >= n) return;
+  a[i] = 1.0001f;
+  half_bits[i] = 0x3C08;
+  c[i] = 1000003;
+  d[i] = 7 + bug;
+}
+)";
+  problem.arguments = {buffer_argument("a", DataType::float32, Access::out, "n"),
+                       buffer_argument("b", DataType::float16, Access::out, "n"),
+                       buffer_argument("c", DataType::int32, Access::out, "n"),
+                       buffer_argument("d", DataType::uint8, Access::out, "n")};
+  problem.launches = {make_launch("four", {"a", "b", "c", "d", "n"}, "64", "n // 64 + 1")};
+  problem.outputs = {{"a", 2e-4, 0, {}}, {"b", 0.01, 0, {}}, {"c", 0, 3, {}}, {"d", 0, 0, {}}};
+  problem.reference = ReferenceCallback{[](const Configuration&, HostBuffers& buffers) {
+    buffers.at("a") = testing::bytes_of(std::vector<float>(n, 1.0f));
+    buffers.at("b") = testing::bytes_of(std::vector<std::uint16_t>(n, 0x3C00));
+    buffers.at("c") = testing::bytes_of(std::vector<std::int32_t>(n, 1000000));
+    buffers.at("d") = testing::bytes_of(std::vector<std::uint8_t>(n, 7));
+  }};
+  const auto runner = make_runner();
+  EXPECT_EQ(run(*runner, bug(0)).status, TrialStatus::ok);
+  const RunResult result = run(*runner, bug(1));
+  EXPECT_EQ(result.status, TrialStatus::wrong_result);
+  EXPECT_EQ(result.mismatch->argument, "d");
+  EXPECT_EQ(result.mismatch->wrong, 1000u);
 }
 
-TEST_F(OpenClRunner, RunOnceAndInterleavedRounds) {
+TEST_F(BackendRunner, TimeOfAnEmptyKernelLeavesOutWhatTheHostDoes) {
+  problem.launches = {make_launch("nothing", {"x"}, "64", "1")};
+  problem.outputs.clear();
+  problem.reference = {};
+  timing.min_samples = timing.max_samples = 11;
+  const auto runner = make_runner();
+  const RunResult result = run(*runner, bug(0));
+  ASSERT_EQ(result.status, TrialStatus::ok) << result.message;
+  // On an H100 launching and waiting takes the host 10 us and an empty kernel the device 1 to 2; CPU devices share the
+  // cores with the tests.
+  const auto limit = context->device().kind == DeviceKind::gpu ? Nanoseconds{6e3} : Nanoseconds{10e6};
+  std::vector<Nanoseconds> sorted = result.samples;
+  std::sort(sorted.begin(), sorted.end());
+  EXPECT_LT(sorted[sorted.size() / 2], limit);
+}
+
+TEST_F(BackendRunner, AMissingArgumentIsTheSpecificationsMistake) {
+  if (std::string(backend_name) == "cuda") GTEST_SKIP() << "a launch that lacks arguments is undefined on CUDA";
+  problem.reference = {};
+  problem.launches[0].args = {"x", "y"};
+  const auto runner = make_runner();
+  try {
+    run(*runner, bug(0));
+    FAIL() << "the launch was not refused";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::bad_input);
+    EXPECT_THAT(error.what(), HasSubstr("twice_buggy"));
+  }
+}
+
+TEST_F(BackendRunner, RunOnceAndInterleavedRounds) {
   ProblemRunner runner(*context, *compiler, problem, clock);
   const device::Binary binary = compile(bug(0));
   EXPECT_EQ(runner.run_once(bug(0), binary).status, TrialStatus::ok);
