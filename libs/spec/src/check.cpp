@@ -1,14 +1,14 @@
 #include "check.hpp"
 
-#include "checker.hpp"
-#include "document.hpp"
-#include "words.hpp"
-
-#include <warpwright/spec/problem_builder.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <set>
+
+#include <warpwright/spec/problem_builder.hpp>
+
+#include "checker.hpp"
+#include "document.hpp"
+#include "words.hpp"
 
 namespace warpwright::spec::detail {
 
@@ -51,15 +51,14 @@ void Checker::check_names(const Expression& expression, std::string_view key, st
     known.insert(known.end(), extra.begin(), extra.end());
     throw Error(ErrorCode::bad_input,
                 std::string(what) + ": unknown name '" + name + "'" + quoted +
-                    suggestion(name, known, "known dimensions and parameters"),
+                    (name == "time" && !extra.empty() ? std::string("; the measured time is 'time_ns', in nanoseconds")
+                                                      : suggestion(name, known, "known names")),
                 position);
   }
 }
 
 std::size_t Checker::column_of(std::string_view text, std::string_view name) {
-  const auto part_of_name = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
-  };
+  const auto part_of_name = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
   for (std::size_t at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1)) {
     const bool starts = at == 0 || !part_of_name(text[at - 1]);
     const bool ends = at + name.size() == text.size() || !part_of_name(text[at + name.size()]);
@@ -169,8 +168,8 @@ void check_dimensions(const Checker& checker) {
     const std::string path = join_key("problem", device_class);
     const auto& classes = device_classes();
     if (std::find(classes.begin(), classes.end(), device_class) == classes.end()) {
-      checker.fail(path, "'" + device_class + "' is not a class of devices" +
-                             suggestion(device_class, classes, "classes"));
+      checker.fail(path,
+                   "'" + device_class + "' is not a class of devices" + suggestion(device_class, classes, "classes"));
     }
     for (const auto& [name, value] : overrides) {
       const std::string key = join_key(path, name);
@@ -203,8 +202,10 @@ void check_parameter(const Checker& checker, const Parameter& parameter) {
     if (!finite(value)) checker.fail(item, "a value must be finite, found " + to_string(value));
     const std::string* text = std::get_if<std::string>(&value);
     if (parameter.role == ParameterRole::option && !text) {
-      checker.fail(item, "with role = \"option\" each value is a compiler option, that is a string such as \"-O2\" "
-                         "(\"\" for none); found " + to_literal(value));
+      checker.fail(item,
+                   "with role = \"option\" each value is a compiler option, that is a string such as \"-O2\" "
+                   "(\"\" for none); found " +
+                       to_literal(value));
     }
   }
   // Quadratic comparison would take minutes on a range of a million values, so equal numbers are found by sorting.
@@ -223,13 +224,12 @@ void check_parameter(const Checker& checker, const Parameter& parameter) {
     }
   }
   if (parameter.default_value) {
-    const bool listed = std::any_of(parameter.values.begin(), parameter.values.end(), [&](const Value& value) {
-      return python_equal(value, *parameter.default_value);
-    });
+    const bool listed = std::any_of(parameter.values.begin(), parameter.values.end(),
+                                    [&](const Value& value) { return python_equal(value, *parameter.default_value); });
     if (!listed) {
       checker.fail(key + ".default", "the default " + to_literal(*parameter.default_value) +
-                                         " is not a value of the parameter '" + parameter.name +
-                                         "'; its values are " + list_values(parameter.values));
+                                         " is not a value of the parameter '" + parameter.name + "'; its values are " +
+                                         list_values(parameter.values));
     }
   }
 }
@@ -259,8 +259,8 @@ void check_space(const Problem& problem, const Locations& locations) {
 }
 
 const std::vector<std::string>& device_classes() {
-  static const std::vector<std::string> classes = {"cuda", "opencl", "sim", "gpu", "cpu", "cuda-gpu", "opencl-gpu",
-                                                   "opencl-cpu"};
+  static const std::vector<std::string> classes = {"cuda", "opencl",   "sim",        "gpu",
+                                                   "cpu",  "cuda-gpu", "opencl-gpu", "opencl-cpu"};
   return classes;
 }
 
@@ -293,14 +293,15 @@ std::vector<std::string> find_warnings(const Problem& problem) {
   } else if (std::holds_alternative<std::monostate>(problem.reference)) {
     warnings.push_back("there is no reference: results are not verified");
   } else if (std::holds_alternative<ReferenceConfiguration>(problem.reference)) {
-    warnings.push_back("the reference is a configuration of the same kernel: a mistake that all configurations share "
-                       "is not found");
+    warnings.push_back(
+        "the reference is a configuration of the same kernel: a mistake that all configurations share "
+        "is not found");
   }
   if (!problem.baseline) {
     const Configuration defaults = completed(problem, {});
     if (const auto constraint = checker.violated(defaults)) {
       warnings.push_back("the parameters' defaults (" + defaults.describe() + ") violate the constraint " +
-                         *constraint + ", so there is no baseline to compare with; give [baseline] configuration");
+                         *constraint + ", so there is no baseline to compare with; give a baseline that satisfies it");
     }
   }
   return warnings;

@@ -1,13 +1,13 @@
 // The checks of a Problem, shared by the readers and the builder.
 #pragma once
 
-#include "locations.hpp"
-
-#include <warpwright/model/problem.hpp>
-
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <warpwright/model/problem.hpp>
+
+#include "locations.hpp"
 
 namespace warpwright::spec::detail {
 
@@ -23,9 +23,11 @@ const std::vector<std::string>& device_classes();
 // The backends a source or options may be given for.
 const std::vector<std::string>& backend_names();
 
-// Each position of `launches` completed from the problem's launch of the same position: the rule for references.
+// Each position of `launches` completed from the problem's launch of the same position: the rule for references. Shared
+// memory is taken only together with both block and grid.
 void complete_reference_launches(std::vector<Launch>& launches, const std::vector<Launch>& of_problem);
-// Tolerances where a specification gives none: by element type, from the usual rounding of sums of a few thousand terms.
+// Tolerances where a specification gives none: by element type, from the usual rounding of sums of a few thousand
+// terms.
 struct Tolerance {
   double rtol = 0, atol = 0;
 };

@@ -1,13 +1,12 @@
-#include "check.hpp"
-
-#include "checker.hpp"
-#include "document.hpp"
-#include "words.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
+
+#include "check.hpp"
+#include "checker.hpp"
+#include "document.hpp"
+#include "words.hpp"
 
 namespace warpwright::spec::detail {
 namespace {
@@ -36,8 +35,9 @@ void check_kernel(const Checker& checker) {
       const std::string* text = std::get_if<std::string>(&parameter.values[i]);
       if (!text || text->find_first_of(" \t\r\n\v\f") == std::string::npos) continue;
       checker.fail(join_index(join_key("parameters", parameter.name) + ".values", i),
-                   "the value '" + excerpt(*text, 40) + "' has a space, which a preprocessor definition cannot carry; "
-                   "use '_' in its place, or role = \"option\" if it is meant for the compiler");
+                   "the value '" + excerpt(*text, 40) +
+                       "' has a space, which a preprocessor definition cannot carry; "
+                       "use '_' in its place, or role = \"option\" if it is meant for the compiler");
     }
   }
   std::set<std::string> seen;
@@ -50,7 +50,8 @@ void check_kernel(const Checker& checker) {
     if (!seen.insert(name).second) checker.fail(key, "'" + name + "' is defined twice; remove one");
     for (const auto& parameter : problem.parameters) {
       if (parameter.name == name && parameter.role == ParameterRole::define) {
-        checker.fail(key, "the parameter '" + name + "' is already passed as a definition of that name; rename this one");
+        checker.fail(key,
+                     "the parameter '" + name + "' is already passed as a definition of that name; rename this one");
       }
     }
     checker.check_names(expression, key, "definition '" + name + "'");
@@ -65,8 +66,10 @@ std::pair<double, double> integer_range(DataType type) {
     case DataType::uint8:
     case DataType::uint16:
     case DataType::uint32:
-    case DataType::uint64: return {0, std::exp2(bits) - 1};
-    default: return {-std::exp2(bits - 1), std::exp2(bits - 1) - 1};
+    case DataType::uint64:
+      return {0, std::exp2(bits) - 1};
+    default:
+      return {-std::exp2(bits - 1), std::exp2(bits - 1) - 1};
   }
 }
 
@@ -74,7 +77,7 @@ void check_fill(const Checker& checker, const Argument& argument, const std::str
   const auto check_finite = [&](double number, const char* what) {
     if (!std::isfinite(number)) {
       checker.fail(key, std::string(what) + " of argument '" + argument.name + "' must be finite, found " +
-                            to_string(Value(number)));
+                            plain_number(number));
     }
   };
   if (const auto* constant = std::get_if<FillConstant>(&argument.fill)) {
@@ -82,7 +85,7 @@ void check_fill(const Checker& checker, const Argument& argument, const std::str
     if (!is_floating(argument.type)) {
       const auto [low, high] = integer_range(argument.type);
       if (constant->value != std::floor(constant->value) || constant->value < low || constant->value > high) {
-        checker.fail(key, "the constant " + to_string(Value(constant->value)) + " of argument '" + argument.name +
+        checker.fail(key, "the constant " + plain_number(constant->value) + " of argument '" + argument.name +
                               "' is not a value of " + std::string(to_string(argument.type)));
       }
     }
@@ -91,15 +94,14 @@ void check_fill(const Checker& checker, const Argument& argument, const std::str
     check_finite(uniform->high, "the upper bound");
     if (uniform->low > uniform->high) {
       checker.fail(key, "uniform = [low, high] of argument '" + argument.name + "' has low " +
-                            to_string(Value(uniform->low)) + " above high " + to_string(Value(uniform->high)) +
-                            "; swap them");
+                            plain_number(uniform->low) + " above high " + plain_number(uniform->high) + "; swap them");
     }
   } else if (const auto* normal = std::get_if<FillNormal>(&argument.fill)) {
     check_finite(normal->mean, "the mean");
     check_finite(normal->deviation, "the standard deviation");
     if (normal->deviation < 0) {
       checker.fail(key, "the standard deviation of argument '" + argument.name + "' must not be negative, found " +
-                            to_string(Value(normal->deviation)));
+                            plain_number(normal->deviation));
     }
   } else if (const auto* iota = std::get_if<FillIota>(&argument.fill)) {
     check_finite(iota->start, "the start");
@@ -113,7 +115,12 @@ void check_arguments(const Checker& checker) {
   for (std::size_t i = 0; i < problem.arguments.size(); ++i) {
     const Argument& argument = problem.arguments[i];
     const std::string key = join_index("argument", i);
-    checker.check_name(key + ".name", argument.name, "an argument");
+    // Not a name of the expression language, so a word of it such as 'in' is fine.
+    if (!is_identifier(argument.name)) {
+      checker.fail(key + ".name", "'" + excerpt(argument.name, 40) +
+                                      "' cannot be the name of an argument: use letters, digits and '_', not starting "
+                                      "with a digit");
+    }
     if (!seen.insert(argument.name).second) {
       checker.fail(key + ".name", "the argument '" + argument.name + "' is declared twice; remove or rename one");
     }
@@ -130,12 +137,14 @@ void check_arguments(const Checker& checker) {
     }
     if (is_buffer(argument)) {
       if (!argument.size) {
-        checker.fail(key + ".size", quoted + " is a buffer and needs its number of elements; write for example: "
-                                             "size = \"width * height\" (or access = \"scalar\" with a value)");
+        checker.fail(key + ".size", quoted +
+                                        " is a buffer and needs its number of elements; write for example: "
+                                        "size = \"width * height\" (or access = \"scalar\" with a value)");
       }
       if (argument.value) {
-        checker.fail(key + ".value", quoted + " is a buffer; 'value' belongs to access = \"scalar\", buffers have "
-                                              "'init'");
+        checker.fail(key + ".value", quoted +
+                                         " is a buffer; 'value' belongs to access = \"scalar\", buffers have "
+                                         "'init'");
       }
       checker.check_names(*argument.size, key + ".size", "size of " + quoted);
       check_fill(checker, argument, key + ".init");
@@ -152,7 +161,8 @@ void check_arguments(const Checker& checker) {
       checker.check_names(*argument.value, key + ".value", "value of " + quoted);
     }
     if (!argument.symbol.empty() && argument.access != Access::constant) {
-      checker.fail(key + ".symbol", quoted + " has a symbol, which only access = \"constant\" may have; found access = \"" +
+      checker.fail(key + ".symbol", quoted +
+                                        " has a symbol, which only access = \"constant\" may have; found access = \"" +
                                         std::string(to_string(argument.access)) + "\"");
     }
   }
@@ -172,22 +182,26 @@ void check_launch_args(const Checker& checker, const Launch& launch, const std::
     }
     if (const Value* value = problem.dimensions.find(name)) {
       if (const auto* integer = std::get_if<std::int64_t>(value)) {
-        if (*integer > std::numeric_limits<std::int32_t>::max() || *integer < std::numeric_limits<std::int32_t>::min()) {
+        if (*integer > std::numeric_limits<std::int32_t>::max() ||
+            *integer < std::numeric_limits<std::int32_t>::min()) {
           checker.fail(item, "the dimension '" + name + "' is passed as int32 and " + std::to_string(*integer) +
                                  " does not fit; declare an [[argument]] with access = \"scalar\", type = \"int64\" "
-                                 "and value = \"" + name + "\" and pass that");
+                                 "and value = \"" +
+                                 name + "\" and pass that");
         }
       } else if (!std::holds_alternative<double>(*value)) {
-        checker.fail(item, "the dimension '" + name + "' is " + to_literal(*value) +
-                               "; only numbers can be passed to a kernel");
+        checker.fail(
+            item, "the dimension '" + name + "' is " + to_literal(*value) + "; only numbers can be passed to a kernel");
       }
       continue;
     }
     const bool parameter = std::any_of(problem.parameters.begin(), problem.parameters.end(),
                                        [&](const Parameter& candidate) { return candidate.name == name; });
     if (parameter) {
-      checker.fail(item, "'" + name + "' is a tunable parameter, which reaches the kernel as a definition; to pass its "
-                         "value too, declare an [[argument]] with access = \"scalar\" and value = \"" + name + "\"");
+      checker.fail(item, "'" + name +
+                             "' is a tunable parameter, which reaches the kernel as a definition; to pass its "
+                             "value too, declare an [[argument]] with access = \"scalar\" and value = \"" +
+                             name + "\"");
     }
     std::vector<std::string> known = argument_names(problem);
     for (const auto& [dimension, value] : problem.dimensions) known.push_back(dimension);
@@ -216,8 +230,9 @@ void check_swap(const Checker& checker, const Launch& launch, const std::string&
                              "\"; only buffers with access in, out or inout can be swapped");
     }
     if (std::find(launch.args.begin(), launch.args.end(), argument->name) == launch.args.end()) {
-      checker.fail(item, "'" + argument->name + "' is not passed to this launch, so swapping it has no effect; add it "
-                         "to args");
+      checker.fail(item, "'" + argument->name +
+                             "' is not passed to this launch, so swapping it has no effect; add it "
+                             "to args");
     }
   }
   const Argument& first = *checker.problem.find_argument(launch.swap[0]);
@@ -230,24 +245,25 @@ void check_swap(const Checker& checker, const Launch& launch, const std::string&
 }
 
 void check_geometry(const Checker& checker, const std::vector<Expression>& entries, const std::string& key,
-                    const std::string& what, bool required) {
+                    const std::string& part, const std::string& of, bool required) {
   if (entries.size() > 3 || (required && entries.empty())) {
-    checker.fail(key, what + " needs 1 to 3 entries (x, y, z), such as [\"block_x\", \"block_y\"], found " +
+    checker.fail(key, part + of + " needs 1 to 3 entries (x, y, z), such as [\"block_x\", \"block_y\"], found " +
                           std::to_string(entries.size()));
   }
   for (std::size_t j = 0; j < entries.size(); ++j) {
-    checker.check_names(entries[j], join_index(key, j), join_index(what, j));
+    checker.check_names(entries[j], join_index(key, j), join_index(part, j) + of);
   }
 }
 
 void check_launch(const Checker& checker, const Launch& launch, const std::string& key) {
   if (launch.entry.empty()) {
-    checker.fail(key + ".entry", "a launch needs the name of a kernel function; write for example: entry = \"stencil\"");
+    checker.fail(key + ".entry",
+                 "a launch needs the name of a kernel function; write for example: entry = \"stencil\"");
   }
   const std::string of = " of launch '" + launch.entry + "'";
-  check_geometry(checker, launch.block, key + ".block", "block" + of, true);
-  check_geometry(checker, launch.grid, key + ".grid", "grid" + of, true);
-  check_geometry(checker, launch.cluster, key + ".cluster", "cluster" + of, false);
+  check_geometry(checker, launch.block, key + ".block", "block", of, true);
+  check_geometry(checker, launch.grid, key + ".grid", "grid", of, true);
+  check_geometry(checker, launch.cluster, key + ".cluster", "cluster", of, false);
   if (launch.shared) checker.check_names(*launch.shared, key + ".shared", "shared memory" + of);
   if (launch.repeat) checker.check_names(*launch.repeat, key + ".repeat", "repeat" + of);
   check_launch_args(checker, launch, key);
@@ -285,7 +301,7 @@ void check_outputs(const Checker& checker) {
       if (!(tolerance >= 0) || !std::isfinite(tolerance)) {
         checker.fail(key + "." + name, std::string(name) + " of output '" + output.argument +
                                            "' must be a finite number that is not negative, found " +
-                                           to_string(Value(tolerance)));
+                                           plain_number(tolerance));
       }
     };
     check_tolerance(output.rtol, "rtol");
@@ -297,8 +313,9 @@ void check_reference(const Checker& checker) {
   const Problem& problem = checker.problem;
   if (std::holds_alternative<std::monostate>(problem.reference)) return;
   if (problem.outputs.empty()) {
-    checker.fail("reference", "there is a reference but no output to compare with it; declare the kernel's results with "
-                              "[[output]], or give them access = \"out\"");
+    checker.fail("reference",
+                 "there is a reference but no output to compare with it; declare the kernel's results with "
+                 "[[output]], or give them access = \"out\"");
   }
   if (const auto* kernel = std::get_if<ReferenceKernel>(&problem.reference)) {
     if (kernel->launches.empty()) checker.fail("reference", "the reference kernel has no launch; give its entry");
@@ -311,21 +328,22 @@ void check_reference(const Checker& checker) {
     for (const auto& output : problem.outputs) outputs.push_back(output.argument);
     for (const auto& [name, file] : npy->files) {
       if (std::find(outputs.begin(), outputs.end(), name) == outputs.end()) {
-        checker.fail(join_key("reference.npy", name), "'" + name + "' is not an output" +
-                                                          suggestion(name, outputs, "outputs"));
+        checker.fail(join_key("reference.npy", name),
+                     "'" + name + "' is not an output" + suggestion(name, outputs, "outputs"));
       }
     }
     for (const auto& name : outputs) {
       if (npy->files.count(name) == 0) {
-        checker.fail("reference.npy", "there is no file for the output '" + name + "'; add " + name + " = \"" + name +
-                                          ".npy\"");
+        checker.fail("reference.npy",
+                     "there is no file for the output '" + name + "'; add " + name + " = \"" + name + ".npy\"");
       }
     }
   } else if (const auto* configuration = std::get_if<ReferenceConfiguration>(&problem.reference)) {
     checker.check_configuration(configuration->configuration, "reference.configuration", "the reference");
   } else if (const auto* command = std::get_if<ReferenceCommand>(&problem.reference)) {
     if (command->command.empty() || command->command.front().empty()) {
-      checker.fail("reference.command", "expected a program and its arguments, such as [\"python3\", \"reference.py\"]");
+      checker.fail("reference.command",
+                   "expected a program and its arguments, such as [\"python3\", \"reference.py\"]");
     }
   } else if (const auto* callback = std::get_if<ReferenceCallback>(&problem.reference)) {
     if (!callback->compute) checker.fail("reference", "the reference callback is empty");
@@ -353,8 +371,9 @@ void check_metrics(const Checker& checker) {
                           suggestion(problem.objective.metric, names, "time and metrics"));
   }
   if (problem.objective.metric == "time" && !problem.objective.minimise) {
-    checker.fail(key, "maximising time looks for the slowest configuration; write minimise = \"time\", or maximise a "
-                      "metric");
+    checker.fail(key,
+                 "maximising time looks for the slowest configuration; write minimise = \"time\", or maximise a "
+                 "metric");
   }
 }
 
@@ -405,9 +424,8 @@ void evaluate_launch(const Checker& checker, const Launch& launch, const Scope& 
   positive(launch.grid, "grid");
   positive(launch.cluster, "cluster");
   if (launch.shared) {
-    evaluate_at(checker, key + ".shared", [&] {
-      scope.integer_at_least(*launch.shared, 0, "shared memory of launch '" + launch.entry + "'");
-    });
+    evaluate_at(checker, key + ".shared",
+                [&] { scope.integer_at_least(*launch.shared, 0, "shared memory of launch '" + launch.entry + "'"); });
   }
   if (launch.repeat) {
     evaluate_at(checker, key + ".repeat",
@@ -415,7 +433,8 @@ void evaluate_launch(const Checker& checker, const Launch& launch, const Scope& 
   }
 }
 
-// Type errors, divisions by zero and empty buffers show themselves here, with their key, and not in the middle of tuning.
+// Type errors, divisions by zero and empty buffers show themselves here, with their key, and not in the middle of
+// tuning.
 void evaluate_all(const Checker& checker, const Configuration& baseline) {
   const Problem& problem = checker.problem;
   const Scope scope = problem.scope(baseline);
@@ -423,8 +442,8 @@ void evaluate_all(const Checker& checker, const Configuration& baseline) {
     evaluate_at(checker, join_key("kernel.defines", name), [&, &text = expression] {
       const Value value = text.evaluate(scope.lookup()).scalar();
       if (const double* real = std::get_if<double>(&value); real && !std::isfinite(*real)) {
-        throw Error(ErrorCode::bad_input, "'" + excerpt(text.text()) + "' gives " + to_string(value) +
-                                              ", which has no literal in C");
+        throw Error(ErrorCode::bad_input,
+                    "'" + excerpt(text.text()) + "' gives " + to_string(value) + ", which has no literal in C");
       }
     });
   }
@@ -445,7 +464,7 @@ void evaluate_all(const Checker& checker, const Configuration& baseline) {
         const auto [low, high] = integer_range(argument.type);
         const auto value = static_cast<double>(scope.integer(*argument.value, what));
         if (value < low || value > high) {
-          throw Error(ErrorCode::bad_input, what + " is " + to_string(Value(value)) + ", which does not fit in " +
+          throw Error(ErrorCode::bad_input, what + " is " + plain_number(value) + ", which does not fit in " +
                                                 std::string(to_string(argument.type)));
         }
       });
@@ -471,9 +490,7 @@ void evaluate_all(const Checker& checker, const Configuration& baseline) {
 
 bool is_buffer(const Argument& argument) { return argument.access != Access::scalar; }
 
-bool is_written(const Argument& argument) {
-  return argument.access == Access::out || argument.access == Access::inout;
-}
+bool is_written(const Argument& argument) { return argument.access == Access::out || argument.access == Access::inout; }
 
 bool depends_on_tuning(const Expression& expression, const Problem& problem) {
   return std::any_of(expression.names().begin(), expression.names().end(), [&](const std::string& name) {
@@ -485,11 +502,16 @@ bool depends_on_tuning(const Expression& expression, const Problem& problem) {
 
 Tolerance default_tolerance(DataType type) {
   switch (type) {
-    case DataType::float64: return {1e-10, 1e-12};
-    case DataType::float32: return {1e-4, 1e-5};
-    case DataType::float16: return {1e-2, 1e-3};
-    case DataType::bfloat16: return {5e-2, 1e-2};
-    default: return {0, 0};
+    case DataType::float64:
+      return {1e-10, 1e-12};
+    case DataType::float32:
+      return {1e-4, 1e-5};
+    case DataType::float16:
+      return {1e-2, 1e-3};
+    case DataType::bfloat16:
+      return {5e-2, 1e-2};
+    default:
+      return {0, 0};
   }
 }
 
@@ -516,9 +538,10 @@ void complete_reference_launches(std::vector<Launch>& launches, const std::vecto
     Launch& launch = launches[i];
     const Launch& other = of_problem[i];
     if (launch.entry.empty()) launch.entry = other.entry;
+    // Shared memory goes with the geometry it was computed for; on OpenCL it is even one more parameter of the kernel.
+    if (!launch.shared && launch.block.empty() && launch.grid.empty()) launch.shared = other.shared;
     if (launch.block.empty()) launch.block = other.block;
     if (launch.grid.empty()) launch.grid = other.grid;
-    if (!launch.shared) launch.shared = other.shared;
     if (launch.args.empty()) launch.args = other.args;
     if (!launch.repeat) launch.repeat = other.repeat;
     if (launch.swap.empty()) launch.swap = other.swap;

@@ -1,14 +1,14 @@
 // What the checks share: the names an expression may use, and errors with their place.
 #pragma once
 
-#include "locations.hpp"
-
-#include <warpwright/model/problem.hpp>
-
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <warpwright/model/problem.hpp>
+
+#include "locations.hpp"
 
 namespace warpwright::spec::detail {
 

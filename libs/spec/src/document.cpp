@@ -1,9 +1,9 @@
 #include "document.hpp"
 
-#include "words.hpp"
-
 #include <algorithm>
 #include <utility>
+
+#include "words.hpp"
 
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
@@ -50,7 +50,9 @@ Node convert(const toml::node& source) {
       node.kind = Node::Kind::boolean;
       node.boolean = source.as_boolean()->get();
       break;
-    default: node.kind = Node::Kind::date; break;
+    default:
+      node.kind = Node::Kind::date;
+      break;
   }
   return node;
 }
@@ -99,6 +101,28 @@ void locate(const Node& node, const std::string& path, const std::vector<std::st
   }
 }
 
+// toml++ says what its state machine expected; the usual mistakes deserve to be called by their name.
+std::string explain(std::string_view description) {
+  const auto mentions = [&](std::string_view part) { return description.find(part) != std::string_view::npos; };
+  if (mentions("parsing string") && (mentions("unescaped control characters") || mentions("end-of-file"))) {
+    return "not valid TOML: this string has no closing quote on its line";
+  }
+  if (mentions("could not determine value type")) {
+    return "not valid TOML: this is no value; strings need quotes, as in name = \"stencil5\"";
+  }
+  if (mentions("expected value, saw")) return "not valid TOML: there is no value after the '='";
+  if (mentions("cannot redefine existing")) {
+    const auto cut = description.find("cannot redefine existing");
+    return "not valid TOML: " + std::string(description.substr(cut)) + ": it is there twice; remove one";
+  }
+  if (const auto cut = description.find(": ");
+      description.starts_with("Error while parsing") && cut != std::string_view::npos) {
+    return "not valid TOML: " + std::string(description.substr(cut + 2)) + " (in a " +
+           std::string(description.substr(20, cut - 20)) + ")";
+  }
+  return "not valid TOML: " + std::string(description);
+}
+
 }  // namespace
 
 const Member* Node::find(std::string_view key) const {
@@ -110,13 +134,20 @@ const Member* Node::find(std::string_view key) const {
 
 std::string Node::describe() const {
   switch (kind) {
-    case Kind::table: return "a table";
-    case Kind::array: return items.empty() ? "an empty array" : "an array";
-    case Kind::string: return "the string \"" + excerpt(text, 40) + "\"";
-    case Kind::integer: return "the integer " + std::to_string(integer);
-    case Kind::real: return "the number " + to_string(Value(real));
-    case Kind::boolean: return boolean ? "the boolean true" : "the boolean false";
-    case Kind::date: return "a date or time";
+    case Kind::table:
+      return "a table";
+    case Kind::array:
+      return items.empty() ? "an empty array" : "an array";
+    case Kind::string:
+      return "the string \"" + excerpt(text, 40) + "\"";
+    case Kind::integer:
+      return "the integer " + std::to_string(integer);
+    case Kind::real:
+      return "the number " + to_string(Value(real));
+    case Kind::boolean:
+      return boolean ? "the boolean true" : "the boolean false";
+    case Kind::date:
+      return "a date or time";
   }
   return "something else";
 }
@@ -132,7 +163,7 @@ Document parse_toml(std::string_view text, const std::filesystem::path& file) {
     position.file = document.file_name;
     position.line = error.source().begin.line;
     position.column = error.source().begin.column;
-    throw Error(ErrorCode::bad_input, "not valid TOML: " + std::string(error.description()), position);
+    throw Error(ErrorCode::bad_input, explain(error.description()), position);
   }
   document.root = convert(result.table());
   document.locations = Locations(document.file_name);

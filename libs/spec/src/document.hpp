@@ -3,15 +3,15 @@
 // translation unit keeps the build fast.
 #pragma once
 
-#include "locations.hpp"
-
-#include <warpwright/model/value.hpp>
-
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <warpwright/model/value.hpp>
+
+#include "locations.hpp"
 
 namespace warpwright::spec::detail {
 

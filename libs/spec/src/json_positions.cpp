@@ -9,7 +9,7 @@ namespace {
 
 struct Open {
   bool object = false;
-  std::size_t index = 0;     // of an array's next item
+  std::size_t index = 0;      // of an array's next item
   std::size_t path_size = 0;  // length of the path of the container itself
 };
 

@@ -1,12 +1,12 @@
 // Where the keys of a specification stand, so that checks that know only the Problem can name file, line and column.
 #pragma once
 
-#include <warpwright/base/error.hpp>
-
 #include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
+
+#include <warpwright/base/error.hpp>
 
 namespace warpwright::spec::detail {
 

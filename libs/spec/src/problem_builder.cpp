@@ -1,14 +1,13 @@
+#include <algorithm>
+#include <utility>
+
 #include <warpwright/spec/problem_builder.hpp>
+#include <warpwright/spec/source.hpp>
 
 #include "check.hpp"
 #include "document.hpp"
 #include "toml_parts.hpp"
 #include "words.hpp"
-
-#include <warpwright/spec/source.hpp>
-
-#include <algorithm>
-#include <utility>
 
 namespace warpwright::spec {
 namespace {
@@ -206,7 +205,8 @@ ProblemBuilder& ProblemBuilder::launch(std::string entry, std::vector<std::strin
 
 Launch& ProblemBuilder::last_launch(const char* wanted) {
   if (problem_.launches.empty()) {
-    throw Error(ErrorCode::bad_input, std::string(wanted) + " belongs to a launch; call launch() first", at_key("launch"));
+    throw Error(ErrorCode::bad_input, std::string(wanted) + " belongs to a launch; call launch() first",
+                at_key("launch"));
   }
   return problem_.launches.back();
 }

@@ -1,10 +1,9 @@
-#include <warpwright/spec/read.hpp>
+#include <string>
+#include <system_error>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
-
-#include <string>
-#include <system_error>
+#include <warpwright/spec/read.hpp>
 
 namespace warpwright::spec {
 

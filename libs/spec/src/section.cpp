@@ -1,9 +1,9 @@
 #include "section.hpp"
 
-#include "words.hpp"
-
 #include <cmath>
 #include <utility>
+
+#include "words.hpp"
 
 namespace warpwright::spec::detail {
 
@@ -17,15 +17,19 @@ void wrong_type(const Document& document, const Node& node, std::string_view pat
 
 Value to_value(const Document& document, const Node& node, std::string_view path) {
   switch (node.kind) {
-    case Node::Kind::integer: return node.integer;
-    case Node::Kind::boolean: return node.boolean;
-    case Node::Kind::string: return node.text;
+    case Node::Kind::integer:
+      return node.integer;
+    case Node::Kind::boolean:
+      return node.boolean;
+    case Node::Kind::string:
+      return node.text;
     case Node::Kind::real:
       if (!std::isfinite(node.real)) {
         fail_at(document, path, "a value must be finite, found " + to_string(Value(node.real)));
       }
       return node.real;
-    default: wrong_type(document, node, path, "a number, a string or a boolean");
+    default:
+      wrong_type(document, node, path, "a number, a string or a boolean");
   }
 }
 
@@ -33,8 +37,8 @@ double to_number(const Document& document, const Node& node, std::string_view pa
   if (node.is(Node::Kind::integer)) return static_cast<double>(node.integer);
   if (!node.is(Node::Kind::real)) wrong_type(document, node, path, "a number such as " + std::string(example));
   if (!std::isfinite(node.real)) {
-    fail_at(document, path, "expected a finite number such as " + std::string(example) + ", found " +
-                                to_string(Value(node.real)));
+    fail_at(document, path,
+            "expected a finite number such as " + std::string(example) + ", found " + to_string(Value(node.real)));
   }
   return node.real;
 }
@@ -113,7 +117,7 @@ const Node& Section::require(std::string_view name, std::string_view example) co
 
 std::string Section::required_string(std::string_view name, std::string_view example) const {
   return to_text(*document_, require(name, std::string(name) + " = \"" + std::string(example) + "\""), key(name),
-                   example);
+                 example);
 }
 
 std::optional<std::string> Section::string(std::string_view name, std::string_view example) const {
@@ -205,8 +209,6 @@ std::vector<Section> Section::sections(std::string_view name, std::vector<std::s
   return result;
 }
 
-void Section::fail(std::string_view name, const std::string& message) const {
-  fail_at(*document_, key(name), message);
-}
+void Section::fail(std::string_view name, const std::string& message) const { fail_at(*document_, key(name), message); }
 
 }  // namespace warpwright::spec::detail

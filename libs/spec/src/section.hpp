@@ -2,16 +2,16 @@
 // and what would be right; keys outside the list are refused when the section is opened.
 #pragma once
 
-#include "document.hpp"
-
-#include <warpwright/model/configuration.hpp>
-#include <warpwright/model/expression.hpp>
-
 #include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <warpwright/model/configuration.hpp>
+#include <warpwright/model/expression.hpp>
+
+#include "document.hpp"
 
 namespace warpwright::spec::detail {
 

@@ -1,11 +1,3 @@
-#include <warpwright/spec/source.hpp>
-
-#include "words.hpp"
-
-#include <warpwright/base/error.hpp>
-#include <warpwright/base/files.hpp>
-#include <warpwright/base/hash.hpp>
-
 #include <algorithm>
 #include <cstddef>
 #include <optional>
@@ -13,6 +5,13 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/base/files.hpp>
+#include <warpwright/base/hash.hpp>
+#include <warpwright/spec/source.hpp>
+
+#include "words.hpp"
 
 namespace warpwright::spec {
 
@@ -48,13 +47,13 @@ std::string normalised(std::string_view bytes) {
 
 // What a physical line holds, as the preprocessor sees it.
 struct Directive {
-  std::size_t line = 0;               // from 1
-  std::size_t begin = 0, end = 0;     // in the text: from the '#', or the start of its line if only blanks precede it,
-                                      // to the end of the line without the newline
-  std::size_t after = 0;              // where the rest of the line begins after an include's closing delimiter
-  std::string word;                   // "include", "pragma", "ifndef", ...
-  std::string argument;               // first word after it; for includes the name without delimiters
-  char delimiter = 0;                 // '"' or '<' for includes
+  std::size_t line = 0;            // from 1
+  std::size_t begin = 0, end = 0;  // in the text: from the '#', or the start of its line if only blanks precede it,
+                                   // to the end of the line without the newline
+  std::size_t after = 0;           // where the rest of the line begins after an include's closing delimiter
+  std::string word;                // "include", "pragma", "ifndef", ...
+  std::string argument;            // first word after it; for includes the name without delimiters
+  char delimiter = 0;              // '"' or '<' for includes
 };
 
 // Finds the directives of a text: skips comments (also those that a backslash continues), string and character
@@ -170,7 +169,8 @@ class DirectiveScanner {
     } else if (is_word(c)) {
       const std::size_t start = at_;
       const bool number = is_digit(c);
-      while (at_ < text_.size() && (is_word(text_[at_]) || (number && (text_[at_] == '.' || text_[at_] == '\'')))) ++at_;
+      while (at_ < text_.size() && (is_word(text_[at_]) || (number && (text_[at_] == '.' || text_[at_] == '\''))))
+        ++at_;
       const std::string_view word = text_.substr(start, at_ - start);
       const bool raw = word == "R" || word == "LR" || word == "uR" || word == "UR" || word == "u8R";
       if (raw && at_ < text_.size() && text_[at_] == '"') raw_string();
@@ -302,9 +302,10 @@ class Inliner {
       if (open == identity && guarded) return;  // its guard is defined already: nothing would be left of it
     }
     if (stack_.size() >= max_depth) {
-      throw Error(ErrorCode::bad_input,
-                  "'" + file.string() + "' is included " + std::to_string(max_depth) +
-                      " levels deep: the files include each other in a circle without an include guard; add #pragma once");
+      throw Error(
+          ErrorCode::bad_input,
+          "'" + file.string() + "' is included " + std::to_string(max_depth) +
+              " levels deep: the files include each other in a circle without an include guard; add #pragma once");
     }
     stack_.push_back(identity);
     // Not the name of the file: equal texts under two names are one header, and the text must not depend on the place.
@@ -356,8 +357,9 @@ class Inliner {
 
   void append(std::string_view text) {
     if (out_.size() + text.size() > max_text) {
-      throw Error(ErrorCode::bad_input, "the source is larger than 64 MiB with its includes; add #pragma once to headers "
-                                        "that are included more than once");
+      throw Error(ErrorCode::bad_input,
+                  "the source is larger than 64 MiB with its includes; add #pragma once to headers "
+                  "that are included more than once");
     }
     out_ += text;
   }

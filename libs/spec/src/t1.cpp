@@ -1,16 +1,15 @@
-#include "t1_reader.hpp"
-
-#include "check.hpp"
-#include "checker.hpp"
-#include "json_positions.hpp"
-#include "words.hpp"
-
-#include <warpwright/spec/read.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <set>
 #include <utility>
+
+#include <warpwright/spec/read.hpp>
+
+#include "check.hpp"
+#include "checker.hpp"
+#include "json_positions.hpp"
+#include "t1_reader.hpp"
+#include "words.hpp"
 
 namespace warpwright::spec {
 namespace detail {
@@ -145,8 +144,9 @@ void T1Reader::read_parameter(const T1Json& json, const std::string& pointer) {
   std::string type = text_of(json, "Type");
   const std::vector<std::string> types = {"int", "uint", "float", "bool", "string"};
   if (!type.empty() && std::find(types.begin(), types.end(), type) == types.end()) {
-    warn(pointer + "/Type", "'" + excerpt(type, 40) + "' is not one of " + one_of(types) + "; the values are taken as "
-                            "they are written");
+    warn(pointer + "/Type", "'" + excerpt(type, 40) + "' is not one of " + one_of(types) +
+                                "; the values are taken as "
+                                "they are written");
     type.clear();
   }
   const T1Json* values = member(json, "Values");
@@ -184,7 +184,8 @@ std::optional<ExpressionValue> expression_value(const T1Json& json) {
 }  // namespace
 
 std::optional<Value> T1Reader::convert(const ExpressionValue& value, const std::string& type) const {
-  if (std::holds_alternative<std::monostate>(value) || std::holds_alternative<ExpressionList>(value)) return std::nullopt;
+  if (std::holds_alternative<std::monostate>(value) || std::holds_alternative<ExpressionList>(value))
+    return std::nullopt;
   const Value scalar = value.scalar();
   if (const double* real = std::get_if<double>(&scalar); real && !std::isfinite(*real)) return std::nullopt;
   if (type == "int" || type == "uint") {
@@ -211,7 +212,8 @@ std::vector<Value> T1Reader::read_values(const T1Json& json, const std::string& 
   if (json.is_string()) {
     const Expression expression = parse_space_expression(json.get<std::string>(), pointer);
     if (!expression.names().empty()) {
-      fail(pointer, "a value list cannot name '" + expression.names().front() + "'; write the values, such as \"[1, 2, 4]\"");
+      fail(pointer,
+           "a value list cannot name '" + expression.names().front() + "'; write the values, such as \"[1, 2, 4]\"");
     }
     try {
       list = expression.evaluate([](std::string_view) -> const ExpressionValue* { return nullptr; });
@@ -230,12 +232,13 @@ std::vector<Value> T1Reader::read_values(const T1Json& json, const std::string& 
   for (const auto& item : std::get<ExpressionList>(*list)) {
     const auto value = convert(item, type);
     if (!value) {
-      fail(pointer, excerpt(item.describe(), 40) + " is not a value of type " + (type.empty() ? "number, bool or string" : type));
+      fail(pointer, excerpt(item.describe(), 40) + " is not a value of type " +
+                        (type.empty() ? "number, bool or string" : type));
     }
     const auto number = as_number(*value);
     if (!seen.insert(number ? to_string(Value(*number)) : to_literal(*value)).second) {
-      const bool twice = std::any_of(values.begin(), values.end(),
-                                     [&](const Value& other) { return python_equal(other, *value); });
+      const bool twice =
+          std::any_of(values.begin(), values.end(), [&](const Value& other) { return python_equal(other, *value); });
       if (twice) {
         warn(pointer, "the value " + to_literal(*value) + " is listed twice; once is enough");
         continue;
@@ -266,8 +269,8 @@ void T1Reader::read_default(Parameter& parameter, const T1Json& json, const std:
       }
     }
   }
-  warn(pointer, "the default " + excerpt(json.dump(-1, ' ', false, T1Json::error_handler_t::replace), 40) +
-                    " of '" + parameter.name + "' is not one of its values (" + list_values(parameter.values) +
+  warn(pointer, "the default " + excerpt(json.dump(-1, ' ', false, T1Json::error_handler_t::replace), 40) + " of '" +
+                    parameter.name + "' is not one of its values (" + list_values(parameter.values) +
                     "); the first value is used");
 }
 
@@ -296,7 +299,8 @@ void T1Reader::read_condition(const T1Json& json, const std::string& pointer) {
       if (std::find(used.begin(), used.end(), name) == used.end()) surplus.push_back(excerpt(name, 40));
     }
     if (!missing.empty()) {
-      warn(pointer + "/Parameters", "the list lacks " + join(missing) + ", which the expression uses; the expression counts");
+      warn(pointer + "/Parameters",
+           "the list lacks " + join(missing) + ", which the expression uses; the expression counts");
     }
     if (!surplus.empty()) {
       warn(pointer + "/Parameters", "the list names " + join(surplus) + ", which the expression does not use");

@@ -1,10 +1,3 @@
-#include "t1_reader.hpp"
-
-#include "check.hpp"
-#include "words.hpp"
-
-#include <warpwright/spec/source.hpp>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -12,6 +5,12 @@
 #include <set>
 #include <system_error>
 #include <utility>
+
+#include <warpwright/spec/source.hpp>
+
+#include "check.hpp"
+#include "t1_reader.hpp"
+#include "words.hpp"
 
 namespace warpwright::spec::detail {
 namespace {
@@ -73,8 +72,9 @@ std::string T1Reader::rewritten(const std::string& text, ParameterNames meaning)
           text[close] == ']') {
         const auto index = static_cast<std::size_t>(std::stoul(text.substr(digits, end - digits)));
         if (index >= sizes_.size()) {
-          throw Error(ErrorCode::bad_input, "ProblemSize[" + std::to_string(index) + "] does not exist: ProblemSize has " +
-                                                std::to_string(sizes_.size()) + " entries");
+          throw Error(ErrorCode::bad_input, "ProblemSize[" + std::to_string(index) +
+                                                "] does not exist: ProblemSize has " + std::to_string(sizes_.size()) +
+                                                " entries");
         }
         out += sizes_[index];
         at = close + 1;
@@ -155,7 +155,8 @@ void T1Reader::read_sizes(const T1Json& kernel, const std::string& pointer) {
   const T1Json list = sizes->is_array() ? *sizes : T1Json::array({*sizes});
   for (std::size_t i = 0; i < list.size(); ++i) {
     const std::string at = pointer + "/ProblemSize" + (sizes->is_array() ? "/" + std::to_string(i) : std::string());
-    std::string name = i < suffixes.size() ? std::string("problem_size_") + suffixes[i] : "problem_size_" + std::to_string(i);
+    std::string name =
+        i < suffixes.size() ? std::string("problem_size_") + suffixes[i] : "problem_size_" + std::to_string(i);
     while (taken.count(name) != 0) name += '_';
     std::optional<Value> value;
     if (list[i].is_number_integer() &&
@@ -241,10 +242,10 @@ std::optional<Expression> T1Reader::grid_axis(const T1Json& kernel, const std::s
     const T1Json list = divisors->is_array() ? *divisors : T1Json::array({*divisors});
     std::vector<std::string> factors;
     for (std::size_t i = 0; i < list.size(); ++i) {
-      const auto factor = usable(list[i], pointer + "/" + divisor_key + "/" + std::to_string(i), what,
-                                 ParameterNames::values);
+      const auto factor =
+          usable(list[i], pointer + "/" + divisor_key + "/" + std::to_string(i), what, ParameterNames::values);
       if (!factor) return std::nullopt;
-      factors.push_back("(" + factor->text() + ")");
+      factors.push_back(is_identifier(factor->text()) ? factor->text() : "(" + factor->text() + ")");
     }
     if (factors.empty()) return Expression::parse(sizes_[axis]);
     return Expression::parse("ceil_div(" + sizes_[axis] + ", " + join(factors, " * ") + ")");
@@ -359,8 +360,9 @@ bool T1Reader::read_type(const T1Json& json, const std::string& pointer, Argumen
     argument.type = *type;
     return true;
   }
-  warn(pointer + "/Type", "'" + excerpt(text, 40) + "' is not a type of T1 (bool, int8 to uint64, half, float, double, "
-                          "with 2, 4, 8 or 16 behind them for vectors)");
+  warn(pointer + "/Type", "'" + excerpt(text, 40) +
+                              "' is not a type of T1 (bool, int8 to uint64, half, float, double, "
+                              "with 2, 4, 8 or 16 behind them for vectors)");
   return false;
 }
 
@@ -381,24 +383,27 @@ void T1Reader::read_fill(const T1Json& json, const std::string& pointer, std::ui
   } else if (type == "BinaryRaw" && source.size() > 4 && source.substr(source.size() - 4) == ".npy") {
     argument.fill = FillNpy{std::filesystem::absolute(file_.parent_path() / source).lexically_normal()};
   } else if (type.empty()) {
-    argument.fill = argument.access == Access::in || argument.access == Access::constant ? Fill(FillUniform{0, 1, position})
-                                                                                        : Fill(FillConstant{0});
+    argument.fill = argument.access == Access::in || argument.access == Access::constant
+                        ? Fill(FillUniform{0, 1, position})
+                        : Fill(FillConstant{0});
   } else {
-    warn(pointer + "/FillType", "argument '" + argument.name + "' cannot be filled by '" + excerpt(type, 40) +
-                                    "'" + (source.empty() ? std::string() : " from '" + excerpt(source, 80) + "'") +
+    warn(pointer + "/FillType", "argument '" + argument.name + "' cannot be filled by '" + excerpt(type, 40) + "'" +
+                                    (source.empty() ? std::string() : " from '" + excerpt(source, 80) + "'") +
                                     "; save the data as a NumPy file and use a TOML specification with init = "
                                     "{ npy = \"file.npy\" }");
     runnable_ = false;
   }
 }
 
-std::optional<Argument> T1Reader::read_argument(const T1Json& json, const std::string& pointer, std::uint64_t position) {
+std::optional<Argument> T1Reader::read_argument(const T1Json& json, const std::string& pointer,
+                                                std::uint64_t position) {
   if (!json.is_object()) {
     warn(pointer, "expected an object, found " + json_excerpt(json));
     return std::nullopt;
   }
-  note_unused(json, pointer, {"Name", "Type", "MemoryType", "MemType", "AccessType", "Size", "TypeSize", "FillType",
-                              "FillValue", "DataSource", "RandomSeed", "Output"});
+  note_unused(json, pointer,
+              {"Name", "Type", "MemoryType", "MemType", "AccessType", "Size", "TypeSize", "FillType", "FillValue",
+               "DataSource", "RandomSeed", "Output"});
   Argument argument;
   argument.position = locations_.at(pointer);
   argument.name = text_of(json, "Name");
@@ -417,17 +422,20 @@ std::optional<Argument> T1Reader::read_argument(const T1Json& json, const std::s
       warn(pointer + "/Type", "the scalar '" + argument.name + "' has a vector type, which cannot be passed by value");
       return std::nullopt;
     }
-    argument.value = usable(*value, pointer + "/FillValue", "the value of '" + argument.name + "'", ParameterNames::lists);
+    argument.value =
+        usable(*value, pointer + "/FillValue", "the value of '" + argument.name + "'", ParameterNames::lists);
     if (!argument.value) return std::nullopt;
     if (!is_floating(argument.type) && value->is_number_float()) {
       // 4.0 for an int32: the integer is meant.
-      if (const auto integer = as_integer(Value(value->get<double>()))) argument.value = Expression::constant(Value(*integer));
+      if (const auto integer = as_integer(Value(value->get<double>())))
+        argument.value = Expression::constant(Value(*integer));
     }
     return argument;
   }
   if (memory == "Local") {
-    warn(pointer + "/MemoryType", "argument '" + argument.name + "' is local memory, which is not passed as an argument "
-                                  "here; declare it in the kernel, or use the launch's dynamic shared memory");
+    warn(pointer + "/MemoryType", "argument '" + argument.name +
+                                      "' is local memory, which is not passed as an argument "
+                                      "here; declare it in the kernel, or use the launch's dynamic shared memory");
     return std::nullopt;
   }
   if (memory == "Symbol" || text_of(json, "MemType") == "Constant") {
@@ -490,8 +498,9 @@ void T1Reader::read_references(const T1Json& kernel, const std::string& pointer)
       warn(at, "expected an object, found " + json_excerpt(json));
       continue;
     }
-    note_unused(json, at, {"Name", "TargetName", "FillType", "FillValue", "DataSource", "RandomSeed", "ValidationMethod",
-                           "ValidationThreshold"});
+    note_unused(json, at,
+                {"Name", "TargetName", "FillType", "FillValue", "DataSource", "RandomSeed", "ValidationMethod",
+                 "ValidationThreshold"});
     const std::string target = text_of(json, "TargetName");
     const Argument* argument = problem_.find_argument(target);
     if (!argument || !is_written(*argument)) {
@@ -561,7 +570,9 @@ void T1Reader::read_kernel(const T1Json& kernel, const std::string& pointer) {
     }
   }
   if (runnable_) {
-    for (const auto& warning : find_warnings(problem_)) problem_.warnings.push_back(warning);
+    if (has_source_) {
+      for (const auto& warning : find_warnings(problem_)) problem_.warnings.push_back(warning);
+    }
   } else {
     // A launch with arguments missing would run the wrong thing.
     problem_.launches.clear();
@@ -569,7 +580,8 @@ void T1Reader::read_kernel(const T1Json& kernel, const std::string& pointer) {
     problem_.reference = {};
   }
   if (!runnable_ || !has_source_) {
-    problem_.warnings.push_back("the kernel cannot be run from this file; its space can be searched on recorded results");
+    problem_.warnings.push_back(
+        "the kernel cannot be run from this file; its space can be searched on recorded results");
   }
 }
 

@@ -3,16 +3,15 @@
 // files contain such mistakes (arguments of another kernel, missing files, defaults outside their lists).
 #pragma once
 
-#include "locations.hpp"
-
-#include <warpwright/model/problem.hpp>
-
 #include <nlohmann/json.hpp>
-
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <warpwright/model/problem.hpp>
+
+#include "locations.hpp"
 
 namespace warpwright::spec::detail {
 
@@ -71,7 +70,7 @@ class T1Reader {
   Problem problem_;
   std::vector<std::string> sizes_;  // names of the dimensions, in the order of ProblemSize
   std::vector<std::string> unused_;
-  bool runnable_ = true;     // the launch and all of its arguments are understood
+  bool runnable_ = true;  // the launch and all of its arguments are understood
   bool has_source_ = false;
 };
 

@@ -1,12 +1,11 @@
-#include "toml_parts.hpp"
-
-#include "check.hpp"
-#include "words.hpp"
+#include <algorithm>
+#include <utility>
 
 #include <warpwright/spec/read.hpp>
 
-#include <algorithm>
-#include <utility>
+#include "check.hpp"
+#include "toml_parts.hpp"
+#include "words.hpp"
 
 namespace warpwright::spec {
 namespace detail {
@@ -32,7 +31,7 @@ void check_schema(const Document& document) {
 // ---- [kernel] -------------------------------------------------------------------------------------------------------
 
 void read_kernel(const Section& root, Problem& problem) {
-  root.require("kernel", "[kernel] with name and source");
+  root.require("kernel", "[kernel], and under it name = \"stencil5\" and source = \"stencil.kernel\"");
   const Section kernel = *root.section("kernel", {"name", "source", "include", "options", "defines"});
   problem.name = kernel.required_string("name", "stencil5");
   for (const auto& folder : read_include_folders(kernel)) problem.include_folders.push_back(folder);
@@ -40,7 +39,8 @@ void read_kernel(const Section& root, Problem& problem) {
   problem.source = read_source(kernel, "source", problem.include_folders);
   if (const Node* options = kernel.find("options")) {
     if (options->is(Node::Kind::array)) {
-      kernel.fail("options", "options are given per backend; write for example: options = { cuda = [\"-use_fast_math\"] }");
+      kernel.fail("options",
+                  "options are given per backend; write for example: options = { cuda = [\"-use_fast_math\"] }");
     }
     const Section by_backend = *kernel.section("options", backend_names());
     for (const auto& member : by_backend.node().members) {
@@ -167,9 +167,14 @@ void read_type(const Section& section, Argument& argument) {
   }
   const auto type = parse_data_type(base);
   if (!type) {
-    section.fail("type", "'" + excerpt(text, 40) + "' is not an element type" +
-                             suggestion(base, data_type_names(), "types") +
-                             "; vectors are written float32x2, x3, x4, x8 or x16");
+    const auto x = text.rfind('x');
+    if (x != std::string::npos && parse_data_type(std::string_view(text).substr(0, x))) {
+      section.fail("type", "'" + excerpt(text, 40) +
+                               "' is not a vector type; a vector has 2, 3, 4, 8 or 16 components, as in " +
+                               text.substr(0, x) + "x4");
+    }
+    section.fail("type",
+                 "'" + excerpt(text, 40) + "' is not an element type" + suggestion(base, data_type_names(), "types"));
   }
   argument.type = *type;
 }
@@ -206,8 +211,9 @@ Launch read_launch(const Section& section) {
   launch.repeat = section.expression("repeat", "10");
   launch.swap = section.strings("swap", "[\"in\", \"out\"]");
   if (section.has("swap") && launch.swap.empty()) {
-    section.fail("swap", "expected two different buffers such as [\"in\", \"out\"], found none; leave the key out to "
-                         "swap nothing");
+    section.fail("swap",
+                 "expected two different buffers such as [\"in\", \"out\"], found none; leave the key out to "
+                 "swap nothing");
   }
   launch.cooperative = section.boolean("cooperative").value_or(false);
   launch.cluster = section.geometry("cluster", "[2, 1, 1]");
@@ -252,7 +258,8 @@ ReferenceKernel read_reference_kernel(const Section& section, const Problem& pro
     if (!of_launch.empty()) {
       section.fail(of_launch.front(), "belongs into [[reference.launch]] where there is one; move it there");
     }
-    for (const Section& launch : section.sections("launch", launch_keys)) reference.launches.push_back(read_launch(launch));
+    for (const Section& launch : section.sections("launch", launch_keys))
+      reference.launches.push_back(read_launch(launch));
     if (reference.launches.size() > problem.launches.size()) {
       for (std::size_t i = problem.launches.size(); i < reference.launches.size(); ++i) {
         const Section extra = section.sections("launch", launch_keys)[i];
@@ -287,9 +294,10 @@ void read_reference(const Section& root, Problem& problem) {
   // Another entry of the problem's own source is a kernel reference that needs no file.
   const bool own_source = kinds.empty() && (section->has("entry") || section->has("launch"));
   if (kinds.empty() && !own_source) {
-    throw Error(ErrorCode::bad_input,
-                "says nothing to compare with; give exactly one of kernel (a source file), npy, configuration or command",
-                root.document().locations.at("reference"));
+    throw Error(
+        ErrorCode::bad_input,
+        "says nothing to compare with; give exactly one of kernel (a source file), npy, configuration or command",
+        root.document().locations.at("reference"));
   }
   if (own_source || kinds[0] == "kernel") {
     problem.reference = read_reference_kernel(*section, problem);
@@ -297,7 +305,8 @@ void read_reference(const Section& root, Problem& problem) {
   }
   for (const auto& member : section->node().members) {
     if (member.key != kinds[0]) {
-      section->fail(member.key, "belongs to a reference by kernel, and has no meaning beside '" + kinds[0] + "'; remove it");
+      section->fail(member.key,
+                    "belongs to a reference by kernel, and has no meaning beside '" + kinds[0] + "'; remove it");
     }
   }
   const Node& value = *section->find(kinds[0]);
@@ -318,7 +327,8 @@ void read_rest(const Section& root, Problem& problem) {
   const Document& document = root.document();
   if (const auto baseline = root.section("baseline", {"configuration"})) {
     const Node& node = baseline->require("configuration", "configuration = { block_x = 32 }");
-    problem.baseline = to_configuration(document, node, baseline->key("configuration"), "{ block_x = 32, block_y = 1 }");
+    problem.baseline =
+        to_configuration(document, node, baseline->key("configuration"), "{ block_x = 32, block_y = 1 }");
   }
   if (const auto metrics = root.section("metrics", {})) {
     for (const auto& member : metrics->node().members) {
@@ -355,8 +365,8 @@ Problem read_toml(std::string_view text, const std::filesystem::path& file) {
   const detail::Document document = detail::parse_toml(text, file);
   detail::check_schema(document);
   const detail::Section root(document, document.root, {},
-                             {"schema", "kernel", "problem", "parameters", "constraints", "argument", "launch", "output",
-                              "reference", "baseline", "objective", "metrics", "verify"});
+                             {"schema", "kernel", "problem", "parameters", "constraints", "argument", "launch",
+                              "output", "reference", "baseline", "objective", "metrics", "verify"});
   Problem problem;
   problem.file = file;
   detail::read_kernel(root, problem);
@@ -365,9 +375,9 @@ Problem read_toml(std::string_view text, const std::filesystem::path& file) {
     detail::read_constraints(document, *constraints, "constraints", problem);
   }
   detail::read_parameters(root, problem);
+  detail::read_arguments(root, problem);
   // The space first: a misspelt parameter explains more than the launch that cannot use it.
   detail::check_space(problem, document.locations);
-  detail::read_arguments(root, problem);
   detail::read_launches(root, problem);
   detail::read_outputs(root, problem);
   detail::read_reference(root, problem);

@@ -1,14 +1,14 @@
 #include "toml_parts.hpp"
 
-#include "check.hpp"
-#include "words.hpp"
-
-#include <warpwright/spec/source.hpp>
-
 #include <cmath>
 #include <limits>
 #include <system_error>
 #include <utility>
+
+#include <warpwright/spec/source.hpp>
+
+#include "check.hpp"
+#include "words.hpp"
 
 namespace warpwright::spec::detail {
 namespace {
@@ -39,8 +39,8 @@ RangeEnd range_number(const Section& range, std::string_view name) {
 std::vector<Value> stepped(const Section& range, const RangeEnd& from, const RangeEnd& to, const RangeEnd& step) {
   if (step.number == 0) range.fail("step", "must not be 0");
   if ((to.number - from.number) * step.number < 0) {
-    range.fail("step", "leads away from 'to' (from " + to_string(Value(from.number)) + " to " +
-                           to_string(Value(to.number)) + "), so the range is empty; change its sign or swap the ends");
+    range.fail("step", "leads away from 'to' (from " + plain_number(from.number) + " to " + plain_number(to.number) +
+                           "), so the range is empty; change its sign or swap the ends");
   }
   std::vector<Value> values;
   if (from.real || to.real || step.real) {
@@ -63,11 +63,11 @@ std::vector<Value> stepped(const Section& range, const RangeEnd& from, const Ran
 
 std::vector<Value> powers(const Section& range, const RangeEnd& from, const RangeEnd& to, const RangeEnd& power) {
   if (!(from.number > 0)) {
-    range.fail("from", "must be positive in a range of powers, found " + to_string(Value(from.number)));
+    range.fail("from", "must be positive in a range of powers, found " + plain_number(from.number));
   }
   if (!(power.number > 1)) {
     range.fail("power", "is the factor from one value to the next and must be above 1, such as 2; found " +
-                            to_string(Value(power.number)));
+                            plain_number(power.number));
   }
   if (to.number < from.number) {
     range.fail("to", "is below 'from', so the range is empty; swap the ends");
@@ -115,7 +115,8 @@ std::filesystem::path existing_file(const Document& document, const std::string&
     const bool there = std::filesystem::exists(shown, ignored);
     fail_at(document, key,
             "the file '" + excerpt(shown.string(), 200) +
-                (there ? "' is not a regular file" : "' does not exist; paths are relative to the folder of this specification"));
+                (there ? "' is not a regular file"
+                       : "' does not exist; paths are relative to the folder of this specification"));
   }
   return shown;
 }
@@ -183,8 +184,9 @@ Fill read_fill(const Section& argument, const Argument& read_so_far, std::uint64
     argument.fail("init", "a scalar has a value, not data to fill; write for example: value = \"width\"");
   }
   if (read_so_far.access == Access::out) {
-    argument.fail("init", "an output is overwritten with a poison pattern before every run, so that unwritten elements "
-                          "are found; use access = \"inout\" if the kernel reads what is there");
+    argument.fail("init",
+                  "an output is overwritten with a poison pattern before every run, so that unwritten elements "
+                  "are found; use access = \"inout\" if the kernel reads what is there");
   }
   const std::vector<std::string> kinds = {"constant", "uniform", "normal", "iota", "npy"};
   if (!node->is(Node::Kind::table)) {

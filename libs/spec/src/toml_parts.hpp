@@ -1,13 +1,13 @@
 // Parts of the TOML format that need more than one line: value lists, fills, files.
 #pragma once
 
-#include "section.hpp"
-
-#include <warpwright/model/problem.hpp>
-
 #include <cstdint>
 #include <filesystem>
 #include <vector>
+
+#include <warpwright/model/problem.hpp>
+
+#include "section.hpp"
 
 namespace warpwright::spec::detail {
 

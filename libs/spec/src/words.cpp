@@ -1,19 +1,21 @@
 #include "words.hpp"
 
-#include <warpwright/base/error.hpp>
-
 #include <algorithm>
 #include <array>
+#include <cmath>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/model/value.hpp>
 
 namespace warpwright::spec::detail {
 namespace {
 
 constexpr std::size_t short_list = 14;
 
-constexpr auto reserved_words = std::to_array<std::string_view>({
-    "and", "or",    "not", "if",  "else", "in",  "is",   "for", "lambda", "True", "False",
-    "None", "min",  "max", "abs", "int",  "float", "bool", "round", "pow", "len",  "sum",
-    "any", "all",  "range", "list", "gcd", "ceil", "floor", "ceil_div", "log2", "sqrt", "math"});
+constexpr auto reserved_words = std::to_array<std::string_view>(
+    {"and",  "or",  "not",   "if",   "else", "in",    "is",    "for",      "lambda", "True", "False",
+     "None", "min", "max",   "abs",  "int",  "float", "bool",  "round",    "pow",    "len",  "sum",
+     "any",  "all", "range", "list", "gcd",  "ceil",  "floor", "ceil_div", "log2",   "sqrt", "math"});
 
 }  // namespace
 
@@ -53,6 +55,11 @@ std::string join(const std::vector<std::string>& words, std::string_view separat
     text += word;
   }
   return text;
+}
+
+std::string plain_number(double number) {
+  const bool whole = number == std::floor(number) && std::abs(number) < 1e15;
+  return whole ? std::to_string(static_cast<long long>(number)) : to_string(Value(number));
 }
 
 std::string excerpt(std::string_view text, std::size_t limit) {

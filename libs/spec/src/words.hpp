@@ -20,6 +20,8 @@ std::string suggestion(std::string_view word, const std::vector<std::string>& ca
 std::string one_of(const std::vector<std::string>& words);
 // "a, b, c"
 std::string join(const std::vector<std::string>& words, std::string_view separator = ", ");
+// 64 and not 64.0 where the number is whole: as a person would write it.
+std::string plain_number(double number);
 // At most `limit` bytes of `text` on one line, control characters replaced, "..." where something was cut.
 std::string excerpt(std::string_view text, std::size_t limit = 80);
 

@@ -2,8 +2,6 @@
 // Positions name the key that the same mistake would have in a file ("argument[0].size"), without line and column.
 #pragma once
 
-#include <warpwright/model/problem.hpp>
-
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -11,6 +9,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <warpwright/model/problem.hpp>
 
 namespace warpwright::spec {
 
@@ -38,8 +38,8 @@ class ProblemBuilder {
   // `callable` may capture; it is called from any thread, with all parameters in declaration order.
   ProblemBuilder& constraint(std::string name, std::function<bool(const Configuration&)> callable);
 
-  // `size` counts elements of `components` scalars each. The default fill is the readers': uniform numbers whose seed is
-  // the argument's position, so that no two arguments are equal.
+  // `size` counts elements of `components` scalars each. The default fill is the readers': uniform numbers whose seed
+  // is the argument's position, so that no two arguments are equal.
   ProblemBuilder& input(std::string name, DataType type, const std::string& size, std::optional<Fill> fill = {},
                         int components = 1);
   ProblemBuilder& output(std::string name, DataType type, const std::string& size, double rtol, double atol,
@@ -59,8 +59,8 @@ class ProblemBuilder {
   ProblemBuilder& cooperative_last_launch();
   ProblemBuilder& cluster_last_launch(std::vector<std::string> cluster);
 
-  // Exactly one kind of reference; the last call counts. What reference_kernel leaves empty (entry, block, grid) and the
-  // arguments, shared memory and repeats are taken from the problem's first launch.
+  // Exactly one kind of reference; the last call counts. What reference_kernel leaves empty (entry, block, grid) and
+  // the arguments, shared memory and repeats are taken from the problem's first launch.
   ProblemBuilder& reference(ReferenceCallback callback);
   ProblemBuilder& reference_kernel(const std::filesystem::path& file, std::string entry, std::vector<std::string> block,
                                    std::vector<std::string> grid);
@@ -87,9 +87,9 @@ class ProblemBuilder {
   Problem problem_;
 };
 
-// The checks shared by the readers and the builder: every name an expression uses is known, every launch argument exists,
-// outputs are buffers, the baseline lies in the space's value lists and satisfies the constraints, sizes and geometry are
-// positive at the baseline. Does not build the space. Throws Error(bad_input) at the first mistake.
+// The checks shared by the readers and the builder: every name an expression uses is known, every launch argument
+// exists, outputs are buffers, the baseline lies in the space's value lists and satisfies the constraints, sizes and
+// geometry are positive at the baseline. Does not build the space. Throws Error(bad_input) at the first mistake.
 void check_problem(const Problem& problem);
 
 }  // namespace warpwright::spec

@@ -1,11 +1,11 @@
-// Readers of specifications. Every mistake is one Error(bad_input) with file, line, key, what was found and what would be
-// right, with a "did you mean" where a word is misspelt.
+// Readers of specifications. Every mistake is one Error(bad_input) with file, line, key, what was found and what would
+// be right, with a "did you mean" where a word is misspelt.
 #pragma once
-
-#include <warpwright/model/problem.hpp>
 
 #include <filesystem>
 #include <string_view>
+
+#include <warpwright/model/problem.hpp>
 
 namespace warpwright::spec {
 

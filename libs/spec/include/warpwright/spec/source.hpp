@@ -1,21 +1,23 @@
 // Loading kernel sources.
 #pragma once
 
-#include <warpwright/model/problem.hpp>
-
 #include <filesystem>
 #include <string_view>
 #include <vector>
 
+#include <warpwright/model/problem.hpp>
+
 namespace warpwright::spec {
 
 // Reads `file` and inlines every `#include "x"` that is found beside the including file or in `include_folders`, and
-// <warpwright/dialect.h>, with #line directives, so that the text alone is the identity of the kernel: it holds file names
-// without folders and '\n' as line end, so it does not depend on where and how it was checked out. Method: a scanner for
-// comments, literals and directives, not a preprocessor; an include in a branch that is not taken is inlined too and stays
-// dead. `#pragma once` (as a guard named after the content) and include guards work. Includes that are not found stay for the compiler (cuda_fp16.h). Throws Error(not_found / io) and
-// Error(bad_input) for include cycles without a guard (depth 64) and for more than 64 MiB.
-SourceText load_source(const std::filesystem::path& file, const std::vector<std::filesystem::path>& include_folders = {});
+// <warpwright/dialect.h>, with #line directives, so that the text alone is the identity of the kernel: it holds file
+// names without folders and '\n' as line end, so it does not depend on where and how it was checked out. Method: a
+// scanner for comments, literals and directives, not a preprocessor; an include in a branch that is not taken is
+// inlined too and stays dead. `#pragma once` (as a guard named after the content) and include guards work. Includes
+// that are not found stay for the compiler (cuda_fp16.h). Throws Error(not_found / io) and Error(bad_input) for include
+// cycles without a guard (depth 64) and for more than 64 MiB.
+SourceText load_source(const std::filesystem::path& file,
+                       const std::vector<std::filesystem::path>& include_folders = {});
 
 // The same for a text that is in no file; quoted includes are looked for beside `name` (which need not exist) and in
 // `include_folders`.
