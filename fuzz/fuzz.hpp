@@ -1,0 +1,40 @@
+// The entry functions of the fuzzers: one per parser of text that comes from outside. Each takes any bytes, returns if the
+// parser accepted or refused them properly, and aborts on anything else. libFuzzer calls them with what it invents; the
+// replay test, built with any compiler, calls them with every file of the corpora.
+#pragma once
+
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+namespace warpwright::fuzz {
+
+// Parse, split, bind and evaluate: both ways of evaluation agree.
+void expression(std::string_view text);
+// Read as a TOML specification beside a kernel named k.kernel; what is accepted passes the checks again.
+void toml(std::string_view text);
+// The same for T1.
+void t1(std::string_view text);
+
+// A broken promise of the code under test; also in builds without assertions.
+inline void require(bool promise, const char* what) {
+  if (promise) return;
+  std::fprintf(stderr, "broken promise: %s\n", what);
+  std::abort();
+}
+
+}  // namespace warpwright::fuzz
+
+// The symbol that libFuzzer calls, in the translation units built for it.
+#ifdef WARPWRIGHT_LIBFUZZER
+#include <cstddef>
+#include <cstdint>
+#define WARPWRIGHT_FUZZ_ENTRY(function)                                                       \
+  extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);          \
+  extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {         \
+    warpwright::fuzz::function(std::string_view(reinterpret_cast<const char*>(data), size)); \
+    return 0;                                                                                 \
+  }
+#else
+#define WARPWRIGHT_FUZZ_ENTRY(function)
+#endif
