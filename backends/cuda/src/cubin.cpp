@@ -20,12 +20,10 @@ constexpr std::uint32_t section_no_bits = 8;
 constexpr std::uint8_t symbol_function = 2;
 constexpr std::uint8_t symbol_other_entry = 0x10;  // st_other: callable from the host
 
-constexpr std::uint8_t format_byte = 0x02;   // a value of one byte follows
 constexpr std::uint8_t format_sized = 0x04;  // a size of two bytes and that many bytes follow
 constexpr std::uint8_t attribute_max_threads = 0x05;
 constexpr std::uint8_t attribute_min_stack_size = 0x12;
 constexpr std::uint8_t attribute_register_count = 0x2f;
-constexpr std::uint8_t attribute_barrier_count = 0x4c;
 
 [[noreturn]] void corrupted(const std::string& what) { throw Error(ErrorCode::corrupted, "not a cubin: " + what); }
 
@@ -107,7 +105,6 @@ void for_each_attribute(const View& info, Visitor&& visit) {
       visit(attribute, info.part(at + 4, size));
       at += 4u + size;
     } else {
-      if (format == format_byte) visit(attribute, info.part(at + 2, 1));
       at += 4;
     }
   }
@@ -182,7 +179,6 @@ Cubin read_cubin(std::string_view image) {
     if (kernel == kernel_of_name.end()) continue;
     for_each_attribute(info, [&](std::uint8_t attribute, const View& payload) {
       CubinKernel& k = cubin.kernels[kernel->second];
-      if (attribute == attribute_barrier_count && payload.size() == 1) k.barriers = payload.read<std::uint8_t>(0);
       if (attribute == attribute_max_threads && payload.size() >= 12) {
         std::uint64_t threads = 1;
         for (std::uint64_t i = 0; i < 3; ++i) {

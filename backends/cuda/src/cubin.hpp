@@ -15,7 +15,6 @@ namespace warpwright::cuda {
 struct CubinKernel {
   std::string symbol;
   std::optional<int> registers;
-  std::optional<int> barriers;
   std::optional<Bytes> stack;                // per thread
   std::optional<int> max_threads_per_block;  // from __launch_bounds__
 };

@@ -17,35 +17,44 @@ namespace {
 constexpr const char* install_nvrtc =
     "install the CUDA toolkit 12 or 13, or its cuda-nvrtc package, and set CUDA_HOME if it is in an unusual place";
 
+// Older ones know no architecture-specific targets.
+constexpr int oldest_major = 12;
+
 }  // namespace
 
 std::shared_ptr<const Nvrtc> Nvrtc::load(const Options& options) {
   const std::vector<std::string> names = nvrtc_candidates(options);
   std::vector<std::string> reasons;
-  auto library = SharedLibrary::open_first(names, reasons);
-  if (!library) {
-    std::string message = "NVRTC, the CUDA run-time compiler, was not found; looked for";
-    const char* separator = " ";
-    for (const auto& name : names) message += std::exchange(separator, ", ") + name;
-    const auto folders = toolkit_folders(options);
-    if (options.nvrtc_library.empty() && !folders.empty()) {
-      message += " in the loader's path and the toolkit folders";
-      separator = " ";
-      for (const auto& folder : folders) message += std::exchange(separator, ", ") + folder.string();
+  for (const auto& name : names) {
+    const auto library = SharedLibrary::open_first({name}, reasons);
+    if (!library) continue;
+    nvrtc_abi::Functions functions;
+    std::string missing;
+    nvrtc_abi::for_each_function(functions, [&](auto& pointer, const char* symbol) {
+      pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(library->symbol(symbol));
+      if (pointer == nullptr) missing += std::string(missing.empty() ? "" : ", ") + symbol;
+    });
+    if (!missing.empty()) {
+      reasons.push_back("NVRTC in " + library->path().string() + " lacks " + missing);
+      continue;
     }
-    if (!reasons.empty()) message += " (" + reasons.front() + ")";
-    throw Unavailable(message, install_nvrtc);
+    try {
+      return std::make_shared<const Nvrtc>(functions, library->path());
+    } catch (const Unavailable& error) {
+      reasons.push_back(error.reason());
+    }
   }
-  nvrtc_abi::Functions functions;
-  std::string missing;
-  nvrtc_abi::for_each_function(functions, [&](auto& pointer, const char* symbol) {
-    pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(library->symbol(symbol));
-    if (pointer == nullptr) missing += std::string(missing.empty() ? "" : ", ") + symbol;
-  });
-  if (!missing.empty()) {
-    throw Unavailable("NVRTC in " + library->path().string() + " is too old, it lacks " + missing, install_nvrtc);
+  std::string message = "NVRTC, the CUDA run-time compiler, was not found; looked for";
+  const char* separator = " ";
+  for (const auto& name : names) message += std::exchange(separator, ", ") + name;
+  if (const auto folders = toolkit_folders(options); options.nvrtc_library.empty() && !folders.empty()) {
+    message += " in the loader's path and the toolkit folders";
+    separator = " ";
+    for (const auto& folder : folders) message += std::exchange(separator, ", ") + folder.string();
   }
-  return std::make_shared<const Nvrtc>(functions, library->path());
+  // The last reason is of the best place that was tried: what the loader says of a bare name is that there is none.
+  if (!reasons.empty()) message += " (" + reasons.back() + ")";
+  throw Unavailable(message, install_nvrtc);
 }
 
 Nvrtc::Nvrtc(const nvrtc_abi::Functions& functions, std::filesystem::path path)
@@ -56,6 +65,8 @@ Nvrtc::Nvrtc(const nvrtc_abi::Functions& functions, std::filesystem::path path)
                       NativeError{static_cast<std::int64_t>(result), describe(result)});
   };
   must(functions_.version(&major_, &minor_), "its version");
+  if (major_ < oldest_major)
+    throw Unavailable("NVRTC " + version_text() + " in " + path_.string() + " is too old", install_nvrtc);
   int count = 0;
   must(functions_.get_num_supported_archs(&count), "its architectures");
   architectures_.resize(static_cast<std::size_t>(std::max(count, 0)));

@@ -324,6 +324,25 @@ TEST_F(ToolkitTest, AMissingCompilerSaysWhereItWasLookedFor) {
   }
 }
 
+TEST(OldNvrtc, IsTooOld) {
+  nvrtc_abi::Functions functions;
+  functions.get_error_string = [](nvrtc_abi::Result) -> const char* { return "NVRTC_ERROR_INTERNAL_ERROR"; };
+  functions.version = [](int* major, int* minor) {
+    *major = 11;
+    *minor = 8;
+    return nvrtc_abi::success;
+  };
+  try {
+    Nvrtc nvrtc(functions, "/lib/libnvrtc.so.11.2");
+    FAIL();
+  } catch (const Unavailable& error) {
+    EXPECT_THAT(error.reason(), HasSubstr("NVRTC 11.8 in /lib/libnvrtc.so.11.2 is too old"));
+    EXPECT_THAT(error.remedy(), HasSubstr("12 or 13"));
+  }
+  functions.version = [](int*, int*) { return nvrtc_abi::internal_error; };
+  EXPECT_THROW(Nvrtc{functions}, Unavailable);
+}
+
 TEST(CompileTarget, FitsTheDevice) {
   const std::vector<int> nvrtc13 = {75, 80, 86, 87, 88, 89, 90, 100, 103, 110, 120, 121};
   EXPECT_EQ(compile_target(9, 0, nvrtc13), "sm_90a");

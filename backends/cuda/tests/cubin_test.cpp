@@ -23,7 +23,7 @@ void expect_corrupted(const std::string& image, const std::string& words) {
 
 CubinBuilder example() {
   CubinBuilder builder;
-  // 256x2x1 threads, 3 barriers, and an attribute of a format that is skipped.
+  // 256x2x1 threads, and two attributes of formats that are skipped.
   builder.kernels.push_back(
       {"gemm", true, {0x04, 0x05, 12, 0, 0, 1, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0x03, 0x19, 20, 0, 0x02, 0x4c, 3, 0}, 40});
   builder.kernels.push_back({"helper", false});
@@ -37,7 +37,6 @@ TEST(Cubin, ReadsKernelsAndTheirAttributes) {
   ASSERT_EQ(cubin.kernels.size(), 2u);
   EXPECT_EQ(cubin.kernels[0].symbol, "gemm");
   EXPECT_EQ(cubin.kernels[0].registers, 40);
-  EXPECT_EQ(cubin.kernels[0].barriers, 3);
   EXPECT_EQ(cubin.kernels[0].max_threads_per_block, 512);
   EXPECT_EQ(cubin.kernels[1].symbol, "_Z5scalePf");
   EXPECT_FALSE(cubin.kernels[1].registers);
