@@ -90,9 +90,14 @@ class OpenclBackend final : public device::Backend {
   }
 
   FoundDevice find(const DeviceId& id) const {
-    if (const auto& api = load().api)
-      for (auto& found : enumerate(*api).devices)
+    if (const auto& api = load().api) {
+      Enumeration enumeration = enumerate(*api);
+      for (auto& found : enumeration.devices)
         if (found.info.id == id) return std::move(found);
+      // It may be one of those that could not be listed.
+      if (!enumeration.failure.empty())
+        throw Error(ErrorCode::unavailable, "device " + id.to_string() + " cannot be used: " + enumeration.failure);
+    }
     device::find_device(*this, id);  // throws the error that says which devices there are, or what is missing
     throw Error(ErrorCode::unavailable, "device " + id.to_string() + " appeared while it was looked for; try again");
   }

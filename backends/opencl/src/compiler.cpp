@@ -107,7 +107,12 @@ class OpenclCompiler final : public device::Compiler {
                                                const std::string& log) {
     // The log alone is what the user wants to read, if there is one; the driver's word for it is in native().
     NativeError native{status, std::string(status_name(status))};
-    if (!log.empty() && status == abi::build_program_failure) throw Error(ErrorCode::compile, log, std::move(native));
+    if (!log.empty() && status == abi::build_program_failure) {
+      // NVIDIA's compiler takes no notice of #line.
+      const bool named = log.find(file) != std::string::npos;
+      throw Error(ErrorCode::compile, named ? log : "in " + file + ", lines counted with its includes inlined:\n" + log,
+                  std::move(native));
+    }
     check(status, Stage::build, "clBuildProgram",
           fmt::format("compile {} with options '{}'{}{}", file, options,
                       log.empty() ? "; the compiler gave no log" : ": ", log));

@@ -21,7 +21,7 @@ OwnedQueue create_queue(const ContextState& state) {
   abi::Int status = abi::success;
   OwnedQueue queue(state.api, state.api->create_command_queue(state.context.get(), state.found.device,
                                                               abi::queue_profiling_enable, &status));
-  check(status, Stage::open, "clCreateCommandQueue", "create a stream");
+  check(status, Stage::allocate, "clCreateCommandQueue", "create a stream");
   return queue;
 }
 

@@ -70,9 +70,9 @@ abi::Event OpenclKernel::enqueue(const StreamState& stream, const device::Launch
                             trailing_local ? fmt::format(" and {} bytes of __local memory", config.dynamic_shared.count)
                             : given + 1 == parameters_ ? " and no __local memory (dynamic shared memory is 0)"
                                                        : ""));
-  // Drivers that keep local memory in ordinary memory (PoCL) do not check.
-  const Bytes fixed = resources_.static_shared.value_or(Bytes{});
-  if (device.shared_per_block < fixed || config.dynamic_shared > device.shared_per_block - fixed)
+  // Drivers that keep local memory in ordinary memory (PoCL) do not check. A limit of 0 is one the driver did not tell.
+  const Bytes fixed = resources_.static_shared.value_or(Bytes{}), room = device.shared_per_block;
+  if (room.count > 0 && (room < fixed || config.dynamic_shared > room - fixed))
     throw Error(ErrorCode::launch, fmt::format("kernel '{}' needs {} + {} bytes of local memory, the device has {}", name(),
                                                fixed.count, config.dynamic_shared.count, device.shared_per_block.count));
   std::array<std::size_t, 3> local{}, global{};

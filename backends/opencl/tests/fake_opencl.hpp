@@ -1,0 +1,88 @@
+// An OpenCL of our own for tests: one platform and device, objects that are counted, and calls that fail on demand.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "api.hpp"
+
+namespace warpwright::opencl {
+
+// One at a time; the table's functions find it through a pointer. Not thread-safe.
+class FakeOpencl {
+ public:
+  FakeOpencl();
+  ~FakeOpencl();
+  FakeOpencl(const FakeOpencl&) = delete;
+  FakeOpencl& operator=(const FakeOpencl&) = delete;
+
+  std::shared_ptr<const Api> api() const { return api_; }
+
+  // The `nth` call (from 1) of a function, by its OpenCL name, returns `status` and does nothing.
+  void fail(const std::string& function, int nth, abi::Int status);
+  int calls(const std::string& function) const;
+  void forget_calls() { calls_.clear(); }
+
+  // What clGetDeviceInfo answers, as bytes; keys that are absent are CL_INVALID_VALUE.
+  std::map<abi::Uint, std::string> device_info;
+  template <class T>
+  void set(abi::Uint name, const T& value) {
+    device_info[name] = std::string(reinterpret_cast<const char*>(&value), sizeof(value));
+  }
+  void set_text(abi::Uint name, const std::string& text) { device_info[name] = text + '\0'; }
+
+  abi::Uint platforms = 1, devices = 1;
+  std::string build_log;
+  std::string kernels = "add;scale";  // of every program
+  abi::Uint parameters = 2;           // of every kernel
+  abi::Ulong local_memory = 0;        // static, of every kernel
+
+  // A command starts `gap` after the one before it was given, and takes `duration`. Its status is `status`.
+  abi::Ulong gap = 1000, duration = 500;
+  abi::Int status = abi::complete;
+
+  // What was asked last.
+  std::string source, options;
+  std::size_t pattern_size = 0;
+  std::vector<std::size_t> global, local;
+
+  // Objects that were made and not released.
+  std::size_t live() const { return objects_.size(); }
+  // Uses or releases of objects that are not there.
+  int misuses = 0;
+
+  enum class Kind { context, queue, memory, program, kernel, event };
+  struct Object {
+    Kind kind;
+    abi::Ulong start = 0, end = 0;
+    abi::Int status = abi::complete;
+    std::vector<char> bytes;
+  };
+
+  // For the functions of the table.
+  static FakeOpencl& current();
+  // The status of this call: abi::success unless it is to fail.
+  abi::Int enter(const char* function);
+  void* create(Kind kind);
+  Object* find(void* handle, Kind kind);
+  void release(void* handle, Kind kind);
+  // The event of a command that was just given.
+  void command(abi::Event* event);
+
+ private:
+  std::shared_ptr<const Api> api_;
+  std::map<void*, std::unique_ptr<Object>> objects_;
+  std::map<std::string, int> calls_;
+  struct Failure {
+    int nth;
+    abi::Int status;
+  };
+  std::map<std::string, Failure> failures_;
+  abi::Ulong clock_ = 0;
+};
+
+}  // namespace warpwright::opencl
