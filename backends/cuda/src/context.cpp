@@ -1,5 +1,7 @@
 #include "context.hpp"
 
+#include <algorithm>
+#include <memory>
 #include <new>
 #include <string>
 #include <utility>
@@ -8,6 +10,11 @@
 #include "stream.hpp"
 
 namespace warpwright::cuda {
+namespace {
+
+constexpr std::size_t page_size = 4096;
+
+}  // namespace
 
 PrimaryContext::PrimaryContext(std::shared_ptr<const CudaDriver> driver, abi::Device device, DeviceInfo info)
     : driver_(std::move(driver)), device_(device), info_(std::move(info)) {
@@ -44,9 +51,9 @@ CurrentContext::~CurrentContext() {
 
 CudaBuffer::CudaBuffer(PrimaryContextPtr context, Bytes size)
     : context_(std::move(context)), size_(size), owned_(true) {
-  if (size_.count == 0) throw Error(ErrorCode::bad_input, "cannot allocate 0 bytes of device memory");
   const CurrentContext current(*context_);
-  const abi::Result result = context_->api().memory_allocate(&pointer_, size_.count);
+  // The driver refuses 0 bytes; an empty buffer is legal here.
+  const abi::Result result = context_->api().memory_allocate(&pointer_, std::max<std::uint64_t>(size_.count, 1));
   if (result == abi::success) return;
   std::string action = "allocate " + format_bytes(size_) + " of device memory";
   std::size_t free = 0, total = 0;
@@ -77,12 +84,16 @@ const CudaBuffer& CudaBuffer::of(const device::Buffer& buffer, const PrimaryCont
 }
 
 CudaPinnedBuffer::CudaPinnedBuffer(PrimaryContextPtr context, Bytes size) : context_(std::move(context)), size_(size) {
-  if (size_.count == 0) throw Error(ErrorCode::bad_input, "cannot allocate 0 bytes of pinned memory");
   const CurrentContext current(*context_);
-  const abi::Result result = context_->api().host_allocate(&pointer_, size_.count, abi::host_alloc_portable);
+  // The driver packs small blocks: a page more leaves room to begin on one.
+  const std::uint64_t bytes = size_.count + page_size - 1;
+  const abi::Result result = context_->api().host_allocate(&pointer_, bytes, abi::host_alloc_portable);
   if (result != abi::success) {
     context_->driver().fail(result, Call::allocate, "allocate " + format_bytes(size_) + " of pinned host memory");
   }
+  void* aligned = pointer_;
+  std::size_t room = bytes;
+  data_ = static_cast<std::byte*>(std::align(page_size, size_.count, aligned, room));
 }
 
 CudaPinnedBuffer::~CudaPinnedBuffer() {

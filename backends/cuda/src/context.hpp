@@ -84,13 +84,14 @@ class CudaPinnedBuffer final : public device::PinnedBuffer {
   CudaPinnedBuffer(const CudaPinnedBuffer&) = delete;
   CudaPinnedBuffer& operator=(const CudaPinnedBuffer&) = delete;
 
-  std::byte* data() override { return static_cast<std::byte*>(pointer_); }
-  const std::byte* data() const override { return static_cast<const std::byte*>(pointer_); }
+  std::byte* data() override { return data_; }
+  const std::byte* data() const override { return data_; }
   Bytes size() const override { return size_; }
 
  private:
   PrimaryContextPtr context_;
-  void* pointer_ = nullptr;
+  void* pointer_ = nullptr;    // as the driver gave it
+  std::byte* data_ = nullptr;  // its first page boundary
   Bytes size_;
 };
 

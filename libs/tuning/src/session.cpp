@@ -295,11 +295,9 @@ class Session {
     for (;;) {
       if (stopping()) break;
       feed();
-      if (in_flight_.empty()) {
-        if (!may_ask()) break;
-        continue;  // everything asked so far was answered at once
-      }
-      account_.enter(running_ ? Part::device : compiling_ > 0 ? Part::compile_wait : Part::tuner);
+      if (in_flight_.empty() && !may_ask()) break;
+      // With nothing in flight the compilers are still starting.
+      account_.enter(running_ ? Part::device : Part::compile_wait);
       auto completion = evaluation_.wait(poll_interval);
       if (!running_) account_.enter(Part::tuner);
       if (completion) take(std::move(*completion));

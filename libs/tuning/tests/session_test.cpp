@@ -95,7 +95,9 @@ TEST_F(SessionTest, WrongConfigurationsHaveNoTimeAndPrunedOnesAreNeverCompiled) 
   for (const auto& trial : result.trials) {
     EXPECT_EQ(trial.ok(), trial.median.has_value());
     EXPECT_EQ(trial.ok(), !trial.samples.empty());
-    if (!trial.ok()) EXPECT_FALSE(trial.message.empty());
+    if (!trial.ok()) {
+      EXPECT_FALSE(trial.message.empty());
+    }
   }
   for (const auto& configuration : evaluation.compiled) EXPECT_NE(value_of(configuration, "block"), 512);
 }
