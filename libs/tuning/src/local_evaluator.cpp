@@ -68,8 +68,8 @@ CompileDone CompileStation::compile(const CompileTask& task, const PhaseCallback
     std::optional<device::Binary> cached = cache_ ? cache_->find(key) : std::nullopt;
     done.from_cache = cached.has_value();
     done.binary = cached ? std::move(*cached) : compiler_->compile(job);
-    done.log = done.binary.log;
     if (cache_ && !done.from_cache) cache_->put(key, done.binary);
+    done.log = std::exchange(done.binary.log, {});  // travels once
     // On a CPU the machine code of a work-group size is made at the first launch, so that launch is part of compiling.
     if (compiler_->needs_device() && device_.kind == DeviceKind::cpu && task.dimensions.empty()) {
       if (phase) phase("first launch");
