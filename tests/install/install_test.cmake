@@ -67,3 +67,23 @@ run("Checking a kernel with the installed command on the simulated device or the
 if(NOT output MATCHES "result: +correct")
   message(FATAL_ERROR "unexpected output:\n${output}")
 endif()
+
+# The C++ example: tuned configuration for a size nearby, compiled at the first start, cached at the second.
+set(specification "${EXAMPLES_FOLDER}/kernels/vector_add/vector_add.toml")
+set(profiles "${WORK_FOLDER}/profiles.sqlite")
+set(example "${WORK_FOLDER}/build/use_profile" "${specification}" "${profiles}" "${WORK_FOLDER}/binaries")
+run("Running the C++ example without a profile" ${example})
+if(NOT output MATCHES "default configuration" OR NOT output MATCHES "is not tuned")
+  message(FATAL_ERROR "unexpected output:\n${output}")
+endif()
+run("Tuning with the installed command" "${CMAKE_COMMAND}" -E env "XDG_CACHE_HOME=${WORK_FOLDER}/cache"
+  "${prefix}/bin/warpwright" tune "${specification}" --profiles "${profiles}" --no-session --quiet --max-evaluations 6
+  --problem n=1000000)
+run("Running the C++ example with a profile" ${example})
+if(NOT output MATCHES "tuned, match: exact" OR NOT output MATCHES "size 1000000 for 4194304" OR NOT output MATCHES "correct")
+  message(FATAL_ERROR "unexpected output:\n${output}")
+endif()
+run("Running the C++ example again" ${example})
+if(NOT output MATCHES "binary from the cache" OR output MATCHES "n = 4194304[^\n]*\n[^\n]*compiled now")
+  message(FATAL_ERROR "unexpected output:\n${output}")
+endif()
