@@ -383,7 +383,7 @@ TEST(Journal, SurvivesBeingKilledFiftyTimes) {
       ASSERT_EQ(child.wait(), 128 + SIGKILL);
       for (std::string line = child.read_line(); !line.empty(); line = child.read_line())
         reported = std::stoull(line) + 1;
-      if (reported == 0) continue;  // killed before it had a header
+      if (reported == 0 && read_text_file(file_in(folder)).find('\n') == std::string::npos) continue;  // no header yet
       const JournalContents contents = Journal::read(folder.path());
       torn += contents.torn_last_line ? 1 : 0;
       ASSERT_GE(contents.trials.size(), reported);

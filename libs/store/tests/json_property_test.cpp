@@ -42,9 +42,10 @@ rc::Gen<Value> any_value() {
 rc::Gen<Configuration> any_configuration() {
   const auto name =
       rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::inRange('a', static_cast<char>('z' + 1))));
-  return rc::gen::map(rc::gen::unique<std::vector<std::string>>(name), [](const std::vector<std::string>& names) {
+  return rc::gen::exec([name] {
     std::vector<Configuration::Entry> entries;
-    for (const std::string& each : names) entries.emplace_back(each, *any_value());
+    for (const std::string& each : *rc::gen::unique<std::vector<std::string>>(name))
+      entries.emplace_back(each, *any_value());
     return Configuration(std::move(entries));
   });
 }

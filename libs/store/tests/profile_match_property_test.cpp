@@ -27,9 +27,9 @@ rc::Gen<ProfileKey> any_key() {
   return rc::gen::exec([] {
     ProfileKey key =
         sample_key({{"x", std::int64_t{*rc::gen::inRange(1, 5)}}, {"y", std::int64_t{*rc::gen::inRange(1, 5)}}});
-    key.device = *rc::gen::element<std::string>("A", "B");
+    key.device = *rc::gen::element<std::string>("A", "B", "C");
     key.architecture = *rc::gen::element<std::string>("1", "2");
-    key.device_kind = *rc::gen::element<std::string>("gpu", "cpu");
+    key.device_kind = key.device == "A" ? "gpu" : "cpu";
     key.toolkit = *rc::gen::element<std::string>("t1", "t2");
     key.driver = *rc::gen::element<std::string>("d1", "d2");
     key.cache_mode = *rc::gen::element<std::string>("cold", "warm");
