@@ -52,6 +52,13 @@ class Result(unittest.TextTestResult):
         print(self.errors[-1][1])
         self.line("  FAILED  ", test)
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            failed = self.failures if issubclass(err[0], test.failureException) else self.errors
+            print(subtest, failed[-1][1], sep="\n")
+            self.line("  FAILED  ", test)
+
     def printErrors(self):
         """Each failure was printed where it happened."""
 

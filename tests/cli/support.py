@@ -15,6 +15,8 @@ PROGRAM = os.environ["WARPWRIGHT_PROGRAM"]
 SOURCE = pathlib.Path(os.environ["WARPWRIGHT_SOURCE"])
 KERNELS = SOURCE / "examples" / "kernels"
 VECTOR_ADD = str(KERNELS / "vector_add" / "vector_add.toml")
+# A kernel of the simulated device: no hardware, its best configuration is known, and it goes wrong on request.
+SIMULATED = str(pathlib.Path(__file__).parent / "data" / "simulated.toml")
 
 EXIT_SUCCESS, EXIT_FAILURE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 

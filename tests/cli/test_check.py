@@ -31,13 +31,13 @@ class Check(CpuTest):
 
     def test_text(self):
         result = self.run_program("check", VECTOR_ADD, "--device", self.device, "--problem", "n=100000")
-        self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr)
+        self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr + result.stdout)
         self.assertRegex(result.stdout, r"(?m)^result: +correct, median ")
         self.assertIn("n=100000", result.stdout.replace(" ", ""))
 
     def test_cpu_is_announced_when_no_device_is_named(self):
         result = self.run_program("check", VECTOR_ADD, "--problem", "n=100000")
-        self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr)
+        self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr + result.stdout)
         if self.device in result.stdout:
             self.assertIn("no GPU found: tuning for this CPU", result.stderr)
 
@@ -46,7 +46,7 @@ class Check(CpuTest):
                                              'baseline]\nconfiguration = { bug = "wrong_result", block_x = 128, items = 1, '
                                              'work = 1 }'))
         result = self.run_program("check", path, "--device", self.device)
-        self.assertEqual(result.returncode, EXIT_FAILURE, result.stderr)
+        self.assertEqual(result.returncode, EXIT_FAILURE, result.stderr + result.stdout)
         self.assertIn("wrong_result", result.stdout)
         self.assertIn("y[7]", result.stdout)
         report = self.run_json("check", path, "--device", self.device, expect=EXIT_FAILURE)
@@ -61,7 +61,7 @@ class Check(CpuTest):
                                              'baseline]\nconfiguration = { bug = "compile_error", block_x = 128, items = 1, '
                                              'work = 1 }'))
         result = self.run_program("check", path, "--device", self.device)
-        self.assertEqual(result.returncode, EXIT_FAILURE, result.stderr)
+        self.assertEqual(result.returncode, EXIT_FAILURE, result.stderr + result.stdout)
         self.assertIn("compile_failed", result.stdout)
         self.assertIn("faulty.kernel", result.stdout)
         self.assertIn("error", result.stdout)

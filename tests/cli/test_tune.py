@@ -3,10 +3,49 @@
 import json
 import time
 
-from support import CpuTest, ESCAPE, EXIT_SUCCESS, KERNELS, STATUSES, VECTOR_ADD, identity, journal_records
+from support import CommandLineTest, CpuTest, ESCAPE, EXIT_SUCCESS, KERNELS, SIMULATED, STATUSES, VECTOR_ADD, identity, \
+    journal_records
 
 TIME_PARTS = ("startup_s", "compile_wait_s", "copy_s", "verify_s", "measure_s", "tuner_s", "finish_s")
 TRANSPOSE = str(KERNELS / "transpose" / "transpose.toml")
+
+
+class SimulatedTune(CommandLineTest):
+    def tune(self, *options):
+        return self.run_json("tune", SIMULATED, "--device", "sim:0", "--no-session", *options)
+
+    def test_the_same_seed_gives_the_same_configurations_in_the_same_order(self):
+        def order(seed):
+            report = self.tune("--max-evaluations", 20, "--seed", seed, "--strategy", "random", "--no-profile", "--quiet")
+            return [identity(trial) for trial in report["trials"]]
+
+        first = order(3)
+        self.assertEqual(len(set(first)), 20)
+        self.assertEqual(order(3), first)
+        self.assertNotEqual(order(4), first)
+
+    def test_auto_is_exhaustive_where_the_budget_covers_the_space(self):
+        self.assertEqual(self.tune("--max-evaluations", 10, "--no-profile")["strategy"], "random")
+        self.assertEqual(self.tune("--max-evaluations", 1000, "--compile-deadline", "1s", "--run-deadline", "1s",
+                                   "--no-profile")["strategy"], "exhaustive")
+
+    def test_cache_modes_and_samples(self):
+        report = self.tune("--max-evaluations", 4, "--cache", "warm", "--min-samples", 7, "--max-samples", 7)
+        self.assertEqual(report["cache_mode"], "warm")
+        self.assertEqual({len(trial["samples"]) for trial in report["trials"] if trial["status"] == "ok"}, {7})
+        profile = self.run_json("profiles", "show", report["profile_id"])["profile"]
+        self.assertEqual(profile["key"]["cache_mode"], "warm")
+
+    def test_several_compilers(self):
+        report = self.tune("--max-evaluations", 40, "--jobs", 4, "--no-cache", "--no-profile")
+        self.assertEqual(len({identity(trial) for trial in report["trials"]}), 40)
+
+    def test_second_run_takes_binaries_from_the_cache(self):
+        options = ("--max-evaluations", 5, "--no-profile", "--seed", 2)
+        self.assertFalse(any(trial["binary_from_cache"] for trial in self.tune(*options, "--no-cache")["trials"]))
+        self.tune(*options)
+        again = [trial for trial in self.tune(*options)["trials"] if trial["status"] == "ok"]
+        self.assertTrue(again and all(trial["binary_from_cache"] for trial in again))
 
 
 class Tune(CpuTest):
@@ -64,9 +103,11 @@ class Tune(CpuTest):
         records = journal_records(self.home / "session")
         self.assertEqual(records[0]["type"], "header")
         kept = [record for record in records if record["type"] == "trial"]
+        # In the journal by the time they ended, in the report by the time they were asked for.
+        kept.sort(key=lambda trial: trial["ordinal"])
         self.assertEqual([identity(trial) for trial in kept], [identity(trial) for trial in trials])
-        shown = self.run_json("show", "session")
-        self.assertEqual([trial["samples"] for trial in shown["trials"]], [trial["samples"] for trial in trials])
+        shown = {identity(trial): trial["samples"] for trial in self.run_json("show", "session")["trials"]}
+        self.assertEqual(shown, {identity(trial): trial["samples"] for trial in trials})
 
     def test_the_same_seed_gives_the_same_configurations_in_the_same_order(self):
         def order(seed):
