@@ -1,5 +1,6 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/search/search_algorithm.hpp>
+#include <warpwright/store/journal.hpp>
 #include <warpwright/store/profile_database.hpp>
 #include <warpwright/tuning/session.hpp>
 
@@ -28,6 +29,7 @@ struct TuneArguments {
   std::string strategy = "auto";
   std::vector<std::string> strategy_options;
   std::uint64_t seed = 0;
+  bool seed_given = false;
   std::uint64_t max_evaluations = 0;
   std::string time_limit;
   std::string session;
@@ -64,6 +66,12 @@ tuning::SessionOptions session_options(const TuneArguments& arguments, const Cho
   if (!arguments.session.empty()) options.session_folder = std::filesystem::absolute(arguments.session);
   else if (!arguments.no_session) options.session_folder = new_session_folder(chosen.problem.name);
   options.resume = arguments.resume;
+  if (arguments.resume) {
+    // What the first run chose by itself stays, whatever the budget is now.
+    const store::JournalHeader before = store::Journal::read(*options.session_folder).header;
+    if (arguments.strategy == "auto") options.strategy = before.strategy;
+    if (!arguments.seed_given) options.strategy_settings.seed = before.seed;
+  }
   options.journal_details = {{"specification", std::filesystem::absolute(arguments.problem.specification).string()},
                              {"version", WARPWRIGHT_VERSION},
                              {"problem", store::to_json(chosen.problem.dimensions)}};
@@ -137,7 +145,8 @@ void add_tune_command(CLI::App& app, const Console& console, int& exit_code) {
   command->add_option("--strategy-option", arguments->strategy_options, "Option of the strategy; may be given several times")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
-  command->add_option("--seed", arguments->seed, "Seed of everything random (default 0)")->type_name("N");
+  const CLI::Option* seed =
+      command->add_option("--seed", arguments->seed, "Seed of everything random (default 0)")->type_name("N");
   command->add_option("--max-evaluations", arguments->max_evaluations, "Stop after this many configurations")
       ->type_name("N")
       ->check(CLI::PositiveNumber);
@@ -154,7 +163,10 @@ void add_tune_command(CLI::App& app, const Console& console, int& exit_code) {
   arguments->workers.add_to(*command);
   command->add_flag("--json", arguments->json, "Print JSON");
   command->add_flag("--quiet", arguments->quiet, "No progress on standard error");
-  command->callback([arguments, console, &exit_code] { exit_code = tune(*arguments, console); });
+  command->callback([arguments, console, seed, &exit_code] {
+    arguments->seed_given = seed->count() > 0;
+    exit_code = tune(*arguments, console);
+  });
 }
 
 }  // namespace warpwright::app
