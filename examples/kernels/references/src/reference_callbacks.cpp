@@ -1,9 +1,9 @@
+#include <cstring>
+#include <map>
+
 #include <warpwright/base/error.hpp>
 #include <warpwright/examples/reference_callbacks.hpp>
 #include <warpwright/examples/references.hpp>
-
-#include <cstring>
-#include <map>
 
 namespace warpwright::examples {
 

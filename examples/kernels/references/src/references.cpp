@@ -1,11 +1,11 @@
-#include <warpwright/base/error.hpp>
-#include <warpwright/examples/references.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <string>
 #include <vector>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/examples/references.hpp>
 
 namespace warpwright::examples {
 
@@ -13,7 +13,8 @@ namespace {
 
 void require(bool sizes_agree, const char* function) {
   if (!sizes_agree)
-    throw Error(ErrorCode::bad_input, std::string("examples::") + function + ": the spans' sizes do not fit the dimensions");
+    throw Error(ErrorCode::bad_input,
+                std::string("examples::") + function + ": the spans' sizes do not fit the dimensions");
 }
 
 std::size_t index(std::int64_t value) { return static_cast<std::size_t>(value); }
@@ -87,12 +88,13 @@ void nbody(std::span<const Float4> positions, std::span<Float4> accelerations, d
       ay += dy * strength;
       az += dz * strength;
     }
-    accelerations[i] = {static_cast<float>(ax / count), static_cast<float>(ay / count), static_cast<float>(az / count), 0};
+    accelerations[i] = {static_cast<float>(ax / count), static_cast<float>(ay / count), static_cast<float>(az / count),
+                        0};
   }
 }
 
-void stencil(std::span<const float> in, std::span<float> out, std::int64_t width, std::int64_t height, std::int64_t steps,
-             double centre, double neighbour) {
+void stencil(std::span<const float> in, std::span<float> out, std::int64_t width, std::int64_t height,
+             std::int64_t steps, double centre, double neighbour) {
   require(in.size() == index(width * height) && out.size() == in.size(), "stencil");
   std::vector<double> now(in.begin(), in.end());
   std::vector<double> next(now.size());

@@ -1,6 +1,6 @@
-// What the example kernels should compute, written for the CPU: plain loops, double precision where sums are long, and no
-// code shared with the kernels. Tests compare every backend with these; they are not fast.
-// All functions are thread-safe. Spans must have the sizes their comments name (Error(bad_input) otherwise).
+// What the example kernels should compute, written for the CPU: plain loops, double precision where sums are long, and
+// no code shared with the kernels. Tests compare every backend with these; they are not fast. All functions are
+// thread-safe. Spans must have the sizes their comments name (Error(bad_input) otherwise).
 #pragma once
 
 #include <cstdint>
@@ -39,13 +39,14 @@ void gemm(std::span<const float> a, std::span<const float> b, std::span<float> c
 void nbody(std::span<const Float4> positions, std::span<Float4> accelerations, double softening);
 
 // `steps` steps of centre * in + neighbour * (four neighbours), a cell beyond the edge being the cell itself.
-void stencil(std::span<const float> in, std::span<float> out, std::int64_t width, std::int64_t height, std::int64_t steps,
-             double centre, double neighbour);
+void stencil(std::span<const float> in, std::span<float> out, std::int64_t width, std::int64_t height,
+             std::int64_t steps, double centre, double neighbour);
 
 // counts: 256, one for each byte value.
 void histogram(std::span<const std::uint8_t> data, std::span<std::uint32_t> counts);
 
-// inside[i] = 1 if points[i] lies in the polygon by the even-odd rule (ray to the right; edges contain their lower end).
+// inside[i] = 1 if points[i] lies in the polygon by the even-odd rule (ray to the right; edges contain their lower
+// end).
 void point_in_polygon(std::span<const Int2> points, std::span<const Int2> polygon, std::span<std::int32_t> inside);
 
 // y = 2 x + 1: what examples/kernels/faulty gets wrong.
