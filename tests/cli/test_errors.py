@@ -25,7 +25,8 @@ class Words(CommandLineTest):
         for flag, value in (("--max-evaluations", "many"), ("--max-evaluations", "0"), ("--max-evaluations", "-3"),
                             ("--seed", "x"), ("--seed", "-1"), ("--jobs", "0"), ("--min-samples", "0"), ("--rows", "few")):
             with self.subTest(flag=flag, value=value):
-                self.assert_bad_input(["tune", VECTOR_ADD, flag, value], flag)
+                # The limit ends it soon where the mistake is not seen.
+                self.assert_bad_input(["tune", VECTOR_ADD, "--time-limit", "1s", flag, value], flag)
 
     def test_fewest_samples_above_most_samples(self):
         self.assert_bad_input(["tune", VECTOR_ADD, "--min-samples", "9", "--max-samples", "3"], "--max-samples",

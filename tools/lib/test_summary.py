@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ElementTree
 
 RUN = re.compile(r"^\[ RUN      \] (?P<name>\S+)")
 SKIPPED = re.compile(r"^\[  SKIPPED \] (?P<name>\S+) \(\d+ ms\)")
+FAILED = re.compile(r"^\[  FAILED  \] (?P<name>\S+?),? .*\(\d+ ms\)$")
 # "file.cpp:12: Skipped", printed by GoogleTest above the reason.
 LOCATION = re.compile(r"^\S+:\d+: Skipped$")
 
@@ -36,6 +37,11 @@ def skipped_cases(output):
     return cases
 
 
+def failed_cases(output):
+    """The names of the failed cases of a program, each once."""
+    return list(dict.fromkeys(match["name"] for line in output.splitlines() if (match := FAILED.match(line))))
+
+
 def main():
     if len(sys.argv) < 2 or sys.argv[1] in ("--help", "-h"):
         print(__doc__.strip())
@@ -46,11 +52,12 @@ def main():
     passed, failed, skipped = [], [], []
     for case in root.iter("testcase"):
         name = case.get("name")
-        cases = skipped_cases(case.findtext("system-out") or "")
+        output = case.findtext("system-out") or ""
+        cases = skipped_cases(output)
         message = case.find("skipped")
         reason = (message.get("message") if message is not None else None) or "CTest did not run it"
         if case.find("failure") is not None or case.get("status") == "fail":
-            failed.append(name)
+            failed.append(": ".join([name, *filter(None, [", ".join(failed_cases(output))])]))
         elif case.get("status") == "disabled" or "SKIP_" in reason:  # by SKIP_RETURN_CODE or SKIP_REGULAR_EXPRESSION
             skipped.append((name, cases or [("all", reason)]))
         elif case.get("status") == "notrun" or message is not None:
