@@ -1,6 +1,7 @@
 #include "context.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <new>
 #include <string>
@@ -10,6 +11,7 @@
 #include "stream.hpp"
 
 namespace warpwright::cuda {
+
 namespace {
 
 constexpr std::size_t page_size = 4096;
@@ -86,7 +88,8 @@ const CudaBuffer& CudaBuffer::of(const device::Buffer& buffer, const PrimaryCont
 CudaPinnedBuffer::CudaPinnedBuffer(PrimaryContextPtr context, Bytes size) : context_(std::move(context)), size_(size) {
   const CurrentContext current(*context_);
   // The driver packs small blocks: a page more leaves room to begin on one.
-  const std::uint64_t bytes = size_.count + page_size - 1;
+  constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+  const std::uint64_t bytes = size_.count > most - page_size ? most : size_.count + page_size - 1;
   const abi::Result result = context_->api().host_allocate(&pointer_, bytes, abi::host_alloc_portable);
   if (result != abi::success) {
     context_->driver().fail(result, Call::allocate, "allocate " + format_bytes(size_) + " of pinned host memory");

@@ -164,10 +164,6 @@ std::string broken_limits(const Function& function, const device::LaunchConfig& 
   if (function.static_shared() + config.dynamic_shared > info.shared_limit()) {
     add("it needs " + std::to_string((function.static_shared() + config.dynamic_shared).count) +
         " bytes of shared memory per block, the device allows at most " + std::to_string(info.shared_limit().count));
-  } else if (function.static_shared() > info.shared_per_block) {
-    add("it declares " + std::to_string(function.static_shared().count) +
-        " bytes of static shared memory; only dynamic shared memory may make more than " +
-        std::to_string(info.shared_per_block.count));
   }
   return text;
 }

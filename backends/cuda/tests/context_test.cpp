@@ -189,10 +189,24 @@ TEST_F(CudaContextTest, AllocationFailureSaysHowMuchIsFree) {
   EXPECT_THAT(error.what(), HasSubstr("are free"));
   EXPECT_EQ(error.native()->code, 2);
   EXPECT_EQ(error.native()->name, "CUDA_ERROR_OUT_OF_MEMORY");
-  EXPECT_EQ(error_of([&] { context->allocate(Bytes{0}); }).code(), ErrorCode::bad_input);
-  EXPECT_EQ(error_of([&] { context->allocate_pinned(Bytes{0}); }).code(), ErrorCode::bad_input);
   const auto use = context->memory_use();
   EXPECT_EQ(use->total, Bytes{std::uint64_t{80} << 30});
+}
+
+TEST_F(CudaContextTest, EmptyBuffersAreLegalAndPinnedOnesBeginOnAPage) {
+  open();
+  stream = context->create_stream();
+  buffer = context->allocate(Bytes{0});
+  EXPECT_EQ(buffer->size(), Bytes{0});
+  stream->fill(*buffer, Bytes{0}, Bytes{0}, 1);
+  EXPECT_EQ(error_of([&] { stream->fill(*buffer, Bytes{0}, Bytes{1}, 1); }).code(), ErrorCode::bad_input);
+  for (const std::uint64_t size : {0, 1, 4096, 5000}) {
+    const auto pinned = context->allocate_pinned(Bytes{size});
+    EXPECT_EQ(pinned->size(), Bytes{size});
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(pinned->data()) % 4096, 0u);
+    std::memset(pinned->data(), 1, size);
+  }
+  EXPECT_EQ(error_of([&] { context->allocate_pinned(Bytes{~std::uint64_t{0}}); }).code(), ErrorCode::out_of_memory);
 }
 
 TEST_F(CudaContextTest, EventsTellDeviceTime) {

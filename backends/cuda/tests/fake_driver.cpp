@@ -269,6 +269,7 @@ abi::Functions FakeDriver::functions() const {
   };
   f.host_allocate = [](void** pointer, std::size_t size, unsigned) {
     ENTER("cuMemHostAlloc");
+    if (size > (std::size_t{1} << 30)) return abi::out_of_memory;
     *pointer = fake().create("host", size);
     return abi::success;
   };

@@ -246,8 +246,8 @@ TEST_F(CudaGpu, Clusters) {
   EXPECT_EQ(download<unsigned>(*out)[1], 201u);
 }
 
-// ptxas accepts more than 48 KB of static shared memory for targets with an "a". Whatever the driver makes of it, it
-// must be a result or a refusal.
+// ptxas accepts more than 48 KB of static shared memory for targets with an "a", and an H100 with driver 580 runs it
+// (measured). Whatever another driver makes of it, it must be a result or a refusal.
 TEST_F(CudaGpu, LargeStaticSharedMemoryIsRunOrRefused) {
   device::Binary binary;
   try {
