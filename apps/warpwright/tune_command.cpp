@@ -114,6 +114,10 @@ int tune(const TuneArguments& arguments, const Console& console) {
     result = tuning::run_session(chosen.problem, *space, strategies, *pool, clock, options);
   } catch (Error& error) {
     progress.finish();
+    if (error.code() == ErrorCode::conflict && !options.resume && options.session_folder)
+      throw Error(ErrorCode::conflict,
+                  "'" + options.session_folder->string() +
+                      "' already holds a session: add --resume to go on with it, or name another folder with --session");
     if (options.session_folder && error.code() == ErrorCode::device)
       error.add_context("tuning; what was measured is kept in " + options.session_folder->string());
     throw;

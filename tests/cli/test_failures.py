@@ -89,8 +89,9 @@ class Failures(CpuTest):
 
     def test_bugs_that_end_or_hang_the_process(self):
         _, statuses = self.tune("fatal", "--compile-deadline", "5s", "--run-deadline", "3s")
+        # On a CPU the code is generated at the first launch, which the compile worker makes: an endless kernel ends there.
+        self.assertIn(statuses.pop("endless_run"), ({"timed_out"}, {"compile_timed_out"}))
         self.assertEqual(statuses, {
-            "endless_run": {"timed_out"},
             "illegal_address": {"crashed"},
             "endless_compile": {"compile_timed_out"},
         })

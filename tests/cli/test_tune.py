@@ -36,6 +36,16 @@ class SimulatedTune(CommandLineTest):
         profile = self.run_json("profiles", "show", report["profile_id"])["profile"]
         self.assertEqual(profile["key"]["cache_mode"], "warm")
 
+    def test_time_limit(self):
+        report = self.tune("--strategy", "random", "--time-limit", "2s", "--no-cache", "--run-deadline", "1s",
+                           "--compile-deadline", "1s", "--no-profile")
+        self.assertIn("time limit", report["stop_reason"])
+        self.assertGreater(report["evaluations"], 0)
+        self.assertLess(report["evaluations"], report["space"]["size"])
+        self.assertGreaterEqual(report["time"]["total_s"], 2)
+        # What is on the device at the limit may end, then the finalists are compared.
+        self.assertLess(report["time"]["total_s"] - report["time"]["finish_s"], 4)
+
     def test_several_compilers(self):
         report = self.tune("--max-evaluations", 40, "--jobs", 4, "--no-cache", "--no-profile")
         self.assertEqual(len({identity(trial) for trial in report["trials"]}), 40)
@@ -82,7 +92,8 @@ class Tune(CpuTest):
         self.assertEqual(report["failures"], failed)
 
         best, baseline = report["best"], report["baseline"]
-        self.assertIn(identity(best), {identity(trial) for trial in trials if trial["status"] == "ok"})
+        # The baseline is no trial of a random search, but may be what wins.
+        self.assertIn(identity(best), {identity(trial) for trial in [*trials, baseline] if trial["status"] == "ok"})
         self.assertGreater(best["median_ns"], 0)
         self.assertGreater(baseline["median_ns"], 0)
         self.assertAlmostEqual(report["speedup"], baseline["median_ns"] / best["median_ns"], places=6)
@@ -140,7 +151,10 @@ class Tune(CpuTest):
         nothing = self.run_json(*common, "--no-session", "--no-profile", "--cache-dir", self.home / "elsewhere")
         self.assertIsNone(nothing["session"])
         self.assertIsNone(nothing["profile_id"])
-        self.assertEqual(sorted(path.name for path in self.home.iterdir()), ["elsewhere"])
+        # The OpenCL implementation may keep a cache of its own; ours is elsewhere, and the rest is not there.
+        self.assertLessEqual({path.name for path in self.home.iterdir()}, {"elsewhere", "cache"})
+        self.assertFalse((self.home / "cache" / "warpwright").exists())
+        self.assertTrue(any((self.home / "elsewhere").iterdir()))
 
         default = self.run_json(*common)
         self.assertTrue(default["session"].startswith(str(self.home / "state")))
@@ -151,7 +165,7 @@ class Tune(CpuTest):
         common = ["tune", VECTOR_ADD, "--device", self.device, "--problem", "n=65536", "--max-evaluations", 2,
                   "--session", "session"]
         self.run_json(*common)
-        self.assert_bad_input(common, "session", "--resume")
+        self.assert_bad_input(common, "session", "resume")
 
     def test_winner_is_stored_and_found(self):
         report = self.run_json("tune", VECTOR_ADD, "--device", self.device, "--problem", "n=65536", "--max-evaluations", 4,
@@ -162,11 +176,3 @@ class Tune(CpuTest):
         self.assertEqual(profile["id"], report["profile_id"])
         self.assertEqual(profile["configuration"], report["best"]["configuration"])
         self.assertEqual(profile["median_ns"], report["best"]["median_ns"])
-
-    def test_time_limit(self):
-        report = self.run_json("tune", TRANSPOSE, "--device", self.device, "--time-limit", "6s", "--no-session",
-                               "--no-profile")
-        self.assertIn("time limit", report["stop_reason"])
-        self.assertGreater(report["evaluations"], 0)
-        # What runs at the limit may end, and the finalists are compared.
-        self.assertLess(report["time"]["total_s"], 40)
