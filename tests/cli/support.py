@@ -45,7 +45,7 @@ class CommandLineTest(unittest.TestCase):
         kept.update(extra or {})
         return kept
 
-    def run_program(self, *arguments, timeout=120, environment=None):
+    def run_program(self, *arguments, timeout=280, environment=None):
         """Runs to the end; standard output and error are `stdout` and `stderr` of the result."""
         return subprocess.run([PROGRAM, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=timeout, cwd=self.home,
@@ -67,7 +67,7 @@ class CommandLineTest(unittest.TestCase):
         process.stdout.close()
         process.stderr.close()
 
-    def run_json(self, *arguments, expect=EXIT_SUCCESS, timeout=120):
+    def run_json(self, *arguments, expect=EXIT_SUCCESS, timeout=280):
         """Runs with --json; standard output must be one JSON document and nothing else."""
         result = self.run_program(*arguments, "--json", timeout=timeout)
         self.assertEqual(result.returncode, expect, f"{arguments}\n{result.stderr}\n{result.stdout[-2000:]}")
@@ -125,6 +125,8 @@ class CpuTest(CommandLineTest):
             if "opencl" in os.environ.get("WARPWRIGHT_REQUIRE_DEVICE", "").split(","):
                 raise AssertionError("WARPWRIGHT_REQUIRE_DEVICE asks for opencl, and there is no OpenCL device of kind cpu")
             raise unittest.SkipTest("no OpenCL device of kind cpu; install pocl-opencl-icd")
+        # Where the machine is busy, nothing but a test of deadlines should run into one.
+        cls.on_cpu = ("--device", cls.device, "--compile-deadline", "5m", "--run-deadline", "2m")
 
 
 def journal_records(folder):

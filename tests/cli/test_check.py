@@ -18,7 +18,7 @@ class Check(CpuTest):
         return folder / f"{name}.toml"
 
     def test_json(self):
-        report = self.run_json("check", VECTOR_ADD, "--device", self.device, "--problem", "n=100000")
+        report = self.run_json("check", VECTOR_ADD, *self.on_cpu, "--problem", "n=100000")
         self.assertEqual(report["schema_version"], 1)
         self.assertEqual(report["kernel"], "vector_add")
         self.assertEqual(report["device"]["id"], self.device)
@@ -30,7 +30,7 @@ class Check(CpuTest):
         self.assertGreater(report["baseline"]["median_ns"], 0)
 
     def test_text(self):
-        result = self.run_program("check", VECTOR_ADD, "--device", self.device, "--problem", "n=100000")
+        result = self.run_program("check", VECTOR_ADD, *self.on_cpu, "--problem", "n=100000")
         self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr + result.stdout)
         self.assertRegex(result.stdout, r"(?m)^result: +correct, median ")
         self.assertIn("n=100000", result.stdout.replace(" ", ""))
@@ -45,11 +45,11 @@ class Check(CpuTest):
         path = self.specification("faulty", ('baseline]\nconfiguration = { bug = "none", block_x = 128, items = 1, work = 16 }',
                                              'baseline]\nconfiguration = { bug = "wrong_result", block_x = 128, items = 1, '
                                              'work = 1 }'))
-        result = self.run_program("check", path, "--device", self.device)
+        result = self.run_program("check", path, *self.on_cpu)
         self.assertEqual(result.returncode, EXIT_FAILURE, result.stderr + result.stdout)
         self.assertIn("wrong_result", result.stdout)
         self.assertIn("y[7]", result.stdout)
-        report = self.run_json("check", path, "--device", self.device, expect=EXIT_FAILURE)
+        report = self.run_json("check", path, *self.on_cpu, expect=EXIT_FAILURE)
         self.assertFalse(report["verified"])
         mismatch = report["baseline"]["mismatch"]
         self.assertEqual((mismatch["argument"], mismatch["index"]), ("y", 7))
@@ -60,7 +60,7 @@ class Check(CpuTest):
         path = self.specification("faulty", ('baseline]\nconfiguration = { bug = "none", block_x = 128, items = 1, work = 16 }',
                                              'baseline]\nconfiguration = { bug = "compile_error", block_x = 128, items = 1, '
                                              'work = 1 }'))
-        result = self.run_program("check", path, "--device", self.device)
+        result = self.run_program("check", path, *self.on_cpu)
         self.assertEqual(result.returncode, EXIT_FAILURE, result.stderr + result.stdout)
         self.assertIn("compile_failed", result.stdout)
         self.assertIn("faulty.kernel", result.stdout)

@@ -118,16 +118,16 @@ class Problems(CpuTest):
     def test_assignments(self):
         for text in ("n", "=5", "n=", "="):
             with self.subTest(problem=text):
-                self.assert_bad_input(["check", VECTOR_ADD, "--device", self.device, f"--problem={text}"], "--problem",
+                self.assert_bad_input(["check", VECTOR_ADD, *self.on_cpu, f"--problem={text}"], "--problem",
                                       "NAME=VALUE")
 
     def test_unknown_dimension(self):
-        self.assert_bad_input(["check", VECTOR_ADD, "--device", self.device, "--problem", "lenght=5"], "lenght")
+        self.assert_bad_input(["check", VECTOR_ADD, *self.on_cpu, "--problem", "lenght=5"], "lenght")
 
     def test_dimension_of_the_wrong_type(self):
-        self.assert_bad_input(["check", VECTOR_ADD, "--device", self.device, "--problem", "n=many"], "n")
+        self.assert_bad_input(["check", VECTOR_ADD, *self.on_cpu, "--problem", "n=many"], "n")
 
     def test_resume_of_a_session_that_is_not_there(self):
-        self.assert_bad_input(["tune", VECTOR_ADD, "--device", self.device, "--session", "nowhere", "--resume",
+        self.assert_bad_input(["tune", VECTOR_ADD, *self.on_cpu, "--session", "nowhere", "--resume",
                                "--max-evaluations", "1"], "nowhere")
         self.assertFalse((self.home / "nowhere" / "journal.jsonl").exists())

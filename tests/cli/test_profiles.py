@@ -7,7 +7,7 @@ from support import CpuTest, EXIT_BAD_INPUT, EXIT_SUCCESS, VECTOR_ADD
 
 class Profiles(CpuTest):
     def tune(self, n):
-        return self.run_json("tune", VECTOR_ADD, "--device", self.device, "--problem", f"n={n}", "--max-evaluations", 2,
+        return self.run_json("tune", VECTOR_ADD, *self.on_cpu, "--problem", f"n={n}", "--max-evaluations", 2,
                              "--no-session", "--quiet")
 
     def test_life_of_a_profile(self):

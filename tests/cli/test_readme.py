@@ -12,8 +12,8 @@ class Readme(CpuTest):
         self.assertEqual([name for name, _ in files], ["twice.kernel", "twice_naive.kernel", "twice.toml"])
         for name, content in files:
             (self.home / name).write_text(content)
-        checked = self.run_json("check", "twice.toml", "--device", self.device)
+        checked = self.run_json("check", "twice.toml", *self.on_cpu)
         self.assertTrue(checked["verified"])
-        tuned = self.run_json("tune", "twice.toml", "--device", self.device, "--max-evaluations", 5)
+        tuned = self.run_json("tune", "twice.toml", *self.on_cpu, "--max-evaluations", 5)
         self.assertEqual({trial["status"] for trial in tuned["trials"]}, {"ok"})
         self.assertTrue(tuned["reverified"])

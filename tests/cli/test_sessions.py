@@ -68,7 +68,7 @@ class Killing:
 
 class SessionsOnTheCpu(Killing, CpuTest):
     def problem(self):
-        return [VECTOR_ADD, "--device", self.device, "--problem", "n=100003"]
+        return [VECTOR_ADD, *self.on_cpu, "--problem", "n=100003"]
 
 
 class Sessions(Killing, CommandLineTest):

@@ -61,7 +61,7 @@ class SimulatedTune(CommandLineTest):
 class Tune(CpuTest):
     def test_json(self):
         begin = time.monotonic()
-        report = self.run_json("tune", TRANSPOSE, "--device", self.device, "--max-evaluations", 12, "--seed", 7,
+        report = self.run_json("tune", TRANSPOSE, *self.on_cpu, "--max-evaluations", 12, "--seed", 7,
                                "--session", "session")
         wall = time.monotonic() - begin
 
@@ -122,7 +122,7 @@ class Tune(CpuTest):
 
     def test_the_same_seed_gives_the_same_configurations_in_the_same_order(self):
         def order(seed):
-            report = self.run_json("tune", VECTOR_ADD, "--device", self.device, "--problem", "n=65536",
+            report = self.run_json("tune", VECTOR_ADD, *self.on_cpu, "--problem", "n=65536",
                                    "--max-evaluations", 10, "--seed", seed, "--strategy", "random", "--no-session",
                                    "--no-profile", "--quiet")
             return [identity(trial) for trial in report["trials"]]
@@ -132,7 +132,7 @@ class Tune(CpuTest):
         self.assertNotEqual(order(4), first)
 
     def test_streams_without_a_terminal(self):
-        common = ["tune", VECTOR_ADD, "--device", self.device, "--problem", "n=65536", "--max-evaluations", 6]
+        common = ["tune", VECTOR_ADD, *self.on_cpu, "--problem", "n=65536", "--max-evaluations", 6]
         for environment in ({}, {"NO_COLOR": "1"}, {"TERM": "xterm-256color"}):
             result = self.run_program(*common, environment=environment)
             self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr)
@@ -147,7 +147,7 @@ class Tune(CpuTest):
         json.loads(quiet.stdout)
 
     def test_files_are_kept_where_the_user_says(self):
-        common = ["tune", VECTOR_ADD, "--device", self.device, "--problem", "n=65536", "--max-evaluations", 3, "--quiet"]
+        common = ["tune", VECTOR_ADD, *self.on_cpu, "--problem", "n=65536", "--max-evaluations", 3, "--quiet"]
         nothing = self.run_json(*common, "--no-session", "--no-profile", "--cache-dir", self.home / "elsewhere")
         self.assertIsNone(nothing["session"])
         self.assertIsNone(nothing["profile_id"])
@@ -162,13 +162,13 @@ class Tune(CpuTest):
         self.assertGreater(default["profile_id"], 0)
 
     def test_a_session_folder_is_not_used_twice(self):
-        common = ["tune", VECTOR_ADD, "--device", self.device, "--problem", "n=65536", "--max-evaluations", 2,
+        common = ["tune", VECTOR_ADD, *self.on_cpu, "--problem", "n=65536", "--max-evaluations", 2,
                   "--session", "session"]
         self.run_json(*common)
         self.assert_bad_input(common, "session", "resume")
 
     def test_winner_is_stored_and_found(self):
-        report = self.run_json("tune", VECTOR_ADD, "--device", self.device, "--problem", "n=65536", "--max-evaluations", 4,
+        report = self.run_json("tune", VECTOR_ADD, *self.on_cpu, "--problem", "n=65536", "--max-evaluations", 4,
                                "--profiles", "profiles.sqlite")
         listed = self.run_json("profiles", "list", "--profiles", "profiles.sqlite")
         self.assertEqual(len(listed["profiles"]), 1)
