@@ -36,7 +36,7 @@ class Check(CpuTest):
         self.assertIn("n=100000", result.stdout.replace(" ", ""))
 
     def test_cpu_is_announced_when_no_device_is_named(self):
-        result = self.run_program("check", VECTOR_ADD, "--problem", "n=100000")
+        result = self.run_program("check", VECTOR_ADD, *self.on_cpu[2:], "--problem", "n=100000")
         self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr + result.stdout)
         if self.device in result.stdout:
             self.assertIn("no GPU found: tuning for this CPU", result.stderr)

@@ -120,17 +120,6 @@ class Tune(CpuTest):
         shown = {identity(trial): trial["samples"] for trial in self.run_json("show", "session")["trials"]}
         self.assertEqual(shown, {identity(trial): trial["samples"] for trial in trials})
 
-    def test_the_same_seed_gives_the_same_configurations_in_the_same_order(self):
-        def order(seed):
-            report = self.run_json("tune", VECTOR_ADD, *self.on_cpu, "--problem", "n=65536",
-                                   "--max-evaluations", 10, "--seed", seed, "--strategy", "random", "--no-session",
-                                   "--no-profile", "--quiet")
-            return [identity(trial) for trial in report["trials"]]
-
-        first = order(3)
-        self.assertEqual(order(3), first)
-        self.assertNotEqual(order(4), first)
-
     def test_streams_without_a_terminal(self):
         common = ["tune", VECTOR_ADD, *self.on_cpu, "--problem", "n=65536", "--max-evaluations", 6]
         for environment in ({}, {"NO_COLOR": "1"}, {"TERM": "xterm-256color"}):
