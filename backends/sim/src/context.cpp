@@ -256,10 +256,11 @@ Nanoseconds SimEvent::elapsed_since(const device::Event& start) const {
   if (mark == nullptr) throw Error(ErrorCode::conflict, "elapsed time: the stop event was never recorded");
   if (!from.mark->at->ended || !mark->at->ended)
     throw Error(ErrorCode::conflict, "elapsed time: the work before the event has not ended; synchronize it first");
-  // The first work after the start event, unless that lies after the stop event.
+  if (mark->stream == from.mark->stream && mark->last == from.mark->last) return Nanoseconds{0};  // nothing ran in between
+  // From the first work after the start event, unless that lies after the stop event.
   const auto& next = from.mark->next;
-  const double stop = mark->at->end;
-  const double begin = next != nullptr && next->started && next->start <= stop ? next->start : from.mark->at->end;
+  const double stop = mark->end();
+  const double begin = next != nullptr && next->started && next->start <= stop ? next->start : from.mark->end();
   return Nanoseconds{std::max(0.0, stop - begin)};
 }
 

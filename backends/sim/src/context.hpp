@@ -100,10 +100,14 @@ class SimBuffer final : public device::Buffer {
   std::shared_ptr<Storage> storage_;
 };
 
-// Where an event was recorded, and the first work of that stream after it.
+// Where an event was recorded: the last work of its stream before it, and the first after it.
 struct Mark {
-  std::shared_ptr<Stamp> at;
+  int stream = 0;
+  std::shared_ptr<const Stamp> at;    // of the event itself
+  std::shared_ptr<const Stamp> last;  // null: there was no work before
   std::shared_ptr<const Stamp> next;
+  // The end of the work before the event, or its own moment.
+  double end() const { return last != nullptr ? last->end : at->end; }
 };
 
 class SimEvent final : public device::Event {
@@ -169,6 +173,7 @@ class SimStream final : public device::Stream {
 
   std::shared_ptr<DeviceState> state_;
   int id_ = 0;
+  std::shared_ptr<const Stamp> last_work_;
   std::vector<std::weak_ptr<Mark>> waiting_;  // marks that have no `next` yet
   std::optional<std::vector<CommandMaker>> capture_;
 };

@@ -88,6 +88,7 @@ void SimStream::submit(Command command) {
     for (const auto& weak : waiting_)
       if (const auto mark = weak.lock()) mark->next = command.stamp;
     waiting_.clear();
+    last_work_ = command.stamp;
   }
   state_->timeline.submit(id_, std::move(command));
 }
@@ -213,7 +214,7 @@ void SimStream::record(device::Event& event) {
   const bool never_ends = state_->enter(Fault::Call::record);
   Command command;
   command.never_ends = never_ends;
-  target.mark = std::make_shared<Mark>(Mark{command.stamp, nullptr});
+  target.mark = std::make_shared<Mark>(Mark{id_, command.stamp, last_work_, nullptr});
   if (waiting_.size() >= 64) std::erase_if(waiting_, [](const auto& weak) { return weak.expired(); });
   waiting_.push_back(target.mark);
   submit(std::move(command));

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 #include <utility>
 
@@ -87,7 +88,10 @@ class SolutionTable {
     }
     ++rows_;
   }
-  void finish() { bytes_.shrink_to_fit(); }
+  void finish(bool sorted) {
+    if (!sorted) sort();
+    bytes_.shrink_to_fit();
+  }
 
   std::uint32_t value(std::uint64_t row, std::size_t column) const {
     const std::uint8_t* at = bytes_.data() + row * stride_ + columns_[column].offset;
@@ -117,6 +121,31 @@ class SolutionTable {
   }
 
  private:
+  void sort() {
+    if (stride_ <= 8) {  // most tables: the rows are numbers
+      std::vector<std::uint64_t> keys(rows_, 0);
+      for (std::uint64_t row = 0; row < rows_; ++row) {
+        for (std::size_t byte = 0; byte < stride_; ++byte) keys[row] = keys[row] << 8 | bytes_[row * stride_ + byte];
+      }
+      std::sort(keys.begin(), keys.end());
+      for (std::uint64_t row = 0; row < rows_; ++row) {
+        for (std::size_t byte = stride_; byte-- > 0; keys[row] >>= 8) {
+          bytes_[row * stride_ + byte] = static_cast<std::uint8_t>(keys[row]);
+        }
+      }
+      return;
+    }
+    std::vector<const std::uint8_t*> rows;
+    rows.reserve(rows_);
+    for (std::uint64_t row = 0; row < rows_; ++row) rows.push_back(bytes_.data() + row * stride_);
+    std::sort(rows.begin(), rows.end(),
+              [this](const std::uint8_t* a, const std::uint8_t* b) { return std::memcmp(a, b, stride_) < 0; });
+    std::vector<std::uint8_t> sorted;
+    sorted.reserve(bytes_.size());
+    for (const std::uint8_t* row : rows) sorted.insert(sorted.end(), row, row + stride_);
+    bytes_ = std::move(sorted);
+  }
+
   struct Column {
     std::size_t offset;
     std::uint8_t width;
@@ -264,7 +293,7 @@ void TableSpace::solve(const SpaceOptions& options) {
     if (!failed && __builtin_mul_overflow(size_, table.size(), &size_)) {
       throw Error(ErrorCode::bad_input, "the space has more than 2^64 configurations; fewer values are needed");
     }
-    table.finish();
+    table.finish(search.in_declared_order());
     tables_.push_back(std::move(table));
   }
   if (!error) return;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <exception>
+#include <map>
 #include <numeric>
+#include <tuple>
 #include <utility>
 
 namespace warpwright::detail {
@@ -146,7 +148,7 @@ std::vector<ConditionGroup> connected_groups(const Conditions& conditions, const
 }
 
 GroupSearch::GroupSearch(const Conditions& conditions, const ConditionGroup& group)
-    : conditions_(conditions), group_(group), at_depth_(group.parameters.size()), assignment_(conditions) {
+    : conditions_(conditions), group_(group), assignment_(conditions) {
   for (const std::size_t p : group_.parameters) {
     auto& domain = domains_.emplace_back(conditions_.parameters()[p].values.size());
     std::iota(domain.begin(), domain.end(), std::uint32_t{0});
@@ -158,22 +160,62 @@ GroupSearch::GroupSearch(const Conditions& conditions, const ConditionGroup& gro
       if (answer == Answer::error) errors_.push_back(condition);
       continue;
     }
-    const auto last = std::find(group_.parameters.begin(), group_.parameters.end(), condition->parameters.back());
-    const auto depth = static_cast<std::size_t>(last - group_.parameters.begin());
     if (condition->parameters.size() > 1) {
-      at_depth_[depth].push_back(condition);
+      searched_.push_back(condition);
       continue;
     }
+    const std::size_t parameter = condition->parameters.front();
+    const auto own = std::find(group_.parameters.begin(), group_.parameters.end(), parameter);
     bool failed = false;
-    std::erase_if(domains_[depth], [&](std::uint32_t value) {
-      assignment_.set(conditions_, *last, value);
+    std::erase_if(domains_[static_cast<std::size_t>(own - group_.parameters.begin())], [&](std::uint32_t value) {
+      assignment_.set(conditions_, parameter, value);
       const Answer answer = conditions_.test(*condition, assignment_);
       failed = failed || answer == Answer::error;
       return answer == Answer::no;
     });
-    if (failed) at_depth_[depth].push_back(condition);
+    if (failed) searched_.push_back(condition);
+  }
+  choose_order();
+}
+
+void GroupSearch::choose_order() {
+  const std::size_t count = group_.parameters.size();
+  at_depth_.resize(count);
+  std::vector<std::vector<const Condition*>> readers(count);  // of each parameter of the group
+  std::map<const Condition*, std::size_t> missing;            // parameters not chosen yet
+  for (const Condition* condition : searched_) {
+    missing[condition] = condition->parameters.size();
+    for (const std::size_t p : condition->parameters) {
+      const auto own = std::lower_bound(group_.parameters.begin(), group_.parameters.end(), p);
+      readers[static_cast<std::size_t>(own - group_.parameters.begin())].push_back(condition);
+    }
+  }
+  std::vector<bool> chosen(count, false);
+  for (std::size_t depth = 0; depth < count; ++depth) {
+    std::size_t best = count;
+    std::tuple<bool, bool, std::size_t> best_cost;
+    for (std::size_t candidate = 0; candidate < count; ++candidate) {
+      if (chosen[candidate]) continue;
+      bool completes = false, connects = false;
+      for (const Condition* condition : readers[candidate]) {
+        completes = completes || missing[condition] == 1;
+        connects = connects || missing[condition] < condition->parameters.size();
+      }
+      const std::tuple cost(!completes, !connects, domains_[candidate].size());
+      if (best == count || cost < best_cost) {
+        best = candidate;
+        best_cost = cost;
+      }
+    }
+    chosen[best] = true;
+    order_.push_back(best);
+    for (const Condition* condition : readers[best]) {
+      if (--missing[condition] == 0) at_depth_[depth].push_back(condition);
+    }
   }
 }
+
+bool GroupSearch::in_declared_order() const { return std::is_sorted(order_.begin(), order_.end()); }
 
 double GroupSearch::free_size() const {
   for (const auto& applied : at_depth_) {
@@ -196,10 +238,10 @@ GroupSearch::End GroupSearch::run(const Visitor& visitor, std::uint64_t budget) 
 
 bool GroupSearch::descend(std::size_t depth, const Visitor& visitor) {
   if (depth == group_.parameters.size()) return visitor(assignment_, errors_);
-  const std::size_t parameter = group_.parameters[depth];
+  const std::size_t parameter = group_.parameters[order_[depth]];
   const auto& applied = at_depth_[depth];
   const std::size_t errors_before = errors_.size();
-  for (const std::uint32_t value : domains_[depth]) {
+  for (const std::uint32_t value : domains_[order_[depth]]) {
     assignment_.set(conditions_, parameter, value);
     bool accepted = true;
     for (const Condition* condition : applied) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <ctime>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdexcept>
@@ -336,6 +337,37 @@ TEST(TestSpaces, HotspotLike) {
                   constraints({"32 <= bx*by <= 1024", "t%u==0", s + " <= 49152", "b==0 or " + s + "*b <= 65536"}));
   EXPECT_EQ(space->cartesian_size(), 22'200'000);
   EXPECT_EQ(space->size(), 279639u);
+}
+
+TEST(TestSpaces, OrderOfDeclarationDecidesNothing) {
+  std::vector<std::string> texts{"4096%WPT==0", "(4096//WPT)%LS==0", "LS%U==0"};
+  std::vector<std::string> names{"LS", "U", "WPT"};
+  std::sort(texts.begin(), texts.end());
+  double fastest = 1e9, slowest = 0;
+  do {
+    std::vector<Parameter> parameters;
+    for (const auto& name : names) parameters.push_back(parameter(name, range(1, 4096)));
+    std::string first, middle, last;
+    do {
+      const std::clock_t start = std::clock();  // processor time: other programs do not count
+      const auto space = build_space(parameters, constraints(texts));
+      const double elapsed = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+      fastest = std::min(fastest, elapsed);
+      slowest = std::max(slowest, elapsed);
+      ASSERT_EQ(space->size(), 455u);
+      if (first.empty()) {
+        first = space->at(0).describe();
+        middle = space->at(200).describe();
+        last = space->at(454).describe();
+        expect_bijective(*space);
+      }
+      EXPECT_EQ(space->at(0).describe(), first);
+      EXPECT_EQ(space->at(200).describe(), middle);
+      EXPECT_EQ(space->at(454).describe(), last);
+    } while (std::next_permutation(texts.begin(), texts.end()));
+  } while (std::next_permutation(names.begin(), names.end()));
+  // The requirement is a factor of 2 (bench); here only the peers' factor of hundreds must not come back.
+  EXPECT_LT(slowest, 10 * fastest);
 }
 
 TEST(TestSpaces, WideSpacesHaveIndicesBeyond32Bits) {

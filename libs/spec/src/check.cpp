@@ -89,12 +89,13 @@ void Checker::check_configuration(const Configuration& configuration, const std:
   for (const auto& parameter : problem.parameters) parameters.push_back(parameter.name);
   for (const auto& [name, value] : configuration) {
     const auto found = std::find_if(problem.parameters.begin(), problem.parameters.end(),
-                                    [&](const Parameter& parameter) { return parameter.name == name; });
+                                    [&sought = name](const Parameter& parameter) { return parameter.name == sought; });
     if (found == problem.parameters.end()) {
       fail(join_key(key, name), "'" + name + "' is not a parameter" + suggestion(name, parameters, "parameters"));
     }
-    const bool listed = std::any_of(found->values.begin(), found->values.end(),
-                                    [&](const Value& candidate) { return python_equal(candidate, value); });
+    const bool listed =
+        std::any_of(found->values.begin(), found->values.end(),
+                    [&given = value](const Value& candidate) { return python_equal(candidate, given); });
     if (!listed) {
       fail(join_key(key, name), to_literal(value) + " is not a value of the parameter '" + name + "'; its values are " +
                                     list_values(found->values));

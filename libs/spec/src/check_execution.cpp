@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <set>
 
 #include "check.hpp"
@@ -19,6 +21,29 @@ std::vector<std::string> argument_names(const Problem& problem) {
 
 // ---- definitions and options ----------------------------------------------------------------------------------------
 
+// A string value v of the parameter p reaches the kernel as the macro p_v, with '_' for what no macro name can hold.
+void check_macro_values(const Checker& checker, const Parameter& parameter) {
+  std::map<std::string, std::string> values_of_macros;
+  for (std::size_t i = 0; i < parameter.values.size(); ++i) {
+    const std::string* text = std::get_if<std::string>(&parameter.values[i]);
+    if (!text) continue;
+    const std::string key = join_index(join_key("parameters", parameter.name) + ".values", i);
+    if (text->find_first_of(" \t\r\n\v\f") != std::string::npos) {
+      checker.fail(key, "the value '" + excerpt(*text, 40) +
+                            "' has a space, which a preprocessor definition cannot carry; use '_' in its place, or "
+                            "role = \"option\" if it is meant for the compiler");
+    }
+    std::string macro = *text;
+    std::replace_if(
+        macro.begin(), macro.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+    const auto [first, is_new] = values_of_macros.emplace(parameter.name + "_" + macro, *text);
+    if (!is_new) {
+      checker.fail(key, "the values '" + excerpt(first->second, 40) + "' and '" + excerpt(*text, 40) +
+                            "' both reach the kernel as " + excerpt(first->first, 80) + "; rename one of them");
+    }
+  }
+}
+
 void check_kernel(const Checker& checker) {
   const Problem& problem = checker.problem;
   if (problem.name.empty()) checker.fail("kernel.name", "the kernel needs a name: its profiles are found by it");
@@ -30,15 +55,7 @@ void check_kernel(const Checker& checker) {
     }
   }
   for (const auto& parameter : problem.parameters) {
-    if (parameter.role != ParameterRole::define) continue;
-    for (std::size_t i = 0; i < parameter.values.size(); ++i) {
-      const std::string* text = std::get_if<std::string>(&parameter.values[i]);
-      if (!text || text->find_first_of(" \t\r\n\v\f") == std::string::npos) continue;
-      checker.fail(join_index(join_key("parameters", parameter.name) + ".values", i),
-                   "the value '" + excerpt(*text, 40) +
-                       "' has a space, which a preprocessor definition cannot carry; "
-                       "use '_' in its place, or role = \"option\" if it is meant for the compiler");
-    }
+    if (parameter.role == ParameterRole::define) check_macro_values(checker, parameter);
   }
   std::set<std::string> seen;
   for (const auto& [name, expression] : problem.defines) {

@@ -366,6 +366,16 @@ bool T1Reader::read_type(const T1Json& json, const std::string& pointer, Argumen
   return false;
 }
 
+std::optional<std::filesystem::path> T1Reader::numpy_file(const std::string& source, const std::string& pointer) {
+  if (source.size() <= 4 || source.substr(source.size() - 4) != ".npy") return std::nullopt;
+  const std::filesystem::path file = (file_.parent_path() / source).lexically_normal();
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(file, error);
+  if (!error && std::filesystem::is_regular_file(absolute, error)) return absolute;
+  warn(pointer, "there is no file '" + excerpt(file.string(), 200) + "'");
+  return std::nullopt;
+}
+
 void T1Reader::read_fill(const T1Json& json, const std::string& pointer, std::uint64_t position, Argument& argument) {
   const std::string type = text_of(json, "FillType");
   const T1Json* value_json = member(json, "FillValue");
@@ -380,8 +390,8 @@ void T1Reader::read_fill(const T1Json& json, const std::string& pointer, std::ui
     // FillValue is the upper bound, as Kernel Tuning Toolkit reads it.
     const double high = has_value && value != 0 ? value : 1;
     argument.fill = FillUniform{std::min(0.0, high), std::max(0.0, high), seed};
-  } else if (type == "BinaryRaw" && source.size() > 4 && source.substr(source.size() - 4) == ".npy") {
-    argument.fill = FillNpy{std::filesystem::absolute(file_.parent_path() / source).lexically_normal()};
+  } else if (const auto npy = numpy_file(source, pointer + "/DataSource"); npy && type == "BinaryRaw") {
+    argument.fill = FillNpy{*npy};
   } else if (type.empty()) {
     argument.fill = argument.access == Access::in || argument.access == Access::constant
                         ? Fill(FillUniform{0, 1, position})
@@ -530,8 +540,8 @@ void T1Reader::read_references(const T1Json& kernel, const std::string& pointer)
                                          target + "' is held to the threshold");
     }
     const std::string source = text_of(json, "DataSource");
-    if (source.size() > 4 && source.substr(source.size() - 4) == ".npy") {
-      files.files[target] = std::filesystem::absolute(file_.parent_path() / source).lexically_normal();
+    if (const auto npy = numpy_file(source, at + "/DataSource")) {
+      files.files[target] = *npy;
     } else {
       warn(at, "the expected data of '" + target + "' (" + excerpt(text_of(json, "FillType"), 40) +
                    (source.empty() ? std::string() : " '" + excerpt(source, 80) + "'") +

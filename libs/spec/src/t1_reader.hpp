@@ -55,6 +55,8 @@ class T1Reader {
   std::optional<Argument> read_argument(const T1Json& json, const std::string& pointer, std::uint64_t position);
   bool read_type(const T1Json& json, const std::string& pointer, Argument& argument);
   void read_fill(const T1Json& json, const std::string& pointer, std::uint64_t position, Argument& argument);
+  // The data file of that name if it is a NumPy file; nullopt, after a warning, if it is named so and absent.
+  std::optional<std::filesystem::path> numpy_file(const std::string& source, const std::string& pointer);
   void read_references(const T1Json& kernel, const std::string& pointer);
   // An expression of the kernel part; nullopt after a warning that says what cannot be used.
   std::optional<Expression> usable(const T1Json& json, const std::string& pointer, const std::string& what,
