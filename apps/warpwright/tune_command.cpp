@@ -150,7 +150,9 @@ void add_tune_command(CLI::App& app, const Console& console, int& exit_code) {
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
   const CLI::Option* seed =
-      command->add_option("--seed", arguments->seed, "Seed of everything random (default 0)")->type_name("N");
+      command->add_option("--seed", arguments->seed, "Seed of everything random (default 0)")
+          ->type_name("N")
+          ->check(CLI::NonNegativeNumber);
   command->add_option("--max-evaluations", arguments->max_evaluations, "Stop after this many configurations")
       ->type_name("N")
       ->check(CLI::PositiveNumber);
