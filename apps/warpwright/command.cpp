@@ -84,4 +84,15 @@ Nanoseconds parse_duration(const std::string& text, const std::string& flag) {
   return Nanoseconds(number * scale);
 }
 
+CLI::Validator at_least(std::uint64_t minimum) {
+  return CLI::Validator(
+      [minimum](std::string& text) {
+        std::uint64_t number = 0;
+        const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
+        if (status == std::errc{} && end == text.data() + text.size() && number >= minimum) return std::string();
+        return fmt::format("'{}' must be a whole number, at least {}", text, minimum);
+      },
+      "");
+}
+
 }  // namespace warpwright::app

@@ -152,10 +152,10 @@ void add_tune_command(CLI::App& app, const Console& console, int& exit_code) {
   const CLI::Option* seed =
       command->add_option("--seed", arguments->seed, "Seed of everything random (default 0)")
           ->type_name("N")
-          ->check(CLI::NonNegativeNumber);
+          ->check(at_least(0));
   command->add_option("--max-evaluations", arguments->max_evaluations, "Stop after this many configurations")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least(1));
   command->add_option("--time-limit", arguments->time_limit, "Stop after this time, e.g. 90s or 10m")->type_name("TIME");
   command->add_option("--session", arguments->session, "Folder of the journal (default: a new one in the user's state folder)")
       ->type_name("DIR");

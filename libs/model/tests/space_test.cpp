@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <ctime>
 #include <gmock/gmock.h>
@@ -290,14 +289,14 @@ TEST(EmptySpace, NamesAMinimalSet) {
 }
 
 TEST(EmptySpace, LargeSpacesAreExplainedWithoutCountingForEver) {
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();  // processor time: a busy machine does not count
   const auto values = range(1, 200);
   const auto error =
       refusal({parameter("a", values), parameter("b", values), parameter("c", values), parameter("d", values)},
               constraints({"a > b", "b > c", "c > a", "d < 5"}));
   EXPECT_THAT(error.what(),
               AllOf(HasSubstr("'a > b'"), HasSubstr("'b > c'"), HasSubstr("'c > a'"), Not(HasSubstr("'d < 5'"))));
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60));
+  EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 60);
 }
 
 // ---- the test spaces of the field
@@ -343,17 +342,13 @@ TEST(TestSpaces, OrderOfDeclarationDecidesNothing) {
   std::vector<std::string> texts{"4096%WPT==0", "(4096//WPT)%LS==0", "LS%U==0"};
   std::vector<std::string> names{"LS", "U", "WPT"};
   std::sort(texts.begin(), texts.end());
-  double fastest = 1e9, slowest = 0;
+  const std::clock_t start = std::clock();
   do {
     std::vector<Parameter> parameters;
     for (const auto& name : names) parameters.push_back(parameter(name, range(1, 4096)));
     std::string first, middle, last;
     do {
-      const std::clock_t start = std::clock();  // processor time: other programs do not count
       const auto space = build_space(parameters, constraints(texts));
-      const double elapsed = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
-      fastest = std::min(fastest, elapsed);
-      slowest = std::max(slowest, elapsed);
       ASSERT_EQ(space->size(), 455u);
       if (first.empty()) {
         first = space->at(0).describe();
@@ -366,8 +361,8 @@ TEST(TestSpaces, OrderOfDeclarationDecidesNothing) {
       EXPECT_EQ(space->at(454).describe(), last);
     } while (std::next_permutation(texts.begin(), texts.end()));
   } while (std::next_permutation(names.begin(), names.end()));
-  // The requirement is a factor of 2 (bench); here only the peers' factor of hundreds must not come back.
-  EXPECT_LT(slowest, 10 * fastest);
+  // About a second in all; searched in declared order, the two worst orders of parameters alone take minutes.
+  EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 60);
 }
 
 TEST(TestSpaces, WideSpacesHaveIndicesBeyond32Bits) {
