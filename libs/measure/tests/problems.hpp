@@ -1,7 +1,8 @@
 // Small problems for the tests, built by hand.
 #pragma once
 
-#include <cstring>
+#include <algorithm>
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,14 +55,14 @@ inline Value integer(std::int64_t value) { return Value{value}; }
 template <class T>
 std::vector<T> values_of(const std::vector<std::byte>& bytes) {
   std::vector<T> values(bytes.size() / sizeof(T));
-  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
+  std::copy_n(bytes.data(), values.size() * sizeof(T), reinterpret_cast<std::byte*>(values.data()));
   return values;
 }
 
 template <class T>
 std::vector<std::byte> bytes_of(const std::vector<T>& values) {
   std::vector<std::byte> bytes(values.size() * sizeof(T));
-  std::memcpy(bytes.data(), values.data(), bytes.size());
+  std::copy_n(reinterpret_cast<const std::byte*>(values.data()), bytes.size(), bytes.data());
   return bytes;
 }
 
