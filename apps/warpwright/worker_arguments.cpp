@@ -13,7 +13,7 @@ void WorkerArguments::add_to(CLI::App& command) {
       ->type_name("TIME");
   command.add_option("--run-deadline", run_deadline, "Longest verification and measurement of one configuration (default 10s)")
       ->type_name("TIME");
-  command.add_option("--jobs", jobs, "Compile workers (default: all cores but one; always 1 on a CPU device)")
+  command.add_option("--jobs", jobs, "Compile workers (default: all cores but one; all cores on a CPU device)")
       ->type_name("N")
       ->check(CLI::Range(1, 1024));
   command.add_flag("--no-cache", no_cache, "Do not use the cache of compiled binaries");

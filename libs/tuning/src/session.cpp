@@ -25,6 +25,9 @@ using Part = TimeAccount::Part;
 
 // Binaries compiled ahead of the device beyond this wait in vain.
 constexpr std::size_t max_compiled_ahead = 32;
+// Where the device is the CPU, compiling and measuring alternate. Compiled in batches, configurations keep every core busy
+// in the compiling phase; small batches let the strategy hear of results soon.
+constexpr std::size_t alternating_batch = 4;
 // Longest wait between looks at the stop flag and the time limit.
 constexpr Nanoseconds poll_interval{200e6};
 // The final comparison takes about this much device time at most, and at least this many rounds.
@@ -333,8 +336,7 @@ class Session {
 
   bool room_to_compile() const {
     if (!evaluation_.can_compile() || ready_.size() >= max_compiled_ahead) return false;
-    // On a CPU the two alternate: one configuration at a time.
-    return evaluation_.compiles_while_running() || (!running_ && ready_.empty() && compiling_ == 0);
+    return evaluation_.compiles_while_running() || (!running_ && ready_.size() < alternating_batch);
   }
 
   void begin_trial(std::uint64_t index) {

@@ -44,8 +44,8 @@ class WorkerPool final : public Evaluation {
       : device_(std::move(device)), problem_(std::move(problem)), clock_(clock), options_(std::move(options)) {
     const bool cpu = device_.kind == DeviceKind::cpu;
     int compilers = options_.compile_workers;
-    if (compilers <= 0) compilers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) - 1);
-    if (cpu) compilers = 1;
+    // On a CPU nothing is measured while compilers work, so they get all cores.
+    if (compilers <= 0) compilers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) - (cpu ? 0 : 1));
     overlaps_ = !cpu;
     slots_.resize(static_cast<std::size_t>(compilers) + 1);
     for (std::size_t i = 1; i < slots_.size(); ++i) slots_[i].compiles = true;

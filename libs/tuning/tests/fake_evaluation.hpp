@@ -46,6 +46,7 @@ class FakeEvaluation final : public Evaluation {
     return info;
   }
   bool can_compile() const override { return compiles_.size() < compile_slots; }
+  std::size_t compiling() const { return compiles_.size(); }
   bool can_run() const override { return runs_.empty(); }
   bool compiles_while_running() const override { return overlap; }
   void compile(CompileTask task) override {

@@ -165,11 +165,15 @@ TEST_F(SessionTest, CpuDevicesAlternateCompilingAndRunning) {
   FakeEvaluation evaluation(clock_, model);
   evaluation.overlap = false;
   evaluation.compile_slots = 4;
-  bool overlapped = false;
-  evaluation.on_wait = [&] { overlapped = overlapped || (!evaluation.can_run() && evaluation.compiled.size() > evaluation.ran.size() + 100); };
+  bool overlapped = false, compiled_in_parallel = false;
+  evaluation.on_wait = [&] {
+    overlapped = overlapped || (evaluation.compiling() > 0 && !evaluation.can_run());
+    compiled_in_parallel = compiled_in_parallel || evaluation.compiling() > 1;
+  };
   const SessionResult result = run({}, evaluation);
   EXPECT_EQ(result.evaluations, 20u);
   EXPECT_FALSE(overlapped);
+  EXPECT_TRUE(compiled_in_parallel);
 }
 
 TEST_F(SessionTest, TimeLimitStopsAndKeepsWhatWasMeasured) {

@@ -22,7 +22,7 @@ int worker_main(const device::BackendRegistry& backends, int descriptor);
 
 struct WorkerPoolOptions {
   std::filesystem::path executable;  // warpwright-worker
-  int compile_workers = 0;           // 0: all cores but one (at least one); always one where the device is a CPU
+  int compile_workers = 0;           // 0: all cores but one (at least one); all cores where the device is a CPU
   Nanoseconds compile_deadline{20e9};
   Nanoseconds run_deadline{10e9};
   Nanoseconds startup_deadline{120e9};  // opening the device, computing the reference
