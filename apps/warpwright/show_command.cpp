@@ -53,7 +53,9 @@ Configuration parse_configuration(const std::string& text, const std::vector<Tri
 void print_trial(const Trial& trial, std::FILE* out) {
   fmt::print(out, "trial {}: {}\n", trial.ordinal, trial.configuration.describe());
   fmt::print(out, "  status     {}{}\n", to_string(trial.status), trial.message.empty() ? "" : ": " + trial.message);
-  if (trial.median)
+  if (trial.bound)
+    fmt::print(out, "  time       at least {}\n", format_duration(*trial.bound));
+  else if (trial.median)
     fmt::print(out, "  time       median {}, interquartile range {}\n", format_duration(*trial.median),
                format_duration(trial.spread));
   if (!trial.samples.empty()) {
@@ -61,6 +63,14 @@ void print_trial(const Trial& trial, std::FILE* out) {
     for (const auto sample : trial.samples) samples += (samples.empty() ? "" : ", ") + format_duration(sample);
     fmt::print(out, "  samples    {}\n", samples);
   }
+  const auto& conditions = trial.conditions;
+  if (conditions.sm_clock_mhz || conditions.temperature_celsius)
+    fmt::print(out, "  device     {}{}{}\n", conditions.sm_clock_mhz ? fmt::format("{} MHz", *conditions.sm_clock_mhz) : "",
+               conditions.sm_clock_mhz && conditions.temperature_celsius ? ", " : "",
+               conditions.temperature_celsius ? fmt::format("{} degrees Celsius", *conditions.temperature_celsius) : "");
+  if (!conditions.throttling.empty())
+    fmt::print(out, "  throttled  {}\n", fmt::join(conditions.throttling, ", "));
+  if (conditions.drift) fmt::print(out, "  drift      {:+.1f} % from the first to the last sample\n", 100 * *conditions.drift);
   for (const auto& [name, value] : trial.metrics) fmt::print(out, "  {:<10} {:.6g}\n", name, value);
   for (const auto& entry : trial.resources) {
     std::string text;

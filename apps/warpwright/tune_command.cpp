@@ -40,6 +40,7 @@ struct TuneArguments {
   int rows = 5;
   bool json = false;
   bool quiet = false;
+  bool no_racing = false;
 };
 
 tuning::SessionOptions session_options(const TuneArguments& arguments, const ChosenProblem& chosen, const Console& console) {
@@ -59,6 +60,7 @@ tuning::SessionOptions session_options(const TuneArguments& arguments, const Cho
                  format_duration(default_time_limit));
   }
   options.timing = arguments.timing.options();
+  options.racing = !arguments.no_racing;
   if (arguments.resume && arguments.session.empty())
     throw Error(ErrorCode::bad_input, "--resume needs --session DIR, the folder of the session to go on with");
   if (arguments.no_session && !arguments.session.empty())
@@ -165,6 +167,8 @@ void add_tune_command(CLI::App& app, const Console& console, int& exit_code) {
       ->type_name("FILE");
   command->add_flag("--no-profile", arguments->no_profile, "Do not store the winner");
   command->add_option("--rows", arguments->rows, "Configurations in the final table (default 5)")->type_name("N");
+  command->add_flag("--no-racing", arguments->no_racing,
+                    "Take all samples of configurations that are clearly slower than the best so far, too");
   arguments->timing.add_to(*command);
   arguments->workers.add_to(*command);
   command->add_flag("--json", arguments->json, "Print JSON");

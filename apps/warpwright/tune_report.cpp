@@ -79,6 +79,8 @@ Json tune_json(const TuneReport& report) {
     finalists.push_back({{"configuration", store::to_json(finalist.configuration)},
                          {"median_ns", finalist.median.count()},
                          {"spread_ns", finalist.spread.count()},
+                         {"ratio", finalist.ratio.median},
+                         {"ratio_interval", {finalist.ratio.interval.low, finalist.ratio.interval.high}},
                          {"samples", std::move(samples)}});
   }
   json["finalists"] = std::move(finalists);
@@ -90,6 +92,7 @@ Json tune_json(const TuneReport& report) {
   json["evaluations"] = result.evaluations;
   json["resumed_from"] = result.resumed_from;
   json["failures"] = failures_json(result);
+  json["censored"] = result.by_status[static_cast<std::size_t>(TrialStatus::censored)];
   json["stop_reason"] = result.stop_reason;
   json["interrupted"] = result.interrupted;
   const auto& times = result.times;
@@ -126,6 +129,8 @@ void print_tune_report(const TuneReport& report, int rows, std::FILE* out) {
   for (const auto& [status, count] : counts.items())
     failures += fmt::format("{}{} {}", failures.empty() ? "" : ", ", count.get<std::uint64_t>(), status);
   if (!failures.empty()) fmt::print(out, "  failed      {}\n", failures);
+  if (const auto censored = result.by_status[static_cast<std::size_t>(TrialStatus::censored)]; censored > 0)
+    fmt::print(out, "  censored    {} stopped early, clearly slower than the best at that time\n", censored);
   fmt::print(out, "\n");
 
   if (!result.best) {
@@ -176,7 +181,8 @@ void print_tune_report(const TuneReport& report, int rows, std::FILE* out) {
                       "interquartile range)\n",
                  result.finalists.front().samples.size());
     if (result.ties.size() > 1)
-      fmt::print(out, "  The first {} are within 1 % of each other: a tie.\n", result.ties.size());
+      fmt::print(out, "  A tie: paired samples do not tell {} of them from the winner (or only by less than 1 %).\n",
+                 result.ties.size() - 1);
     fmt::print(out, "\nWinner: {}\n", result.best->describe());
     if (result.speedup) fmt::print(out, "  {:.2f}x faster than the baseline\n", *result.speedup);
     fmt::print(out, "  {}\n", result.verification);

@@ -79,7 +79,9 @@ ProblemRunner::State::State(device::Context& context_used, device::Compiler& com
       problem(std::move(problem_used)),
       clock(clock_used),
       options(std::move(options_used)),
-      stream(context_used.create_stream()) {
+      stream(context_used.create_stream()),
+      run_begin(context_used.create_event()),
+      run_end(context_used.create_event()) {
   check_problem();
   buffers.emplace(context, *stream, problem, all_launches(problem), options.input_salt);
   buffers->fit(problem.baseline_configuration());
@@ -183,8 +185,12 @@ bool ProblemRunner::State::verify(LaunchSequence& sequence, RunResult& result, P
     set_up(pass, verification_guard);
     stream->synchronize();
     timer.enter(result.verify);
+    stream->record(*run_begin);
     sequence.enqueue();
+    stream->record(*run_end);
     stream->synchronize();
+    const Nanoseconds run = run_end->elapsed_since(*run_begin);
+    if (pass == 0 || run < verified_run) verified_run = run;
     if (!outputs_right(sequence, verification_guard, result, timer)) return false;
   }
   return true;
@@ -225,6 +231,12 @@ void ProblemRunner::State::attempt(const Configuration& configuration, const dev
     return;
   }
   if (!verify(*sequence, result, timer)) return;
+  if (timing->incumbent && hopeless_with_latency(verified_run, *timing->incumbent)) {
+    result.status = TrialStatus::censored;
+    result.samples = {verified_run};
+    result.message = "stopped after one run: more than 10 times as slow as the best so far";
+    return;
+  }
 
   timer.enter(result.measure);
   buffers->arm_guards(timing_guard);
@@ -245,7 +257,14 @@ void ProblemRunner::State::attempt(const Configuration& configuration, const dev
 
   // The last run began with the same inputs, so it must have left the same outputs.
   timer.enter(result.verify);
-  if (outputs_right(*sequence, timing_guard, result, timer)) return;
+  if (outputs_right(*sequence, timing_guard, result, timer)) {
+    if (timing->incumbent && hopeless(result.samples, *timing->incumbent)) {
+      result.status = TrialStatus::censored;
+      result.message = fmt::format("stopped after {} sample{}: clearly slower than the best so far",
+                                   result.samples.size(), result.samples.size() == 1 ? "" : "s");
+    }
+    return;
+  }
   if (result.status == TrialStatus::out_of_bounds) return;
   const std::string first_failure = std::move(result.message);
   std::optional<Mismatch> mismatch = std::move(result.mismatch);
@@ -278,7 +297,7 @@ RunResult ProblemRunner::State::run(const Configuration& configuration, const de
     stream->synchronize();  // a later launch may have been refused while earlier ones run
   }
   // A time is only ever reported for a configuration that passed everything.
-  if (result.status != TrialStatus::ok) result.samples.clear();
+  if (result.status != TrialStatus::ok && result.status != TrialStatus::censored) result.samples.clear();
   timer.enter(result.copy);
   sequence.reset();
   timer.stop();

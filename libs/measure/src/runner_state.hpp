@@ -78,6 +78,8 @@ struct ProblemRunner::State {
   const Clock& clock;
   const RunnerOptions options;
   std::unique_ptr<device::Stream> stream;
+  std::unique_ptr<device::Event> run_begin, run_end;
+  Nanoseconds verified_run{};  // device time of the fastest verifying run of the last verify()
   std::unique_ptr<CacheFlusher> flusher;
   std::optional<ArgumentBuffers> buffers;
   std::vector<ExpectedOutput> expected;

@@ -76,6 +76,7 @@ std::string_view to_string(CacheMode mode) noexcept { return mode == CacheMode::
 bool enough_samples(const std::vector<Nanoseconds>& samples, Nanoseconds spent, const TimingOptions& options) {
   const auto count = static_cast<int>(samples.size());
   if (count >= std::max(options.max_samples, 1)) return true;
+  if (options.incumbent && hopeless(samples, *options.incumbent)) return true;
   if (count < std::max(options.min_samples, 1)) return false;
   if (spent >= options.time_budget) return true;
   std::vector<double> values;

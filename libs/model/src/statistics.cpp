@@ -70,4 +70,44 @@ Interval median_interval(std::span<const double> samples, double confidence) {
   return {sorted[k - 1], sorted[n - k]};
 }
 
+PairedRatio paired_ratio(std::span<const double> first, std::span<const double> second, double confidence) {
+  if (first.size() != second.size()) throw Error(ErrorCode::bad_input, "paired series must be of one length");
+  std::vector<double> ratios;
+  ratios.reserve(first.size());
+  for (std::size_t i = 0; i < first.size(); ++i) ratios.push_back(first[i] / second[i]);
+  return {median(ratios), median_interval(ratios, confidence)};
+}
+
+std::optional<double> trend(std::span<const double> samples) {
+  constexpr std::size_t fewest = 8;         // below that the normal approximation of the statistic is poor
+  constexpr double significant = 2.5758;    // 1 %, two-sided
+  const std::size_t n = samples.size();
+  if (n < fewest) return std::nullopt;
+  double score = 0;
+  std::vector<double> slopes;
+  slopes.reserve(n * (n - 1) / 2);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = i + 1; j < n; ++j) {
+      const double difference = samples[j] - samples[i];
+      score += difference > 0 ? 1 : difference < 0 ? -1 : 0;
+      slopes.push_back(difference / static_cast<double>(j - i));
+    }
+  }
+  // Variance of the score with correction for ties (Kendall, Rank Correlation Methods, chapter 4).
+  const auto term = [](double count) { return count * (count - 1) * (2 * count + 5); };
+  double variance = term(static_cast<double>(n));
+  const auto sorted = sorted_copy(samples);
+  for (std::size_t i = 0; i < n;) {
+    std::size_t end = i;
+    while (end < n && sorted[end] == sorted[i]) ++end;
+    variance -= term(static_cast<double>(end - i));
+    i = end;
+  }
+  variance /= 18;
+  if (variance <= 0 || std::abs(score) <= 1) return std::nullopt;
+  const double z = (std::abs(score) - 1) / std::sqrt(variance);
+  if (z < significant) return std::nullopt;
+  return median(slopes) * static_cast<double>(n - 1) / median(samples);
+}
+
 }  // namespace warpwright

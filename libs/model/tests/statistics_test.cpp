@@ -101,5 +101,43 @@ TEST(MedianInterval, CoversTheMedianAsOftenAsPromised) {
   EXPECT_NEAR(covered, runs * 0.951, 68);
 }
 
+TEST(PairedRatio, WhatSlowsBothDownCancelsOut) {
+  std::vector<double> first, second;
+  for (int i = 0; i < 40; ++i) {
+    const double clock = i % 2 == 0 ? 1.0 : 1.4;  // a clock that jumps by 40 %
+    first.push_back(102 * clock + 0.1 * (i % 3));
+    second.push_back(100 * clock + 0.1 * (i % 5));
+  }
+  const PairedRatio ratio = paired_ratio(first, second);
+  EXPECT_NEAR(ratio.median, 1.02, 0.003);
+  EXPECT_GT(ratio.interval.low, 1.01);
+  EXPECT_LT(ratio.interval.high, 1.03);
+  const PairedRatio self = paired_ratio(first, first);
+  EXPECT_EQ(self.median, 1);
+  EXPECT_EQ(self.interval.low, 1);
+  EXPECT_THROW(paired_ratio(first, std::vector<double>{1}), Error);
+}
+
+TEST(Trend, DriftIsFoundAndNoiseIsNot) {
+  EXPECT_FALSE(trend(std::vector<double>{1, 2, 3, 4, 5, 6, 7}).has_value()) << "too few";
+  std::vector<double> drifting;
+  for (int i = 0; i < 32; ++i) drifting.push_back(100 * (1 + 0.14 * i / 31) + (i % 3));
+  ASSERT_TRUE(trend(drifting).has_value());
+  EXPECT_NEAR(*trend(drifting), 0.14, 0.02);
+  std::vector<double> falling(drifting.rbegin(), drifting.rend());
+  ASSERT_TRUE(trend(falling).has_value());
+  EXPECT_NEAR(*trend(falling), -0.14, 0.02);
+  EXPECT_FALSE(trend(std::vector<double>(20, 3.0)).has_value());
+  Rng rng(3);
+  int alarms = 0;
+  for (int round = 0; round < 2000; ++round) {
+    std::vector<double> noise;
+    for (int i = 0; i < 20; ++i) noise.push_back(100 * (1 + 0.02 * std::abs(rng.normal())));
+    if (trend(noise)) ++alarms;
+  }
+  EXPECT_LT(alarms, 40) << "1 % expected";
+  EXPECT_GT(alarms, 4);
+}
+
 }  // namespace
 }  // namespace warpwright

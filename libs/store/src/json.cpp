@@ -278,6 +278,7 @@ Trial read_trial(const Json& json, const Where& where) {
   });
   trial.samples = object.list("samples", read_nanoseconds);
   trial.median = object.maybe("median_ns", read_nanoseconds);
+  trial.bound = object.maybe("bound_ns", read_nanoseconds);
   trial.spread = object.get("spread_ns", read_nanoseconds);
   for (auto& [name, value] : object.entries("metrics", read_double)) trial.metrics.emplace(name, value);
   trial.message = object.text("message");
@@ -294,6 +295,17 @@ Trial read_trial(const Json& json, const Where& where) {
     mismatch.total = reader.integer<std::uint64_t>("total");
     return mismatch;
   });
+  if (auto conditions = object.maybe("conditions", [](const Json& conditions_json, const Where& here) {
+        const ObjectReader reader(conditions_json, here);
+        Conditions found;
+        found.sm_clock_mhz = reader.maybe("sm_clock_mhz", read_integer<int>);
+        found.temperature_celsius = reader.maybe("temperature_celsius", read_integer<int>);
+        if (reader.maybe("throttling", [](const Json&, const Where&) { return true; }))
+          found.throttling = reader.list("throttling", read_text);
+        found.drift = reader.maybe("drift", read_double);
+        return found;
+      }))
+    trial.conditions = std::move(*conditions);
   trial.times = object.get("times", [](const Json& times_json, const Where& here) {
     const ObjectReader reader(times_json, here);
     TrialTimes times;
@@ -431,6 +443,7 @@ Json to_json(const Trial& trial) {
   object["configuration"] = to_json(trial.configuration);
   object["status"] = to_string(trial.status);
   object["median_ns"] = trial.median ? double_json(trial.median->count()) : Json();
+  if (trial.bound) object["bound_ns"] = double_json(trial.bound->count());
   object["spread_ns"] = double_json(trial.spread.count());
   Json& samples = object["samples"] = Json::array();
   for (const Nanoseconds sample : trial.samples) samples.push_back(double_json(sample.count()));
@@ -449,6 +462,12 @@ Json to_json(const Trial& trial) {
     mismatch["wrong"] = trial.mismatch->wrong;
     mismatch["total"] = trial.mismatch->total;
   }
+  Json conditions = Json::object();
+  if (trial.conditions.sm_clock_mhz) conditions["sm_clock_mhz"] = *trial.conditions.sm_clock_mhz;
+  if (trial.conditions.temperature_celsius) conditions["temperature_celsius"] = *trial.conditions.temperature_celsius;
+  for (const std::string& word : trial.conditions.throttling) conditions["throttling"].push_back(text_json(word));
+  if (trial.conditions.drift) conditions["drift"] = double_json(*trial.conditions.drift);
+  if (!conditions.empty()) object["conditions"] = std::move(conditions);
   Json& times = object["times"];
   times["compile_wall_ns"] = double_json(trial.times.compile_wall.count());
   times["compile_cpu_ns"] = double_json(trial.times.compile_cpu.count());

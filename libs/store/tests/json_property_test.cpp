@@ -84,6 +84,11 @@ Trial draw_trial() {
   for (const double sample : *rc::gen::container<std::vector<double>>(any_double()))
     trial.samples.push_back(Nanoseconds{sample});
   if (*rc::gen::arbitrary<bool>()) trial.median = draw_time();
+  if (*rc::gen::arbitrary<bool>()) trial.bound = draw_time();
+  if (*rc::gen::arbitrary<bool>()) trial.conditions.sm_clock_mhz = *rc::gen::arbitrary<int>();
+  if (*rc::gen::arbitrary<bool>()) trial.conditions.temperature_celsius = *rc::gen::arbitrary<int>();
+  if (*rc::gen::arbitrary<bool>()) trial.conditions.throttling = {"power cap", *rc::gen::arbitrary<std::string>()};
+  if (*rc::gen::arbitrary<bool>()) trial.conditions.drift = draw_time().count();
   trial.spread = draw_time();
   trial.metrics = {{"GB/s", *any_double()}, {"W", *any_double()}};
   trial.message = draw_text();

@@ -353,7 +353,12 @@ bool same(const Trial& a, const Trial& b) {
   return a.ordinal == b.ordinal && same(a.configuration, b.configuration) && a.status == b.status &&
          std::equal(a.samples.begin(), a.samples.end(), b.samples.begin(), b.samples.end(),
                     [](Nanoseconds x, Nanoseconds y) { return same(x, y); }) &&
-         same(a.median, b.median) && same(a.spread, b.spread) &&
+         same(a.median, b.median) && same(a.bound, b.bound) && same(a.spread, b.spread) &&
+         a.conditions.sm_clock_mhz == b.conditions.sm_clock_mhz &&
+         a.conditions.temperature_celsius == b.conditions.temperature_celsius &&
+         a.conditions.throttling == b.conditions.throttling &&
+         a.conditions.drift.has_value() == b.conditions.drift.has_value() &&
+         (!a.conditions.drift || same(*a.conditions.drift, *b.conditions.drift)) &&
          std::equal(a.metrics.begin(), a.metrics.end(), b.metrics.begin(), b.metrics.end(),
                     [](const auto& x, const auto& y) { return x.first == y.first && same(x.second, y.second); }) &&
          a.message == b.message && a.log == b.log &&

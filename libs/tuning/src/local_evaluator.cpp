@@ -102,7 +102,8 @@ DeviceStation::DeviceStation(const device::Backend& backend, const DeviceId& id,
       clock_(clock),
       options_(std::move(options)),
       context_(backend.open(id)),
-      compiler_(backend.compiler(context_->device())) {
+      compiler_(backend.compiler(context_->device())),
+      telemetry_(backend.telemetry(context_->device())) {
   runner_ = std::make_unique<measure::ProblemRunner>(
       *context_, *compiler_, problem_, clock_,
       measure::RunnerOptions{.allow_commands = options_.allow_commands, .log = options_.log});
@@ -122,8 +123,17 @@ EvaluationInfo DeviceStation::info() const {
 }
 
 RunDone DeviceStation::run(const RunTask& task) {
-  if (task.dimensions.empty() && task.input_salt == 0)
-    return {task.id, runner_->run(task.configuration, task.binary, task.timing)};
+  if (task.dimensions.empty() && task.input_salt == 0) {
+    RunDone done{task.id, runner_->run(task.configuration, task.binary, task.timing)};
+    // Right after the last sample the clock is still that of the samples.
+    if (telemetry_ && !done.result.samples.empty()) {
+      const device::TelemetrySample now = telemetry_->sample();
+      done.result.conditions.sm_clock_mhz = now.sm_clock_mhz;
+      done.result.conditions.temperature_celsius = now.temperature_celsius;
+      done.result.conditions.throttling = telemetry_->throttling(now);
+    }
+    return done;
+  }
   // Another size or fresh inputs: a problem of its own with its own reference.
   measure::ProblemRunner fresh(*context_, *compiler_, with_dimensions(problem_, task.dimensions), clock_,
                                measure::RunnerOptions{.input_salt = task.input_salt,

@@ -28,6 +28,9 @@ constexpr std::size_t max_compiled_ahead = 32;
 // Where the device is the CPU, compiling and measuring alternate. Compiled in batches, configurations keep every core busy
 // in the compiling phase; small batches let the strategy hear of results soon.
 constexpr std::size_t alternating_batch = 4;
+// The run deadline: see run_deadline(). The least one covers a device worker that has to wait for a busy machine.
+constexpr Nanoseconds least_run_deadline{3e9};
+constexpr double handling_factor = 10, deadline_factor = 600;
 // Longest wait between looks at the stop flag and the time limit.
 constexpr Nanoseconds poll_interval{200e6};
 // The final comparison takes about this much device time at most, and at least this many rounds.
@@ -84,6 +87,9 @@ class Evaluator {
     const std::vector<double> samples = counts_of(trial.samples);
     trial.median = Nanoseconds(median(samples));
     trial.spread = Nanoseconds(interquartile_range(samples));
+    if (trial.status == TrialStatus::censored) trial.bound = *std::min_element(trial.samples.begin(), trial.samples.end());
+    trial.conditions = std::move(done.result.conditions);
+    trial.conditions.drift = trend(samples);
     trial.metrics = metrics(trial.configuration, *trial.median);
   }
 
@@ -376,8 +382,17 @@ class Session {
     ready_.pop_front();
     InFlight& item = in_flight_.at(ordinal);
     running_ = ordinal;
-    evaluation_.run({ordinal, item.trial.configuration, std::move(item.binary), options_.timing, {}, 0});
+    RunTask task{ordinal, item.trial.configuration, std::move(item.binary), options_.timing, {}, 0, run_deadline()};
+    if (options_.racing && problem_.objective.metric == "time") task.timing.incumbent = incumbent_;
+    evaluation_.run(std::move(task));
     account_.enter(Part::device);
+  }
+
+  // Relative to the best so far: what a configuration may take that is two hundred times as slow, in each of the runs
+  // before the race can end it. 0 (the evaluation's own deadline) while nothing is known.
+  Nanoseconds run_deadline() const {
+    if (!incumbent_) return {};
+    return least_run_deadline + slowest_handling_ * handling_factor + incumbent_->median * deadline_factor;
   }
 
   void take(Completion completion) {
@@ -418,7 +433,8 @@ class Session {
   void record(std::uint64_t index, Trial trial, bool is_new) {
     SearchOutcome outcome;
     outcome.status = trial.status;
-    if (trial.median) outcome.objective = evaluator_.objective(trial.configuration, *trial.median);
+    if (trial.bound) outcome.objective = evaluator_.objective(trial.configuration, *trial.bound);
+    else if (trial.median) outcome.objective = evaluator_.objective(trial.configuration, *trial.median);
     outcome.cost = trial.times.compile_wall + trial.times.copy + trial.times.verify + trial.times.measure;
     strategy_->tell(index, outcome);
     if (journal_ && is_new) journal_->append(trial);
@@ -428,7 +444,9 @@ class Session {
     if (last.ok() && *outcome.objective < best_objective_) {
       best_objective_ = *outcome.objective;
       best_trial_ = result_.trials.size() - 1;
+      if (!last.samples.empty()) incumbent_ = measure::Incumbent::of(last.samples);
     }
+    if (last.ok()) slowest_handling_ = std::max(slowest_handling_, last.times.copy + last.times.verify);
     if (is_new) ++measured_now_;
     report_progress(last);
   }
@@ -485,7 +503,34 @@ class Session {
                                  : "not verified: the specification has no [reference]";
   }
 
+  // What the trials say about the device: drifting times and a clock that was held down.
+  void warn_of_conditions() {
+    constexpr double notable_drift = 0.05;
+    std::size_t drifted = 0, throttled = 0;
+    double largest = 0;
+    std::string reasons;
+    for (const auto& trial : result_.trials) {
+      if (trial.conditions.drift && std::abs(*trial.conditions.drift) >= notable_drift) {
+        ++drifted;
+        if (std::abs(*trial.conditions.drift) > std::abs(largest)) largest = *trial.conditions.drift;
+      }
+      if (trial.conditions.throttling.empty()) continue;
+      ++throttled;
+      for (const auto& reason : trial.conditions.throttling)
+        if (reasons.find(reason) == std::string::npos) reasons += (reasons.empty() ? "" : ", ") + reason;
+    }
+    if (drifted > 0)
+      result_.warnings.push_back(fmt::format(
+          "the time of {} configuration{} drifted while it was sampled, by up to {:.1f} %; the final comparison is "
+          "interleaved and does not suffer from it",
+          drifted, drifted == 1 ? "" : "s", 100 * largest));
+    if (throttled > 0)
+      result_.warnings.push_back(fmt::format("the clock was held down during {} of {} configurations: {}", throttled,
+                                             result_.trials.size(), reasons));
+  }
+
   void finish() {
+    warn_of_conditions();
     for (;;) {
       settle_without_comparison();
       if (!result_.best || result_.interrupted) return;
@@ -569,14 +614,35 @@ class Session {
     std::stable_sort(result_.finalists.begin(), result_.finalists.end(), [&](const Finalist& a, const Finalist& b) {
       return evaluator_.objective(a.configuration, a.median) < evaluator_.objective(b.configuration, b.median);
     });
-    const Finalist& winner = result_.finalists.front();
+    choose_winner();
+    if (result_.baseline_median) result_.speedup = *result_.baseline_median / result_.best_median;
+  }
+
+  // Among finalists that no measurement tells apart the first in the space's order wins, so that equal sessions agree.
+  void choose_winner() {
+    auto& finalists = result_.finalists;
+    const std::vector<double> fastest = counts_of(finalists.front().samples);
+    for (auto& finalist : finalists) finalist.ratio = paired_ratio(counts_of(finalist.samples), fastest);
+    const auto indistinguishable = [&](const Finalist& finalist) {
+      return finalist.ratio.interval.low <= 1 && finalist.ratio.median <= 1 + options_.tie_margin / 2;
+    };
+    std::size_t chosen = 0;
+    const bool by_time = problem_.objective.metric == "time";
+    for (std::size_t i = 1; by_time && i < finalists.size(); ++i) {
+      const auto index = space_.index_of(finalists[i].configuration);
+      const auto best = space_.index_of(finalists[chosen].configuration);
+      if (index && best && *index < *best && indistinguishable(finalists[i])) chosen = i;
+    }
+    std::rotate(finalists.begin(), finalists.begin() + static_cast<std::ptrdiff_t>(chosen),
+                finalists.begin() + static_cast<std::ptrdiff_t>(chosen) + 1);
+    const Finalist& winner = finalists.front();
     result_.best = winner.configuration;
     result_.best_median = winner.median;
     result_.best_spread = winner.spread;
     result_.ties.clear();
-    for (const auto& finalist : result_.finalists)
-      if (finalist.median <= winner.median * (1 + options_.tie_margin)) result_.ties.push_back(finalist.configuration);
-    if (result_.baseline_median) result_.speedup = *result_.baseline_median / result_.best_median;
+    for (const auto& finalist : finalists)
+      if (finalist.ratio.interval.low <= 1 || finalist.ratio.median <= 1 + options_.tie_margin)
+        result_.ties.push_back(finalist.configuration);
   }
 
   // Checks the winner on fresh inputs, here and at the specification's other sizes; the reason if it is wrong.
@@ -656,6 +722,8 @@ class Session {
   bool strategy_ended_ = false;
   double best_objective_ = std::numeric_limits<double>::infinity();
   std::optional<std::size_t> best_trial_;
+  std::optional<measure::Incumbent> incumbent_;
+  Nanoseconds slowest_handling_{};  // copying and verifying of a correct configuration
   SessionResult result_;
 };
 

@@ -27,12 +27,17 @@ TrialStatus status_from(const Json& json) {
 }
 
 Json timing_to_json(const measure::TimingOptions& timing) {
-  return {{"cache", std::string(measure::to_string(timing.cache))},
+  Json json{{"cache", std::string(measure::to_string(timing.cache))},
           {"warmup", timing.warmup},
           {"min_samples", timing.min_samples},
           {"max_samples", timing.max_samples},
           {"target_precision", timing.target_precision},
           {"time_budget_ns", timing.time_budget.count()}};
+  if (timing.incumbent)
+    json["incumbent"] = {{"median_ns", timing.incumbent->median.count()},
+                         {"upper_quartile_ns", timing.incumbent->upper_quartile.count()},
+                         {"noise", timing.incumbent->noise}};
+  return json;
 }
 
 measure::CacheMode cache_mode_from(const Json& json) {
@@ -47,9 +52,12 @@ measure::TimingOptions timing_from_json(const Json& json) {
   timing.max_samples = json.at("max_samples").get<int>();
   timing.target_precision = json.at("target_precision").get<double>();
   timing.time_budget = Nanoseconds(json.at("time_budget_ns").get<double>());
+  if (const auto found = json.find("incumbent"); found != json.end())
+    timing.incumbent = measure::Incumbent{Nanoseconds(found->at("median_ns").get<double>()),
+                                          Nanoseconds(found->at("upper_quartile_ns").get<double>()),
+                                          found->at("noise").get<double>()};
   return timing;
 }
-
 
 }  // namespace
 
@@ -157,6 +165,7 @@ Message to_message(const RunDone& done) {
   trial.message = done.result.message;
   trial.mismatch = done.result.mismatch;
   trial.resources = done.result.resources;
+  trial.conditions = done.result.conditions;
   trial.times.copy = done.result.copy;
   trial.times.verify = done.result.verify;
   trial.times.measure = done.result.measure;
@@ -172,6 +181,7 @@ RunDone run_done_from(const Message& message) {
   done.result.message = std::move(trial.message);
   done.result.mismatch = std::move(trial.mismatch);
   done.result.resources = std::move(trial.resources);
+  done.result.conditions = std::move(trial.conditions);
   done.result.copy = trial.times.copy;
   done.result.verify = trial.times.verify;
   done.result.measure = trial.times.measure;

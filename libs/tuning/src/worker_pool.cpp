@@ -79,8 +79,9 @@ class WorkerPool final : public Evaluation {
     device_slot().interleaving = false;
     // A run at another size computes a reference of its own first.
     const bool fresh = !task.dimensions.empty() || task.input_salt != 0;
-    dispatch(device_slot(), task.id, to_message(task),
-             fresh ? options_.run_deadline + options_.startup_deadline : options_.run_deadline);
+    Nanoseconds deadline = options_.run_deadline;
+    if (task.deadline.count() > 0) deadline = std::min(deadline, task.deadline);
+    dispatch(device_slot(), task.id, to_message(task), fresh ? deadline + options_.startup_deadline : deadline);
   }
   void interleave(InterleaveTask task) override {
     device_slot().interleaving = true;

@@ -25,6 +25,8 @@ struct FakeOutcome {
   TrialStatus compile_status = TrialStatus::ok;
   TrialStatus status = TrialStatus::ok;
   double time_ns = 1000;
+  double drift = 0;  // relative growth over the samples
+  std::vector<std::string> throttling;
 };
 
 class FakeEvaluation final : public Evaluation {
@@ -55,6 +57,8 @@ class FakeEvaluation final : public Evaluation {
   }
   void run(RunTask task) override {
     ran.push_back(task.configuration);
+    incumbents.push_back(task.timing.incumbent);
+    deadlines.push_back(task.deadline);
     runs_.emplace_back(std::move(task));
   }
   void interleave(InterleaveTask task) override {
@@ -95,6 +99,10 @@ class FakeEvaluation final : public Evaluation {
   // Whether a run at fresh inputs or another size fails.
   std::function<bool(const Configuration&)> fails_again = [](const Configuration&) { return false; };
   std::vector<Configuration> compiled, ran;
+  std::vector<std::optional<measure::Incumbent>> incumbents;  // of each run, as are these
+  std::vector<Nanoseconds> deadlines;
+  // Sample `round` of a configuration in the final comparison, as a factor of its time.
+  std::function<double(const Configuration&, int round)> final_noise = [](const Configuration&, int) { return 1.0; };
   std::vector<std::vector<Configuration>> interleaved;
 
  private:
@@ -109,15 +117,26 @@ class FakeEvaluation final : public Evaluation {
     done.result.verify = Nanoseconds(2e5);
     done.result.measure = Nanoseconds(3e5);
     clock_.advance(Nanoseconds(6.1e5));  // 10 us that no phase accounts for
-    for (int i = 0; i < task.timing.min_samples; ++i) done.result.samples.emplace_back(outcome.time_ns + i % 3);
+    for (int i = 0; i < task.timing.min_samples; ++i) {
+      done.result.samples.emplace_back(outcome.time_ns * (1 + outcome.drift * i / task.timing.min_samples) + i % 3);
+      if (task.timing.incumbent && measure::hopeless(done.result.samples, *task.timing.incumbent)) {
+        done.result.status = TrialStatus::censored;
+        done.result.message = "clearly slower";
+        break;
+      }
+    }
+    done.result.conditions.throttling = outcome.throttling;
     return done;
   }
   InterleaveDone finish_interleave(const InterleaveTask& task) {
     InterleaveDone done;
     done.id = task.id;
     clock_.advance(Nanoseconds(1e6));
-    for (const auto& configuration : task.configurations)
-      done.samples.emplace_back(static_cast<std::size_t>(task.rounds), Nanoseconds(model_(configuration).time_ns));
+    for (const auto& configuration : task.configurations) {
+      auto& samples = done.samples.emplace_back();
+      for (int round = 0; round < task.rounds; ++round)
+        samples.emplace_back(model_(configuration).time_ns * final_noise(configuration, round));
+    }
     return done;
   }
 

@@ -31,10 +31,11 @@ struct RunnerOptions {
 // What became of one configuration on the device; everything of Trial that the device side knows.
 struct RunResult {
   TrialStatus status = TrialStatus::ok;
-  std::vector<Nanoseconds> samples;  // empty unless the status is ok
+  std::vector<Nanoseconds> samples;  // empty unless the status is ok or censored
   std::string message;               // one line: why it is not
   std::optional<Mismatch> mismatch;
   std::vector<KernelResources> resources;
+  Conditions conditions;  // filled in by whoever has telemetry
   // Wall time; the three add up to the whole call. Loading and every transfer count as copy.
   Nanoseconds copy{}, verify{}, measure{};
 };
@@ -66,8 +67,9 @@ class ProblemRunner {
   // One untimed run of the real geometry, for devices whose compiler works at the first launch (PoCL).
   RunResult run_once(const Configuration& configuration, const device::Binary& binary);
 
-  // Restore, poison, launch, verify, time, and look at the outputs once more. Never throws for what the configuration
-  // did: launch refusals, wrong results and the like are statuses. Throws Error(device) when the context is lost,
+  // Restore, poison, launch, verify, time, and look at the outputs once more. Against timing.incumbent a verified but
+  // hopelessly slow configuration is `censored` after its verifying run or a few samples. Never throws for what the
+  // configuration did: launch refusals, wrong results and the like are statuses. Throws Error(device) when the context is lost,
   // Error(conflict) if the problem has a reference that was not computed.
   RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions& timing);
 

@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include <warpwright/base/clock.hpp>
 #include <warpwright/base/units.hpp>
 #include <warpwright/device/context.hpp>
+#include <warpwright/measure/racing.hpp>
 
 namespace warpwright::measure {
 
@@ -27,11 +29,13 @@ struct TimingOptions {
   double target_precision = 0.01;
   // ... or when the samples of this configuration have taken this long (after min_samples).
   Nanoseconds time_budget{200e6};
+  // ... or as soon as the samples are hopeless against this one.
+  std::optional<Incumbent> incumbent;
 };
 
 // When to stop sampling; pure, so that it is tested on made-up noise. `spent` is what the samples have cost so far.
-// max_samples always ends, min_samples always continues (both count as at least 1); in between, the time budget or the
-// target precision ends.
+// max_samples always ends, min_samples always continues (both count as at least 1) unless the samples are hopeless against
+// the incumbent; in between, the time budget or the target precision ends.
 bool enough_samples(const std::vector<Nanoseconds>& samples, Nanoseconds spent, const TimingOptions& options);
 
 // Owns the flush buffer of a context: twice the last-level cache; 64 MiB where its size is unknown, and at most 64 MiB

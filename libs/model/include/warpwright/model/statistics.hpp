@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 
 namespace warpwright {
@@ -20,5 +21,17 @@ struct Interval {
   double low = 0, high = 0;
 };
 Interval median_interval(std::span<const double> samples, double confidence = 0.95);
+
+// Two series taken in turns, compared pair by pair, so that what slows both down cancels out: median of first[i] /
+// second[i], and its distribution-free interval. Throws Error(bad_input) for series of different lengths.
+struct PairedRatio {
+  double median = 1;
+  Interval interval{1, 1};
+};
+PairedRatio paired_ratio(std::span<const double> first, std::span<const double> second, double confidence = 0.95);
+
+// Change from the first to the last sample relative to the median (Theil-Sen slope), where the Mann-Kendall test calls
+// the trend significant at 1 %; nullopt where it is chance or there are fewer than 8 samples. Samples in the order taken.
+std::optional<double> trend(std::span<const double> samples);
 
 }  // namespace warpwright

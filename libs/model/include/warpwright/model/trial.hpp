@@ -58,18 +58,28 @@ struct TrialTimes {
   Nanoseconds compile_wall{}, compile_cpu{}, copy{}, verify{}, measure{};
 };
 
+// The device while it was timed; absent where there is no telemetry. Nothing here is changed by measuring.
+struct Conditions {
+  std::optional<int> sm_clock_mhz, temperature_celsius;
+  std::vector<std::string> throttling;  // words for what held the clock down; empty if nothing did
+  // Change of the time from the first to the last sample, relative to the median, where it is no chance (trend()).
+  std::optional<double> drift;
+};
+
 struct Trial {
   std::uint64_t ordinal = 0;  // position in the session, from 0
   Configuration configuration;
   TrialStatus status = TrialStatus::ok;
   std::vector<Nanoseconds> samples;   // every timed run, in order
   std::optional<Nanoseconds> median;  // of samples; absent unless status is ok or censored
+  std::optional<Nanoseconds> bound;   // censored only: the least time it takes, the smallest sample
   Nanoseconds spread{};               // interquartile range of samples
   std::map<std::string, double> metrics;
   std::string message;  // one line: why the status is not ok
   std::string log;      // the compiler's log, possibly long
   std::vector<KernelResources> resources;
   std::optional<Mismatch> mismatch;
+  Conditions conditions;
   TrialTimes times;
   bool binary_from_cache = false;
   std::string finished_at;  // UTC, ISO 8601

@@ -39,6 +39,7 @@ struct RunTask {
   measure::TimingOptions timing;
   Configuration dimensions;      // overrides; with input_salt they ask for a fresh problem
   std::uint64_t input_salt = 0;  // fresh inputs when not 0
+  Nanoseconds deadline{};        // tighter than the evaluation's own where it is not 0
 };
 
 struct RunDone {

@@ -66,6 +66,7 @@ class DeviceStation {
   EvaluatorOptions options_;
   std::unique_ptr<device::Context> context_;
   std::unique_ptr<device::Compiler> compiler_;
+  std::unique_ptr<device::Telemetry> telemetry_;  // null where there is none
   std::unique_ptr<measure::ProblemRunner> runner_;
 };
 

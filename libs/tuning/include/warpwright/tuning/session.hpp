@@ -5,6 +5,7 @@
 #include <warpwright/base/clock.hpp>
 #include <warpwright/base/log.hpp>
 #include <warpwright/model/problem.hpp>
+#include <warpwright/model/statistics.hpp>
 #include <warpwright/search/search_algorithm.hpp>
 #include <warpwright/store/journal.hpp>
 #include <warpwright/store/profile_database.hpp>
@@ -44,8 +45,11 @@ struct SessionOptions {
   std::optional<std::uint64_t> max_evaluations;  // unique configurations, those kept from a resumed session included
   std::optional<Nanoseconds> time_limit;         // wall time of this run, start-up included
   measure::TimingOptions timing;
-  int finalists = 5;       // compared again at the end, interleaved with the baseline
-  int final_rounds = 15;   // samples of each of them
+  // Stop a configuration early when it is clearly slower than the best so far (status `censored`). Only where the
+  // objective is the time.
+  bool racing = true;
+  int finalists = 5;      // compared again at the end, interleaved with the baseline
+  int final_rounds = 50;  // samples of each of them, fewer where they would take more than 5 s
   double tie_margin = 0.01;
   std::optional<std::filesystem::path> session_folder;  // journal; none if absent
   bool resume = false;
@@ -60,6 +64,8 @@ struct Finalist {
   Configuration configuration;
   std::vector<Nanoseconds> samples;  // fresh, interleaved
   Nanoseconds median{}, spread{};
+  // Against the finalist of the smallest median, pair by pair: above 1 is slower.
+  PairedRatio ratio;
 };
 
 struct SessionResult {
@@ -78,8 +84,9 @@ struct SessionResult {
   Nanoseconds best_median{}, best_spread{};      // from the final comparison where it took place
   std::optional<Nanoseconds> baseline_median;    // from the same comparison
   std::optional<double> speedup;
-  std::vector<Finalist> finalists;               // fastest first, baseline not among them unless it is one
-  std::vector<Configuration> ties;               // within tie_margin of the best, best first
+  std::vector<Finalist> finalists;               // winner first, then by median; the baseline only if it is one
+  // What cannot be told from the winner: a paired ratio within tie_margin, or an interval that reaches 1. Winner first.
+  std::vector<Configuration> ties;
   std::string verification;                      // how the winner was verified, in words
   bool reverified = false;
   bool interrupted = false;
