@@ -38,6 +38,7 @@ struct Console {
 void add_devices_command(CLI::App& app, const Console& console, int& exit_code);
 void add_check_command(CLI::App& app, const Console& console, int& exit_code);
 void add_tune_command(CLI::App& app, const Console& console, int& exit_code);
+void add_compare_command(CLI::App& app, const Console& console, int& exit_code);
 void add_show_command(CLI::App& app, const Console& console, int& exit_code);
 void add_profiles_command(CLI::App& app, const Console& console, int& exit_code);
 

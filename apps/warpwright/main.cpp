@@ -36,6 +36,7 @@ int run(int argc, char** argv) {
   add_devices_command(app, console, exit_code);
   add_check_command(app, console, exit_code);
   add_tune_command(app, console, exit_code);
+  add_compare_command(app, console, exit_code);
   add_show_command(app, console, exit_code);
   add_profiles_command(app, console, exit_code);
   try {

@@ -2,6 +2,7 @@
 #include <warpwright/store/journal.hpp>
 
 #include "command.hpp"
+#include "configuration_argument.hpp"
 #include "text_table.hpp"
 
 #include <fmt/format.h>
@@ -27,27 +28,6 @@ bool matches(const Configuration& configuration, const Configuration& wanted) {
     const Value* value = configuration.find(entry.first);
     return value != nullptr && python_equal(*value, entry.second);
   });
-}
-
-Configuration parse_configuration(const std::string& text, const std::vector<Trial>& trials) {
-  Configuration wanted;
-  std::size_t begin = 0;
-  while (begin < text.size()) {
-    const std::size_t comma = std::min(text.find(',', begin), text.size());
-    std::string part = text.substr(begin, comma - begin);
-    part.erase(0, part.find_first_not_of(' '));
-    auto [name, value] = parse_assignment(part, "--config");
-    if (!trials.empty() && trials.front().configuration.find(name) == nullptr) {
-      std::vector<std::string> names;
-      for (const auto& entry : trials.front().configuration) names.push_back(entry.first);
-      const auto close = closest_match(name, names);
-      throw Error(ErrorCode::bad_input, fmt::format("--config: there is no parameter '{}'{}; the parameters are {}", name,
-                                                    close ? "; did you mean '" + *close + "'?" : "", fmt::join(names, ", ")));
-    }
-    wanted.set(name, std::move(value));
-    begin = comma + 1;
-  }
-  return wanted;
 }
 
 void print_trial(const Trial& trial, std::FILE* out) {
@@ -149,7 +129,13 @@ int show(const ShowArguments& arguments, const Console& console) {
                    .dump(2));
     return exit_success;
   }
-  const Configuration wanted = parse_configuration(arguments.configuration, contents.trials);
+  Configuration wanted;
+  if (!arguments.configuration.empty()) {
+    std::vector<std::string> names;
+    if (!contents.trials.empty())
+      for (const auto& entry : contents.trials.front().configuration) names.push_back(entry.first);
+    wanted = parse_configuration(arguments.configuration, "--config", names);
+  }
   std::vector<const Trial*> found;
   for (const auto& trial : contents.trials)
     if (matches(trial.configuration, wanted) &&

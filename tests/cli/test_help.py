@@ -4,7 +4,7 @@ import re
 
 from support import CommandLineTest, EXIT_SUCCESS, SOURCE
 
-COMMANDS = ("devices", "check", "tune", "show", "profiles")
+COMMANDS = ("devices", "check", "tune", "compare", "show", "profiles")
 
 
 class Help(CommandLineTest):
@@ -30,7 +30,7 @@ class Help(CommandLineTest):
             with self.subTest(command=command):
                 text = self.help_of(command)
                 self.assertIn(f"warpwright {command}", text)
-        for command in ("devices", "check", "tune", "show"):
+        for command in ("devices", "check", "tune", "compare", "show"):
             with self.subTest(command=command):
                 self.assertIn("--json", self.help_of(command))
 

@@ -5,6 +5,7 @@
 #include <warpwright/model/statistics.hpp>
 #include <warpwright/tuning/identity.hpp>
 
+#include "evaluator.hpp"
 #include "time_account.hpp"
 
 #include <fmt/chrono.h>
@@ -31,155 +32,6 @@ constexpr std::size_t alternating_batch = 4;
 // The run deadline: see run_deadline(). The least one covers a device worker that has to wait for a busy machine.
 constexpr Nanoseconds least_run_deadline{3e9};
 constexpr double handling_factor = 10, deadline_factor = 600;
-// Longest wait between looks at the stop flag and the time limit.
-constexpr Nanoseconds poll_interval{200e6};
-// The final comparison takes about this much device time at most, and at least this many rounds.
-constexpr Nanoseconds final_time{5e9};
-constexpr int min_final_rounds = 5;
-// Task ids of the session's own tasks lie above those of trials, which are ordinals.
-constexpr std::uint64_t first_extra_id = std::uint64_t{1} << 62;
-
-std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
-
-std::vector<double> counts_of(const std::vector<Nanoseconds>& samples) {
-  std::vector<double> counts;
-  counts.reserve(samples.size());
-  for (const auto sample : samples) counts.push_back(sample.count());
-  return counts;
-}
-
-std::optional<std::string> unlaunchable_reason(const Problem& problem, const Configuration& configuration,
-                                               const DeviceInfo& device) {
-  const Scope scope = problem.scope(configuration);
-  for (const auto& launch : problem.launches)
-    if (auto reason = exceeds_limits(evaluate_geometry(launch, scope), device)) return reason;
-  return std::nullopt;
-}
-
-// What of a problem a run needs at hand, and the pieces of a session that both run_session and check_baseline use.
-class Evaluator {
- public:
-  Evaluator(const Problem& problem, Evaluation& evaluation, const measure::TimingOptions& timing, TimeAccount& account)
-      : problem_(problem), evaluation_(evaluation), timing_(timing), account_(account) {}
-
-  void apply(const CompileDone& done, Trial& trial) const {
-    trial.times.compile_wall = done.wall;
-    trial.times.compile_cpu = done.cpu;
-    trial.binary_from_cache = done.from_cache;
-    trial.log = done.log;
-    trial.resources = done.binary.resources;
-    trial.status = done.status;
-    trial.message = done.message;
-  }
-
-  void apply(RunDone done, Trial& trial) const {
-    trial.status = done.result.status;
-    trial.message = std::move(done.result.message);
-    trial.mismatch = std::move(done.result.mismatch);
-    if (!done.result.resources.empty()) trial.resources = std::move(done.result.resources);
-    trial.times.copy = done.result.copy;
-    trial.times.verify = done.result.verify;
-    trial.times.measure = done.result.measure;
-    trial.samples = std::move(done.result.samples);
-    // A time belongs to a correct result only.
-    if (trial.status != TrialStatus::ok && trial.status != TrialStatus::censored) trial.samples.clear();
-    if (trial.samples.empty()) return;
-    const std::vector<double> samples = counts_of(trial.samples);
-    trial.median = Nanoseconds(median(samples));
-    trial.spread = Nanoseconds(interquartile_range(samples));
-    if (trial.status == TrialStatus::censored) trial.bound = *std::min_element(trial.samples.begin(), trial.samples.end());
-    trial.conditions = std::move(done.result.conditions);
-    trial.conditions.drift = trend(samples);
-    trial.metrics = metrics(trial.configuration, *trial.median);
-  }
-
-  std::map<std::string, double> metrics(const Configuration& configuration, Nanoseconds time) const {
-    std::map<std::string, double> values;
-    if (problem_.metrics.empty()) return values;
-    Scope scope = problem_.scope(configuration);
-    scope.set("time_ns", ExpressionValue(time.count()));
-    for (const auto& metric : problem_.metrics)
-      values[metric.name] = scope.number(metric.expression, "metric '" + metric.name + "'");
-    return values;
-  }
-
-  // To be minimised.
-  double objective(const Configuration& configuration, Nanoseconds time) const {
-    const double value =
-        problem_.objective.metric == "time" ? time.count() : metrics(configuration, time).at(problem_.objective.metric);
-    return problem_.objective.minimise ? value : -value;
-  }
-
-  Nanoseconds restarted_since_last() {
-    const Nanoseconds total = evaluation_.restart_time();
-    return total - std::exchange(restarts_seen_, total);
-  }
-
-  // Waits for the one task in flight; `part` is what the waiting is charged to.
-  template <class Done>
-  Done await(Part part, const std::atomic<bool>* stop = nullptr) {
-    const Part before = account_.enter(part);
-    for (;;) {
-      auto completion = evaluation_.wait(poll_interval);
-      if (completion) {
-        account_.enter(before);
-        if (auto* done = std::get_if<Done>(&*completion)) return std::move(*done);
-        continue;  // a task of the search that was given up
-      }
-      if (stop != nullptr && stop->load()) throw Error(ErrorCode::interrupted, "interrupted");
-    }
-  }
-
-  CompileDone compile_now(CompileTask task, Part part, const std::atomic<bool>* stop) {
-    while (!evaluation_.can_compile()) evaluation_.wait(poll_interval);
-    const std::uint64_t id = task.id;
-    evaluation_.compile(std::move(task));
-    for (;;) {
-      CompileDone done = await<CompileDone>(part, stop);
-      account_.times().compile_cpu += done.cpu;
-      if (done.id == id) return done;
-    }
-  }
-
-  RunDone run_now(RunTask task, Part part, const std::atomic<bool>* stop) {
-    while (!evaluation_.can_run()) evaluation_.wait(poll_interval);
-    const std::uint64_t id = task.id;
-    evaluation_.run(std::move(task));
-    for (;;) {
-      RunDone done = await<RunDone>(part, stop);
-      if (done.id == id) return done;
-    }
-  }
-
-  // Compiles and runs one configuration outside the search.
-  Trial evaluate_alone(const Configuration& configuration, const DeviceInfo& device, std::uint64_t id,
-                       const std::atomic<bool>* stop) {
-    Trial trial;
-    trial.configuration = configuration;
-    if (auto reason = unlaunchable_reason(problem_, configuration, device)) {
-      trial.status = TrialStatus::pruned;
-      trial.message = *reason;
-    } else {
-      CompileDone compiled = compile_now({id, configuration, {}}, Part::compile_wait, stop);
-      apply(compiled, trial);
-      if (compiled.status == TrialStatus::ok) {
-        RunDone ran = run_now({id, configuration, std::move(compiled.binary), timing_, {}, 0}, Part::device, stop);
-        account_.device_done(ran.result.copy, ran.result.verify, ran.result.measure, restarted_since_last());
-        apply(std::move(ran), trial);
-      }
-    }
-    trial.finished_at = utc_now();
-    return trial;
-  }
-
- private:
-  const Problem& problem_;
-  Evaluation& evaluation_;
-  measure::TimingOptions timing_;
-  TimeAccount& account_;
-  Nanoseconds restarts_seen_{};
-};
-
 class Session {
  public:
   Session(const Problem& problem, const Space& space, const StrategyRegistry& strategies, Evaluation& evaluation,
@@ -591,11 +443,8 @@ class Session {
     }
     if (task.configurations.size() < 2) return;
     const std::vector<Configuration> configurations = task.configurations;
-    task.rounds = std::max(min_final_rounds,
-                           std::min(options_.final_rounds, static_cast<int>(final_time / std::max(one_round, Nanoseconds(1)))));
-    while (!evaluation_.can_run()) evaluation_.wait(poll_interval);
-    evaluation_.interleave(std::move(task));
-    const InterleaveDone done = evaluator_.await<InterleaveDone>(Part::finish, options_.stop);
+    task.rounds = comparison_rounds(options_.final_rounds, one_round);
+    const InterleaveDone done = evaluator_.interleave_now(std::move(task), Part::finish, options_.stop);
     if (done.status != TrialStatus::ok) {
       result_.warnings.push_back("the final comparison failed (" + done.message + "); times are those of the search");
       return;
@@ -641,8 +490,7 @@ class Session {
     result_.best_spread = winner.spread;
     result_.ties.clear();
     for (const auto& finalist : finalists)
-      if (finalist.ratio.interval.low <= 1 || finalist.ratio.median <= 1 + options_.tie_margin)
-        result_.ties.push_back(finalist.configuration);
+      if (is_tie(finalist.ratio, options_.tie_margin)) result_.ties.push_back(finalist.configuration);
   }
 
   // Checks the winner on fresh inputs, here and at the specification's other sizes; the reason if it is wrong.

@@ -1,0 +1,182 @@
+#include <warpwright/base/error.hpp>
+#include <warpwright/base/files.hpp>
+#include <warpwright/store/json.hpp>
+#include <warpwright/tuning/comparison.hpp>
+
+#include "backends.hpp"
+#include "command.hpp"
+#include "configuration_argument.hpp"
+#include "stop_signal.hpp"
+#include "text_table.hpp"
+#include "worker_arguments.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace warpwright::app {
+namespace {
+
+struct CompareArguments {
+  ProblemArguments problem;
+  WorkerArguments workers;
+  std::vector<std::string> configurations;
+  std::vector<std::string> results;
+  std::string cache_mode = "cold";
+  int rounds = 50;
+  std::uint64_t seed = 0;
+  bool json = false;
+};
+
+// The declared value that equals `value`, so that 1 and 1.0 mean what the specification wrote.
+Value declared_value(const Parameter& parameter, const Value& value, const std::string& where) {
+  for (const auto& declared : parameter.values)
+    if (python_equal(declared, value)) return declared;
+  std::vector<std::string> values;
+  for (const auto& declared : parameter.values) values.push_back(to_string(declared));
+  throw Error(ErrorCode::bad_input, fmt::format("{}: {} is not a value of parameter '{}'; its values are {}", where,
+                                                to_string(value), parameter.name, fmt::join(values, ", ")));
+}
+
+// What is not named has the baseline's value.
+Configuration completed(const Problem& problem, const Configuration& named, const std::string& where) {
+  Configuration configuration;
+  const Configuration baseline = problem.baseline_configuration();
+  for (const auto& parameter : problem.parameters) {
+    const Value* value = named.find(parameter.name);
+    configuration.set(parameter.name,
+                      value != nullptr ? declared_value(parameter, *value, where) : baseline.at(parameter.name));
+  }
+  return configuration;
+}
+
+Configuration winner_of(const Problem& problem, const std::string& file) {
+  store::Json report;
+  try {
+    report = store::Json::parse(read_file(file));
+  } catch (const store::Json::exception&) {
+    throw Error(ErrorCode::bad_input, "--result " + file + ": not JSON; it takes what 'warpwright tune --json' prints");
+  }
+  if (!report.is_object() || !report.contains("best") || !report.contains("kernel"))
+    throw Error(ErrorCode::bad_input, "--result " + file + ": not a report of 'warpwright tune --json'");
+  if (report.at("kernel") != problem.name)
+    throw Error(ErrorCode::bad_input, fmt::format("--result {}: it is a report of kernel {}, the specification is of '{}'",
+                                                  file, report.at("kernel").dump(), problem.name));
+  if (report.at("best").is_null())
+    throw Error(ErrorCode::bad_input, "--result " + file + ": that session found no correct configuration");
+  return completed(problem, store::configuration_from_json(report.at("best").at("configuration")), "--result " + file);
+}
+
+store::Json compare_json(const Problem& problem, const CompareArguments& arguments, const tuning::ComparisonResult& result) {
+  store::Json list = store::Json::array();
+  for (const auto& entry : result.configurations) {
+    store::Json item{{"configuration", store::to_json(entry.trial.configuration)},
+                     {"status", std::string(to_string(entry.trial.status))},
+                     {"message", entry.trial.message}};
+    item["median_ns"] = nullptr;
+    if (!entry.samples.empty()) {
+      item["median_ns"] = entry.median.count();
+      item["spread_ns"] = entry.spread.count();
+      item["ratio"] = entry.ratio.median;
+      item["ratio_interval"] = {entry.ratio.interval.low, entry.ratio.interval.high};
+      item["tie"] = entry.tie;
+      for (const auto sample : entry.samples) item["samples"].push_back(sample.count());
+    }
+    list.push_back(std::move(item));
+  }
+  return {{"schema_version", 1},
+          {"kernel", problem.name},
+          {"device", store::to_json(result.evaluation.device)},
+          {"compiler", result.evaluation.compiler},
+          {"problem", store::to_json(problem.dimensions)},
+          {"cache_mode", arguments.cache_mode},
+          {"fastest", result.fastest ? store::Json(*result.fastest) : store::Json(nullptr)},
+          {"configurations", std::move(list)}};
+}
+
+void print_comparison(const Problem& problem, const tuning::ComparisonResult& result, std::FILE* out) {
+  fmt::print(out, "{} on {} ({}), {}\n\n", problem.name, result.evaluation.device.name,
+             result.evaluation.device.id.to_string(), problem.dimensions.describe());
+  TextTable table({{"", Align::right}, {"median", Align::right}, {"spread", Align::right},
+                   {"to the fastest", Align::right}, {"95 % interval"}, {""}, {"configuration"}});
+  for (std::size_t i = 0; i < result.configurations.size(); ++i) {
+    const auto& entry = result.configurations[i];
+    if (entry.samples.empty()) {
+      table.add({std::to_string(i + 1), "", "", "", "", std::string(to_string(entry.trial.status)),
+                 entry.trial.configuration.describe()});
+      continue;
+    }
+    table.add({std::to_string(i + 1), format_duration(entry.median), "+- " + format_duration(entry.spread / 2),
+               fmt::format("{:.4f}", entry.ratio.median),
+               fmt::format("{:.4f} .. {:.4f}", entry.ratio.interval.low, entry.ratio.interval.high),
+               result.fastest == i ? "fastest" : entry.tie ? "tie" : "slower", entry.trial.configuration.describe()});
+  }
+  table.print(out, 2);
+  for (const auto& entry : result.configurations)
+    if (!entry.trial.ok()) fmt::print(out, "  {}: {}\n", entry.trial.configuration.describe(), entry.trial.message);
+  if (result.fastest)
+    fmt::print(out, "  ({} samples of each, interleaved in one run; ratios are medians of the ratios within a round)\n",
+               result.configurations[*result.fastest].samples.size());
+}
+
+int compare(const CompareArguments& arguments, const Console& console) {
+  const SteadyClock clock;
+  const auto backends = make_backends();
+  const ChosenProblem chosen = choose_problem(arguments.problem, backends);
+  for (const auto& note : chosen.notes) fmt::print(console.err, "{}\n", note);
+  std::vector<std::string> names;
+  for (const auto& parameter : chosen.problem.parameters) names.push_back(parameter.name);
+  std::vector<Configuration> configurations;
+  for (const auto& text : arguments.configurations)
+    configurations.push_back(text == "baseline"
+                                 ? chosen.problem.baseline_configuration()
+                                 : completed(chosen.problem, parse_configuration(text, "--config", names), "--config"));
+  for (const auto& file : arguments.results) configurations.push_back(winner_of(chosen.problem, file));
+  if (configurations.empty())
+    throw Error(ErrorCode::bad_input, "nothing to compare: give --config NAME=VALUE,... or --result FILE, several times");
+
+  const auto pool = tuning::make_worker_pool(chosen.device, chosen.problem, clock, arguments.workers.options(console));
+  const StopSignal stop;
+  tuning::ComparisonOptions options;
+  options.cache = arguments.cache_mode == "warm" ? measure::CacheMode::warm : measure::CacheMode::cold;
+  options.rounds = arguments.rounds;
+  options.seed = arguments.seed;
+  options.stop = stop.flag();
+  const auto result = tuning::compare_configurations(chosen.problem, *pool, clock, configurations, options);
+  if (arguments.json) fmt::print(console.out, "{}\n", compare_json(chosen.problem, arguments, result).dump(2));
+  else print_comparison(chosen.problem, result, console.out);
+  const bool all_right = std::all_of(result.configurations.begin(), result.configurations.end(),
+                                     [](const auto& entry) { return entry.trial.ok(); });
+  return all_right ? exit_success : exit_failure;
+}
+
+}  // namespace
+
+void add_compare_command(CLI::App& app, const Console& console, int& exit_code) {
+  CLI::App* command = app.add_subcommand(
+      "compare", "Verify given configurations and time them against each other, interleaved in one run");
+  auto arguments = std::make_shared<CompareArguments>();
+  arguments->problem.add_to(*command);
+  command->add_option("--config", arguments->configurations,
+                      "A configuration; what is not named has the baseline's value, and 'baseline' is all of it. Repeat it")
+      ->type_name("NAME=VALUE,...")
+      ->allow_extra_args(false);
+  command->add_option("--result", arguments->results, "The winner of a report of 'warpwright tune --json'. Repeat it")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  command->add_option("--cache", arguments->cache_mode, "cold: flush the device's cache before each sample (default); warm")
+      ->check(CLI::IsMember({"cold", "warm"}));
+  command->add_option("--rounds", arguments->rounds, "Samples of each (default 50; fewer where they would take over 5 s)")
+      ->type_name("N")
+      ->check(at_least(5));
+  command->add_option("--seed", arguments->seed, "Seed of the order within each round (default 0)")
+      ->type_name("N")
+      ->check(at_least(0));
+  arguments->workers.add_to(*command);
+  command->add_flag("--json", arguments->json, "Print JSON");
+  command->callback([arguments, console, &exit_code] { exit_code = compare(*arguments, console); });
+}
+
+}  // namespace warpwright::app

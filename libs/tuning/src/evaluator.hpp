@@ -1,0 +1,172 @@
+// Single configurations through an Evaluation, one task at a time: what a session does outside its search, and what the
+// commands that measure a few given configurations do. Waiting is charged to a part of the caller's time account.
+#pragma once
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/model/statistics.hpp>
+#include <warpwright/tuning/evaluation.hpp>
+
+#include "time_account.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace warpwright::tuning {
+
+// Longest wait between looks at the stop flag and the time limit.
+inline constexpr Nanoseconds poll_interval{200e6};
+// Task ids outside the search lie above those of trials, which are ordinals.
+inline constexpr std::uint64_t first_extra_id = std::uint64_t{1} << 62;
+
+// Now, UTC, ISO 8601.
+std::string utc_now();
+std::vector<double> counts_of(const std::vector<Nanoseconds>& samples);
+// Why the device does not allow the geometry of a configuration; nullopt where it does.
+std::optional<std::string> unlaunchable_reason(const Problem& problem, const Configuration& configuration,
+                                               const DeviceInfo& device);
+
+// Rounds of an interleaved comparison: `wanted`, fewer where they would take longer than about 5 s, at least 5.
+int comparison_rounds(int wanted, Nanoseconds one_round);
+// Whether paired samples do not tell a configuration from the fastest, or only by less than `margin`.
+inline bool is_tie(const PairedRatio& ratio, double margin) {
+  return ratio.interval.low <= 1 || ratio.median <= 1 + margin;
+}
+
+// What of a problem a run needs at hand, and the pieces of a session that both run_session and check_baseline use.
+class Evaluator {
+ public:
+  using Part = TimeAccount::Part;
+
+  Evaluator(const Problem& problem, Evaluation& evaluation, const measure::TimingOptions& timing, TimeAccount& account)
+      : problem_(problem), evaluation_(evaluation), timing_(timing), account_(account) {}
+
+  void apply(const CompileDone& done, Trial& trial) const {
+    trial.times.compile_wall = done.wall;
+    trial.times.compile_cpu = done.cpu;
+    trial.binary_from_cache = done.from_cache;
+    trial.log = done.log;
+    trial.resources = done.binary.resources;
+    trial.status = done.status;
+    trial.message = done.message;
+  }
+
+  void apply(RunDone done, Trial& trial) const {
+    trial.status = done.result.status;
+    trial.message = std::move(done.result.message);
+    trial.mismatch = std::move(done.result.mismatch);
+    if (!done.result.resources.empty()) trial.resources = std::move(done.result.resources);
+    trial.times.copy = done.result.copy;
+    trial.times.verify = done.result.verify;
+    trial.times.measure = done.result.measure;
+    trial.samples = std::move(done.result.samples);
+    // A time belongs to a correct result only.
+    if (trial.status != TrialStatus::ok && trial.status != TrialStatus::censored) trial.samples.clear();
+    if (trial.samples.empty()) return;
+    const std::vector<double> samples = counts_of(trial.samples);
+    trial.median = Nanoseconds(median(samples));
+    trial.spread = Nanoseconds(interquartile_range(samples));
+    if (trial.status == TrialStatus::censored) trial.bound = *std::min_element(trial.samples.begin(), trial.samples.end());
+    trial.conditions = std::move(done.result.conditions);
+    trial.conditions.drift = trend(samples);
+    trial.metrics = metrics(trial.configuration, *trial.median);
+  }
+
+  std::map<std::string, double> metrics(const Configuration& configuration, Nanoseconds time) const {
+    std::map<std::string, double> values;
+    if (problem_.metrics.empty()) return values;
+    Scope scope = problem_.scope(configuration);
+    scope.set("time_ns", ExpressionValue(time.count()));
+    for (const auto& metric : problem_.metrics)
+      values[metric.name] = scope.number(metric.expression, "metric '" + metric.name + "'");
+    return values;
+  }
+
+  // To be minimised.
+  double objective(const Configuration& configuration, Nanoseconds time) const {
+    const double value =
+        problem_.objective.metric == "time" ? time.count() : metrics(configuration, time).at(problem_.objective.metric);
+    return problem_.objective.minimise ? value : -value;
+  }
+
+  Nanoseconds restarted_since_last() {
+    const Nanoseconds total = evaluation_.restart_time();
+    return total - std::exchange(restarts_seen_, total);
+  }
+
+  // Waits for the one task in flight; `part` is what the waiting is charged to.
+  template <class Done>
+  Done await(Part part, const std::atomic<bool>* stop = nullptr) {
+    const Part before = account_.enter(part);
+    for (;;) {
+      auto completion = evaluation_.wait(poll_interval);
+      if (completion) {
+        account_.enter(before);
+        if (auto* done = std::get_if<Done>(&*completion)) return std::move(*done);
+        continue;  // a task of the search that was given up
+      }
+      if (stop != nullptr && stop->load()) throw Error(ErrorCode::interrupted, "interrupted");
+    }
+  }
+
+  CompileDone compile_now(CompileTask task, Part part, const std::atomic<bool>* stop) {
+    while (!evaluation_.can_compile()) evaluation_.wait(poll_interval);
+    const std::uint64_t id = task.id;
+    evaluation_.compile(std::move(task));
+    for (;;) {
+      CompileDone done = await<CompileDone>(part, stop);
+      account_.times().compile_cpu += done.cpu;
+      if (done.id == id) return done;
+    }
+  }
+
+  RunDone run_now(RunTask task, Part part, const std::atomic<bool>* stop) {
+    while (!evaluation_.can_run()) evaluation_.wait(poll_interval);
+    const std::uint64_t id = task.id;
+    evaluation_.run(std::move(task));
+    for (;;) {
+      RunDone done = await<RunDone>(part, stop);
+      if (done.id == id) return done;
+    }
+  }
+
+  InterleaveDone interleave_now(InterleaveTask task, Part part, const std::atomic<bool>* stop) {
+    while (!evaluation_.can_run()) evaluation_.wait(poll_interval);
+    evaluation_.interleave(std::move(task));
+    return await<InterleaveDone>(part, stop);
+  }
+
+  // Compiles and runs one configuration outside the search.
+  Trial evaluate_alone(const Configuration& configuration, const DeviceInfo& device, std::uint64_t id,
+                       const std::atomic<bool>* stop) {
+    Trial trial;
+    trial.configuration = configuration;
+    if (auto reason = unlaunchable_reason(problem_, configuration, device)) {
+      trial.status = TrialStatus::pruned;
+      trial.message = *reason;
+    } else {
+      CompileDone compiled = compile_now({id, configuration, {}}, Part::compile_wait, stop);
+      apply(compiled, trial);
+      if (compiled.status == TrialStatus::ok) {
+        RunDone ran = run_now({id, configuration, std::move(compiled.binary), timing_, {}, 0}, Part::device, stop);
+        account_.device_done(ran.result.copy, ran.result.verify, ran.result.measure, restarted_since_last());
+        apply(std::move(ran), trial);
+      }
+    }
+    trial.finished_at = utc_now();
+    return trial;
+  }
+
+ private:
+  const Problem& problem_;
+  Evaluation& evaluation_;
+  measure::TimingOptions timing_;
+  TimeAccount& account_;
+  Nanoseconds restarts_seen_{};
+};
+
+}  // namespace warpwright::tuning
