@@ -160,7 +160,8 @@ bool ProblemRunner::State::outputs_right(LaunchSequence& sequence, std::uint8_t 
     timer.enter(result.verify);
     const DataType type = buffers->argument(output.slot).type;
     Comparison comparison =
-        compare(output.data, found, type, output.output->rtol, output.output->atol, output.output->argument);
+        compare(output.data, found, type, output.output->rtol, output.output->atol, output.output->argument,
+                output.output->ulp);
     if (comparison.status == TrialStatus::ok) continue;
     const Mismatch& mismatch = *comparison.mismatch;
     const auto element = found.subspan(mismatch.index * size_of(type), size_of(type));

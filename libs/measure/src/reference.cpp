@@ -52,7 +52,7 @@ std::uint64_t right_by_accident(const std::vector<std::byte>& expected, DataType
   for (std::size_t offset = 0; offset < expected.size(); offset += chunk) {
     const std::size_t size = std::min(chunk, expected.size() - offset);
     const auto comparison = compare(std::span(expected).subspan(offset, size), std::span(untouched).first(size), type,
-                                    output.rtol, output.atol, output.argument);
+                                    output.rtol, output.atol, output.argument, output.ulp);
     right += size / size_of(type) - (comparison.mismatch ? comparison.mismatch->wrong : 0);
   }
   return right;

@@ -2,6 +2,7 @@
 // bit); other blocks are counted by a loop without branches, which the compiler vectorises; only blocks with a
 // suspicious element are looked at one by one.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -37,6 +38,22 @@ struct BFloat16Reader {
   static Wide widen(Raw raw) { return bfloat16_to_float(raw); }
   static std::string print(Raw raw) { return fmt::format("{}", bfloat16_to_float(raw)); }
 };
+
+// Steps between neighbouring values of a floating type, read from its bits: sign-magnitude becomes a line on which -0 and
+// +0 are one point. Neither is NaN or infinite.
+template <class Raw>
+std::uint64_t steps_between(Raw a, Raw b) {
+  using Bits = std::conditional_t<sizeof(Raw) == 2, std::uint16_t, std::conditional_t<sizeof(Raw) == 4, std::uint32_t, std::uint64_t>>;
+  constexpr Bits sign = Bits{1} << (8 * sizeof(Bits) - 1);
+  const auto place = [](Raw raw) {
+    const auto bits = std::bit_cast<Bits>(raw);
+    const auto magnitude = static_cast<std::int64_t>(bits & static_cast<Bits>(sign - 1));
+    return (bits & sign) != 0 ? -magnitude : magnitude;
+  };
+  const std::int64_t x = place(a), y = place(b);
+  return x > y ? static_cast<std::uint64_t>(x) - static_cast<std::uint64_t>(y)
+               : static_cast<std::uint64_t>(y) - static_cast<std::uint64_t>(x);
+}
 
 enum class Verdict { good, wrong, not_finite };
 
@@ -83,7 +100,7 @@ bool suspicious(const typename Reader::Raw* expected, const typename Reader::Raw
 
 template <class Reader>
 Comparison compare_as(std::span<const std::byte> expected, std::span<const std::byte> found, double rtol, double atol,
-                      const std::string& argument) {
+                      const std::string& argument, std::uint32_t ulp) {
   using Raw = typename Reader::Raw;
   const std::size_t total = expected.size() / sizeof(Raw);
   Comparison result;
@@ -102,6 +119,14 @@ Comparison compare_as(std::span<const std::byte> expected, std::span<const std::
     for (std::size_t i = 0; i < count; ++i) {
       const Verdict verdict = judge(Reader::widen(expected_block[i]), Reader::widen(found_block[i]), rtol, atol);
       if (verdict == Verdict::good) continue;
+      if constexpr (std::is_same_v<typename Reader::Wide, double>) {
+        if (verdict == Verdict::wrong && ulp > 0 && std::isfinite(Reader::widen(expected_block[i])) &&
+            steps_between(expected_block[i], found_block[i]) <= ulp)
+          continue;
+      } else if (ulp > 0) {
+        // Of an integer a unit in the last place is 1.
+        if (judge(expected_block[i], found_block[i], 0, static_cast<double>(ulp)) == Verdict::good) continue;
+      }
       not_finite = not_finite || verdict == Verdict::not_finite;
       if (wrong++ == 0) {
         result.mismatch =
@@ -120,7 +145,7 @@ Comparison compare_as(std::span<const std::byte> expected, std::span<const std::
 }  // namespace
 
 Comparison compare(std::span<const std::byte> expected, std::span<const std::byte> found, DataType type, double rtol,
-                   double atol, const std::string& argument) {
+                   double atol, const std::string& argument, std::uint32_t ulp) {
   if (expected.size() != found.size() || expected.size() % size_of(type) != 0) {
     throw Error(ErrorCode::internal, fmt::format("output '{}': {} bytes expected, {} bytes found, elements of {} bytes",
                                                  argument, expected.size(), found.size(), size_of(type)));
@@ -132,29 +157,29 @@ Comparison compare(std::span<const std::byte> expected, std::span<const std::byt
   }
   switch (type) {
     case DataType::int8:
-      return compare_as<Plain<std::int8_t>>(expected, found, rtol, atol, argument);
+      return compare_as<Plain<std::int8_t>>(expected, found, rtol, atol, argument, ulp);
     case DataType::uint8:
-      return compare_as<Plain<std::uint8_t>>(expected, found, rtol, atol, argument);
+      return compare_as<Plain<std::uint8_t>>(expected, found, rtol, atol, argument, ulp);
     case DataType::int16:
-      return compare_as<Plain<std::int16_t>>(expected, found, rtol, atol, argument);
+      return compare_as<Plain<std::int16_t>>(expected, found, rtol, atol, argument, ulp);
     case DataType::uint16:
-      return compare_as<Plain<std::uint16_t>>(expected, found, rtol, atol, argument);
+      return compare_as<Plain<std::uint16_t>>(expected, found, rtol, atol, argument, ulp);
     case DataType::int32:
-      return compare_as<Plain<std::int32_t>>(expected, found, rtol, atol, argument);
+      return compare_as<Plain<std::int32_t>>(expected, found, rtol, atol, argument, ulp);
     case DataType::uint32:
-      return compare_as<Plain<std::uint32_t>>(expected, found, rtol, atol, argument);
+      return compare_as<Plain<std::uint32_t>>(expected, found, rtol, atol, argument, ulp);
     case DataType::int64:
-      return compare_as<Plain<std::int64_t>>(expected, found, rtol, atol, argument);
+      return compare_as<Plain<std::int64_t>>(expected, found, rtol, atol, argument, ulp);
     case DataType::uint64:
-      return compare_as<Plain<std::uint64_t>>(expected, found, rtol, atol, argument);
+      return compare_as<Plain<std::uint64_t>>(expected, found, rtol, atol, argument, ulp);
     case DataType::float16:
-      return compare_as<HalfReader>(expected, found, rtol, atol, argument);
+      return compare_as<HalfReader>(expected, found, rtol, atol, argument, ulp);
     case DataType::bfloat16:
-      return compare_as<BFloat16Reader>(expected, found, rtol, atol, argument);
+      return compare_as<BFloat16Reader>(expected, found, rtol, atol, argument, ulp);
     case DataType::float32:
-      return compare_as<Plain<float>>(expected, found, rtol, atol, argument);
+      return compare_as<Plain<float>>(expected, found, rtol, atol, argument, ulp);
     case DataType::float64:
-      return compare_as<Plain<double>>(expected, found, rtol, atol, argument);
+      return compare_as<Plain<double>>(expected, found, rtol, atol, argument, ulp);
   }
   throw Error(ErrorCode::internal, "unknown data type");
 }

@@ -142,5 +142,42 @@ TEST(Compare, RefusesBadSizesAndTolerances) {
 
 TEST(Compare, EmptyOutputsPass) { EXPECT_EQ(floats({}, {}).status, TrialStatus::ok); }
 
+// Units in the last place: steps to the next value of the element's own type.
+TEST(CompareUlp, CountsStepsOfTheTypeAcrossPowersOfTwoAndZero) {
+  const auto within = [](auto expected, auto found, DataType type, std::uint32_t ulp) {
+    return compare(bytes_of(std::vector{expected}), bytes_of(std::vector{found}), type, 0, 0, "out", ulp).status ==
+           TrialStatus::ok;
+  };
+  const float one = 1.0F, next = std::nextafter(one, 2.0F), before = std::nextafter(one, 0.0F);
+  EXPECT_FALSE(within(one, next, DataType::float32, 0));
+  EXPECT_TRUE(within(one, next, DataType::float32, 1));
+  EXPECT_TRUE(within(one, before, DataType::float32, 1)) << "half the distance, still one step";
+  EXPECT_FALSE(within(before, next, DataType::float32, 1));
+  EXPECT_TRUE(within(before, next, DataType::float32, 2));
+  const float tiny = std::numeric_limits<float>::denorm_min();
+  EXPECT_TRUE(within(-tiny, tiny, DataType::float32, 2));
+  EXPECT_FALSE(within(-tiny, tiny, DataType::float32, 1));
+  EXPECT_TRUE(within(-0.0F, 0.0F, DataType::float32, 1));
+  EXPECT_FALSE(within(1.0F, -1.0F, DataType::float32, 1000000));
+  EXPECT_TRUE(within(1.0, std::nextafter(1.0, 2.0), DataType::float64, 1));
+  EXPECT_FALSE(within(-1e308, 1e308, DataType::float64, 4000000000U));
+  const std::uint16_t half = float_to_half(2.0F), brain = float_to_bfloat16(2.0F);
+  EXPECT_TRUE(within(half, static_cast<std::uint16_t>(half + 3), DataType::float16, 3));
+  EXPECT_FALSE(within(half, static_cast<std::uint16_t>(half + 4), DataType::float16, 3));
+  EXPECT_TRUE(within(brain, static_cast<std::uint16_t>(brain - 1), DataType::bfloat16, 1));
+  EXPECT_TRUE(within(7, 9, DataType::int32, 2));
+  EXPECT_FALSE(within(7, 10, DataType::int32, 2));
+}
+
+TEST(CompareUlp, NanAndInfinityNeverPassByUnits) {
+  const float beyond = std::numeric_limits<float>::infinity(), largest = std::numeric_limits<float>::max();
+  const auto status = [](float expected, float found) {
+    return compare(bytes_of(std::vector{expected}), bytes_of(std::vector{found}), DataType::float32, 0, 0, "out", 1000).status;
+  };
+  EXPECT_EQ(status(largest, beyond), TrialStatus::not_finite) << "one step apart in the bits";
+  EXPECT_EQ(status(beyond, largest), TrialStatus::wrong_result);
+  EXPECT_EQ(status(1.0F, std::nanf("")), TrialStatus::not_finite);
+}
+
 }  // namespace
 }  // namespace warpwright::measure

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
 #include <utility>
 
 #include <warpwright/spec/read.hpp>
@@ -234,12 +236,21 @@ void read_launches(const Section& root, Problem& problem) {
 // ---- [[output]], [reference] ----------------------------------------------------------------------------------------
 
 void read_outputs(const Section& root, Problem& problem) {
-  for (const Section& section : root.sections("output", {"argument", "rtol", "atol"})) {
+  for (const Section& section : root.sections("output", {"argument", "rtol", "atol", "ulp"})) {
     Output output;
     output.position = section.document().locations.at(section.path());
     output.argument = section.required_string("argument", "out");
     const Argument* argument = problem.find_argument(output.argument);
-    const Tolerance tolerance = default_tolerance(argument ? argument->type : DataType::float32);
+    Tolerance tolerance = default_tolerance(argument ? argument->type : DataType::float32);
+    if (const auto ulp = section.number("ulp", "4")) {
+      if (!(*ulp >= 0 && *ulp <= 1e9) || *ulp != std::floor(*ulp)) {
+        section.fail("ulp", fmt::format("must be a whole number from 0 to 1000000000 (the units in the last place by which "
+                                        "a right value may differ), found {}",
+                                        *ulp));
+      }
+      output.ulp = static_cast<std::uint32_t>(*ulp);
+      tolerance = {};  // who counts units wants nothing looser beside them
+    }
     output.rtol = section.number("rtol", "1e-5").value_or(tolerance.rtol);
     output.atol = section.number("atol", "1e-6").value_or(tolerance.atol);
     problem.outputs.push_back(std::move(output));

@@ -335,6 +335,20 @@ TEST_F(Toml, AnOutputWithoutTolerancesGetsThoseOfItsType) {
   EXPECT_EQ(problem.outputs[1].atol, 0);
 }
 
+TEST_F(Toml, UnitsInTheLastPlaceReplaceTheTolerancesOfTheType) {
+  Parts parts;
+  parts.tail = "[[output]]\nargument = \"out\"\nulp = 4";
+  Problem problem = read(text(parts));
+  ASSERT_EQ(problem.outputs.size(), 1u);
+  EXPECT_EQ(problem.outputs[0].ulp, 4u);
+  EXPECT_EQ(problem.outputs[0].rtol, 0);
+  EXPECT_EQ(problem.outputs[0].atol, 0);
+  parts.tail += "\natol = 1e-6";
+  problem = read(text(parts));
+  EXPECT_EQ(problem.outputs[0].ulp, 4u);
+  EXPECT_EQ(problem.outputs[0].atol, 1e-6);
+}
+
 TEST_F(Toml, AReferenceTakesWhatItLeavesOutFromTheLaunchOfItsPosition) {
   Parts parts;
   parts.launch += "\nshared = \"block_x * 4\"\nrepeat = 3\nargs = [\"in\", \"out\", \"width\"]";

@@ -98,7 +98,7 @@ Json launch_json(const Launch& launch) {
 
 Json output_json(const Output& output) {
   return Json{
-      {"argument", text_json(output.argument)}, {"rtol", double_json(output.rtol)}, {"atol", double_json(output.atol)}};
+      {"argument", text_json(output.argument)}, {"rtol", double_json(output.rtol)}, {"atol", double_json(output.atol)}, {"ulp", output.ulp}};
 }
 
 Json reference_json(const Reference& reference) {
@@ -232,6 +232,7 @@ Output read_output(const Json& json, const Where& where) {
   output.argument = object.text("argument");
   output.rtol = object.number("rtol");
   output.atol = object.number("atol");
+  output.ulp = object.integer<std::uint32_t>("ulp");
   return output;
 }
 

@@ -100,6 +100,8 @@ struct Output {
   double rtol = 0;  // |found - expected| <= atol + rtol * |expected|
   double atol = 0;
   InputPosition position;
+  // Right also within so many units in the last place of its type: steps between neighbouring values of the type.
+  std::uint32_t ulp = 0;
 };
 
 // Another kernel, on the same device. Its launches default to the problem's own with every `entry` replaced.
