@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include <warpwright/device/checks.hpp>
+
 #include "module.hpp"
 #include "stream.hpp"
 
@@ -106,6 +108,12 @@ CudaPinnedBuffer::~CudaPinnedBuffer() {
 
 std::unique_ptr<device::Buffer> CudaContext::allocate(Bytes size) {
   return std::make_unique<CudaBuffer>(primary_, size);
+}
+
+std::unique_ptr<device::Buffer> CudaContext::view(device::Buffer& whole, Bytes offset, Bytes size) {
+  const CudaBuffer& buffer = CudaBuffer::of(whole, *primary_);
+  device::check_view(offset, size, buffer.size());
+  return std::make_unique<CudaBuffer>(primary_, buffer.pointer() + offset.count, size, nullptr);
 }
 
 std::unique_ptr<device::PinnedBuffer> CudaContext::allocate_pinned(Bytes size) {

@@ -107,6 +107,7 @@ class CudaContext final : public device::Context {
   std::unique_ptr<device::Module> load(const device::Binary& binary) override;
   std::unique_ptr<device::Graph> record_graph(device::Stream& stream, const std::function<void()>& body) override;
   std::optional<device::MemoryUse> memory_use() const override;
+  std::unique_ptr<device::Buffer> view(device::Buffer& whole, Bytes offset, Bytes size) override;
   void synchronize() override;
 
  private:

@@ -15,9 +15,11 @@ namespace {
 using device::KernelArgument;
 using device::LaunchConfig;
 using device::ScalarArgument;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 std::unique_ptr<device::Backend> backend_on(const FakeDriver& fake) {
   Loaders loaders{[functions = fake.functions()] { return std::make_shared<const CudaDriver>(functions); },
@@ -93,6 +95,26 @@ class CudaContextTest : public ::testing::Test {
   std::unique_ptr<device::Module> module;
   std::unique_ptr<device::Kernel> kernel;
 };
+
+TEST_F(CudaContextTest, AViewIsAPartOfItsBufferAndFreesNothing) {
+  open();
+  stream = context->create_stream();
+  const auto whole = context->allocate(Bytes{8192});
+  std::vector<std::byte> found(8192, std::byte{9});
+  stream->fill(*whole, Bytes{0}, Bytes{8192}, 1);
+  {
+    const auto part = context->view(*whole, Bytes{4096}, Bytes{100});
+    EXPECT_EQ(part->size(), Bytes{100});
+    stream->fill(*part, Bytes{0}, Bytes{100}, 2);
+  }
+  EXPECT_THAT(fake.names, Not(Contains("cuMemFree_v2")));
+  stream->copy_to_host(found, *whole, Bytes{0});
+  stream->synchronize();
+  std::vector<std::byte> expected(8192, std::byte{1});
+  std::fill_n(expected.begin() + 4096, 100, std::byte{2});
+  EXPECT_EQ(found, expected);
+  EXPECT_EQ(error_of([&] { context->view(*whole, Bytes{4096}, Bytes{4097}); }).code(), ErrorCode::bad_input);
+}
 
 TEST_F(CudaContextTest, DescribesTheDevice) {
   open();

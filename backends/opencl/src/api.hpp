@@ -21,6 +21,7 @@ namespace warpwright::opencl {
   X(create_command_queue, clCreateCommandQueue, CreateCommandQueue)                             \
   X(release_command_queue, clReleaseCommandQueue, ReleaseCommandQueue)                          \
   X(create_buffer, clCreateBuffer, CreateBuffer)                                                \
+  X(create_sub_buffer, clCreateSubBuffer, CreateSubBuffer)                                      \
   X(release_mem_object, clReleaseMemObject, ReleaseMemObject)                                   \
   X(create_program_with_source, clCreateProgramWithSource, CreateProgramWithSource)             \
   X(create_program_with_binary, clCreateProgramWithBinary, CreateProgramWithBinary)             \

@@ -123,6 +123,17 @@ class OpenclContext final : public device::Context {
     return std::make_unique<DeviceBuffer>(state_, std::move(memory), size);
   }
 
+  std::unique_ptr<device::Buffer> view(device::Buffer& whole, Bytes offset, Bytes size) override {
+    const auto& buffer = ours<DeviceBuffer>(whole, "buffer");
+    device::check_view(offset, size, buffer.size());
+    const abi::BufferRegion region{offset.count, size.count};
+    abi::Int status = abi::success;
+    OwnedMem memory(state_->api, state_->api->create_sub_buffer(buffer.handle(), abi::mem_read_write,
+                                                               abi::buffer_create_type_region, &region, &status));
+    check(status, Stage::allocate, "clCreateSubBuffer", "view a part of a buffer");
+    return std::make_unique<DeviceBuffer>(state_, std::move(memory), size);
+  }
+
   std::unique_ptr<device::PinnedBuffer> allocate_pinned(Bytes size) override {
     if (size.count > SIZE_MAX - page)
       throw Error(ErrorCode::out_of_memory, "cannot allocate " + format_bytes(size) + " of pinned memory");

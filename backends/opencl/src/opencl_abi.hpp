@@ -158,6 +158,11 @@ struct PciBusInfo {
 inline constexpr Bitfield queue_profiling_enable = 1u << 1;
 inline constexpr Bitfield mem_read_write = 1u << 0;
 inline constexpr Bitfield mem_alloc_host_ptr = 1u << 4;
+inline constexpr Uint buffer_create_type_region = 0x1220;
+// cl_buffer_region.
+struct BufferRegion {
+  std::size_t origin, size;
+};
 inline constexpr Bitfield map_read = 1u << 0;
 inline constexpr Bitfield map_write = 1u << 1;
 
@@ -193,6 +198,7 @@ using ReleaseContext = Int(Context context);
 using CreateCommandQueue = Queue(Context context, Device device, Bitfield properties, Int* status);
 using ReleaseCommandQueue = Int(Queue queue);
 using CreateBuffer = Mem(Context context, Bitfield flags, std::size_t size, void* host, Int* status);
+using CreateSubBuffer = Mem(Mem whole, Bitfield flags, Uint type, const void* region, Int* status);
 using ReleaseMemObject = Int(Mem memory);
 using CreateProgramWithSource = Program(Context context, Uint count, const char** texts, const std::size_t* lengths,
                                         Int* status);

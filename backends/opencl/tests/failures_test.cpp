@@ -47,6 +47,7 @@ void use_everything(FakeOpencl& fake) {
   auto module = context->load(binary);
   auto kernel = module->kernel("add");
   auto buffer = context->allocate(Bytes{64}), other = context->allocate(Bytes{64});
+  auto part = context->view(*buffer, Bytes{}, Bytes{32});
   auto pinned = context->allocate_pinned(Bytes{64});
   auto stream = context->create_stream(), second = context->create_stream();
   auto start = context->create_event(), stop = context->create_event();
@@ -92,6 +93,7 @@ TEST(OpenclFailures, EachCallMayFail) {
       {"clCreateContext", {ErrorCode::unavailable}},
       {"clCreateCommandQueue", {ErrorCode::out_of_memory}},
       {"clCreateBuffer", {ErrorCode::out_of_memory}},
+      {"clCreateSubBuffer", {ErrorCode::out_of_memory}},
       {"clEnqueueMapBuffer", {ErrorCode::out_of_memory}},
       {"clEnqueueUnmapMemObject", {}},
       {"clCreateProgramWithSource", {ErrorCode::compile}},

@@ -92,6 +92,18 @@ Api make_table() {
     if (memory != nullptr) fake.find(memory, Kind::memory)->bytes.resize(size);
     return memory;
   };
+  api.create_sub_buffer = [](abi::Mem whole, abi::Bitfield, abi::Uint type, const void* region, abi::Int* status) {
+    WARPWRIGHT_ENTER("clCreateSubBuffer");
+    const auto* parent = fake.find(whole, Kind::memory);
+    abi::BufferRegion part;
+    std::memcpy(&part, region, sizeof part);
+    const bool refused =
+        parent == nullptr || type != abi::buffer_create_type_region || part.origin + part.size > parent->bytes.size();
+    const abi::Int result = outcome == abi::success && refused ? abi::invalid_value : outcome;
+    auto memory = make<abi::Mem>(fake, Kind::memory, result, status);
+    if (memory != nullptr) fake.find(memory, Kind::memory)->bytes.resize(part.size);
+    return memory;
+  };
   api.create_program_with_source = [](abi::Context, abi::Uint, const char** texts, const std::size_t* lengths,
                                       abi::Int* status) {
     WARPWRIGHT_ENTER("clCreateProgramWithSource");

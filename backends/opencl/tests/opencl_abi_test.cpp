@@ -66,6 +66,7 @@ TEST(OpenclAbi, ConstantsAreThoseOfTheHeaders) {
       WARPWRIGHT_CONSTANT(queue_profiling_enable, CL_QUEUE_PROFILING_ENABLE),
       WARPWRIGHT_CONSTANT(mem_read_write, CL_MEM_READ_WRITE),
       WARPWRIGHT_CONSTANT(mem_alloc_host_ptr, CL_MEM_ALLOC_HOST_PTR),
+      WARPWRIGHT_CONSTANT(buffer_create_type_region, CL_BUFFER_CREATE_TYPE_REGION),
       WARPWRIGHT_CONSTANT(map_read, CL_MAP_READ),
       WARPWRIGHT_CONSTANT(map_write, CL_MAP_WRITE),
       WARPWRIGHT_CONSTANT(program_binary_sizes, CL_PROGRAM_BINARY_SIZES),

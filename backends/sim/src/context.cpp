@@ -1,5 +1,7 @@
 #include "context.hpp"
 
+#include <warpwright/device/checks.hpp>
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -51,6 +53,15 @@ class SimContext final : public device::Context {
     const std::lock_guard lock(state_->mutex);
     state_->enter(Fault::Call::allocate);
     return std::make_unique<SimBuffer>(state_, std::make_shared<Storage>(state_, size));
+  }
+
+  std::unique_ptr<device::Buffer> view(device::Buffer& whole, Bytes offset, Bytes size) override {
+    const auto& mine = ours<const SimBuffer>(whole, "buffer");
+    device::check_view(offset, size, mine.size());
+    const std::lock_guard lock(state_->mutex);
+    if (mine.storage()->owner() != state_.get())
+      throw Error(ErrorCode::bad_input, "this buffer belongs to another context");
+    return std::make_unique<SimBuffer>(mine, offset, size);
   }
 
   std::unique_ptr<device::PinnedBuffer> allocate_pinned(Bytes size) override {

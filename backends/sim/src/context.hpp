@@ -88,16 +88,21 @@ class Storage {
 class SimBuffer final : public device::Buffer {
  public:
   SimBuffer(std::shared_ptr<DeviceState> state, std::shared_ptr<Storage> storage)
-      : state_(std::move(state)), storage_(std::move(storage)) {}
+      : state_(std::move(state)), storage_(std::move(storage)), size_(storage_->size()) {}
+  SimBuffer(const SimBuffer& whole, Bytes offset, Bytes size)
+      : state_(whole.state_), storage_(whole.storage_), offset_(whole.offset_ + offset), size_(size) {}
   ~SimBuffer() override;
   SimBuffer(const SimBuffer&) = delete;
   SimBuffer& operator=(const SimBuffer&) = delete;
-  Bytes size() const override { return storage_->size(); }
+  Bytes size() const override { return size_; }
   const std::shared_ptr<Storage>& storage() const { return storage_; }
+  Bytes offset() const { return offset_; }  // of its first byte in the storage; 0 but for views
 
  private:
   std::shared_ptr<DeviceState> state_;
   std::shared_ptr<Storage> storage_;
+  Bytes offset_{};
+  Bytes size_;
 };
 
 // Where an event was recorded: the last work of its stream before it, and the first after it.
@@ -169,7 +174,7 @@ class SimStream final : public device::Stream {
   std::shared_ptr<Stamp> enqueue(const CommandMaker& maker, bool never_ends);
   void submit(Command command);
   void refuse_in_capture(const char* what) const;
-  const std::shared_ptr<Storage>& own(const device::Buffer& buffer) const;
+  const SimBuffer& own(const device::Buffer& buffer) const;
 
   std::shared_ptr<DeviceState> state_;
   int id_ = 0;

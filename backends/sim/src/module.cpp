@@ -114,6 +114,7 @@ std::optional<std::string> refusal(const DeviceInfo& info, const SimKernel& kern
 struct BoundArgument {
   LaunchView::Argument view;
   std::weak_ptr<Storage> storage;
+  Bytes offset, size;  // of the buffer in its storage
 };
 
 std::vector<BoundArgument> bind_arguments(const SimKernel& kernel, std::span<const device::KernelArgument> arguments) {
@@ -135,11 +136,14 @@ std::vector<BoundArgument> bind_arguments(const SimKernel& kernel, std::span<con
       const device::Buffer* buffer = std::get<const device::Buffer*>(arguments[i]);
       if (buffer == nullptr)
         throw Error(ErrorCode::bad_input, fmt::format("argument {} of kernel '{}' is a null buffer", i, text.entry));
-      const auto& storage = ours<const SimBuffer>(*buffer, "buffer").storage();
+      const auto& mine = ours<const SimBuffer>(*buffer, "buffer");
+      const auto& storage = mine.storage();
       if (storage->owner() != kernel.loaded()->state.get())
         throw Error(ErrorCode::bad_input, "this buffer belongs to another context");
       view.is_buffer = true;
       bound[i].storage = storage;
+      bound[i].offset = mine.offset();
+      bound[i].size = mine.size();
     }
     if (!text.arguments_declared) continue;
     if (view.is_buffer != text.arguments[i].is_buffer)
@@ -321,7 +325,7 @@ CommandMaker prepare_launch(const std::shared_ptr<DeviceState>& state, const dev
       for (std::size_t i = 0; i < bound.size(); ++i) {
         if (!bound[i].view.is_buffer) continue;
         kept.push_back(lock_storage(bound[i].storage, "kernel '" + view.kernel + "'"));
-        now.arguments[i].bytes = kept.back()->bytes();
+        now.arguments[i].bytes = kept.back()->bytes().subspan(bound[i].offset.count, bound[i].size.count);
       }
       for (const auto& [name, storage] : loaded->symbols) now.symbols.push_back({name, storage->bytes()});
       if (!dealt.any() || !has_output) return behaviour->run(now);

@@ -37,9 +37,9 @@ void move_bytes(Command& command, DeviceState& state, int stream, std::string_vi
 }
 
 // A range of a buffer that may be gone by then.
-Destination range_of(const std::shared_ptr<Storage>& storage, Bytes offset, std::size_t size, std::string_view what) {
-  return [weak = std::weak_ptr(storage), offset, size, what] {
-    return lock_storage(weak, what)->bytes().subspan(static_cast<std::size_t>(offset.count), size);
+Destination range_of(const SimBuffer& buffer, Bytes offset, std::size_t size, std::string_view what) {
+  return [weak = std::weak_ptr(buffer.storage()), begin = buffer.offset() + offset, size, what] {
+    return lock_storage(weak, what)->bytes().subspan(static_cast<std::size_t>(begin.count), size);
   };
 }
 
@@ -65,10 +65,11 @@ SimStream::~SimStream() {
   state_->failures.erase(id_);
 }
 
-const std::shared_ptr<Storage>& SimStream::own(const device::Buffer& buffer) const {
-  const auto& storage = ours<const SimBuffer>(buffer, "buffer").storage();
-  if (storage->owner() != state_.get()) throw Error(ErrorCode::bad_input, "this buffer belongs to another context");
-  return storage;
+const SimBuffer& SimStream::own(const device::Buffer& buffer) const {
+  const auto& mine = ours<const SimBuffer>(buffer, "buffer");
+  if (mine.storage()->owner() != state_.get())
+    throw Error(ErrorCode::bad_input, "this buffer belongs to another context");
+  return mine;
 }
 
 std::shared_ptr<Stamp> SimStream::enqueue(const CommandMaker& maker, bool never_ends) {
@@ -100,14 +101,14 @@ void SimStream::refuse_in_capture(const char* what) const {
 void SimStream::copy_to_device(device::Buffer& destination, Bytes offset, std::span<const std::byte> source) {
   constexpr std::string_view what = "copy to device";
   std::unique_lock lock(state_->mutex);
-  const auto& storage = own(destination);
-  device::check_range(what, offset, Bytes{source.size()}, storage->size());
+  const auto& buffer = own(destination);
+  device::check_range(what, offset, Bytes{source.size()}, buffer.size());
   const bool never_ends = state_->enter(Fault::Call::copy_to_device);
   if (source.empty()) return;
   const Options& options = state_->options();
   const bool pinned = is_pinned(*state_, source);
   const double rate = pinned ? options.to_device_rate : options.pageable_to_device_rate;
-  const Destination target = range_of(storage, offset, source.size(), what);
+  const Destination target = range_of(buffer, offset, source.size(), what);
   const auto stamp = enqueue(
       [=](DeviceState& state, int stream) {
         Command command;
@@ -123,14 +124,14 @@ void SimStream::copy_to_device(device::Buffer& destination, Bytes offset, std::s
 void SimStream::copy_to_host(std::span<std::byte> destination, const device::Buffer& source, Bytes offset) {
   constexpr std::string_view what = "copy to host";
   std::unique_lock lock(state_->mutex);
-  const auto& storage = own(source);
-  device::check_range(what, offset, Bytes{destination.size()}, storage->size());
+  const auto& buffer = own(source);
+  device::check_range(what, offset, Bytes{destination.size()}, buffer.size());
   const bool never_ends = state_->enter(Fault::Call::copy_to_host);
   if (destination.empty()) return;
   const Options& options = state_->options();
   const bool pinned = is_pinned(*state_, destination);
   const double rate = pinned ? options.to_host_rate : options.pageable_to_host_rate;
-  const Destination from = range_of(storage, offset, destination.size(), what);
+  const Destination from = range_of(buffer, offset, destination.size(), what);
   const auto stamp = enqueue(
       [=](DeviceState& state, int stream) {
         Command command;
@@ -171,19 +172,19 @@ void SimStream::copy_on_device(device::Buffer& destination, Bytes destination_of
 
 void SimStream::fill(device::Buffer& destination, Bytes offset, Bytes size, std::uint8_t value) {
   const std::lock_guard lock(state_->mutex);
-  const auto& storage = own(destination);
-  device::check_range("fill", offset, size, storage->size());
+  const auto& buffer = own(destination);
+  device::check_range("fill", offset, size, buffer.size());
   const bool never_ends = state_->enter(Fault::Call::fill);
   if (size.count == 0) return;
   enqueue(
-      [=, weak = std::weak_ptr(storage)](DeviceState& state, int stream) {
+      [=, weak = std::weak_ptr(buffer.storage()), begin = buffer.offset() + offset](DeviceState& state, int stream) {
         Command command;
         command.engine = Engine::compute;
         command.duration =
             state.options().copy_latency.count() + static_cast<double>(size.count) / state.options().device_rate;
         if (state.options().move_bytes)
           command.on_end = guarded(state, stream, [=] {
-            lock_storage(weak, "fill")->fill(offset.count, size.count, static_cast<std::byte>(value));
+            lock_storage(weak, "fill")->fill(begin.count, size.count, static_cast<std::byte>(value));
           });
         return command;
       },

@@ -13,6 +13,14 @@ void check_range(std::string_view what, Bytes offset, Bytes size, Bytes capacity
                                                 size.count, offset.count, capacity.count));
 }
 
+void check_view(Bytes offset, Bytes size, Bytes capacity) {
+  check_range("view", offset, size, capacity);
+  if (size.count == 0) throw Error(ErrorCode::bad_input, "a view of a buffer must have at least one byte");
+  if (offset.count % view_alignment.count != 0)
+    throw Error(ErrorCode::bad_input, fmt::format("a view must begin at a multiple of {} bytes, not at {}",
+                                                  view_alignment.count, offset.count));
+}
+
 void check_device_copy(const Buffer& destination, Bytes destination_offset, const Buffer& source, Bytes source_offset,
                        Bytes size) {
   check_range("copy on device, destination", destination_offset, size, destination.size());

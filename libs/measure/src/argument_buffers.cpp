@@ -12,8 +12,9 @@
 namespace warpwright::measure {
 namespace {
 
-// Behind every written buffer: a page, enough for a row of most tiles to land in.
-constexpr Bytes guard_size{4096};
+// Before and behind every written buffer: a page, enough for a row of most tiles to land in, and what a view of a buffer
+// must be aligned to.
+constexpr Bytes guard_size = device::view_alignment;
 // Left to the driver, to modules and to buffers that grow, before a device copy of an input is made.
 constexpr Bytes memory_reserve{256u << 20};
 
@@ -114,9 +115,15 @@ void ArgumentBuffers::allocate(Slot& slot) {
   const Bytes needed = slot.written ? slot.size + guard_size : slot.size;
   if (slot.buffer && slot.capacity >= needed) return;
   slot.buffer.reset();
+  slot.whole.reset();
   slot.capacity = Bytes{0};
   try {
-    slot.buffer = context_.allocate(needed);
+    if (slot.written) {
+      slot.whole = context_.allocate(guard_size + needed);
+      slot.buffer = context_.view(*slot.whole, guard_size, needed);
+    } else {
+      slot.buffer = context_.allocate(needed);
+    }
   } catch (Error& error) {
     if (error.code() != ErrorCode::out_of_memory) throw;
     throw error.add_context(fmt::format("allocating {} for argument '{}' of '{}' ({})", format_bytes(needed),
@@ -199,7 +206,9 @@ void ArgumentBuffers::poison(std::size_t slot, std::uint8_t value) {
 
 void ArgumentBuffers::arm_guards(std::uint8_t value) {
   for (Slot& slot : slots_) {
-    if (slot.written) stream_.fill(*slot.buffer, slot.size, guard_size, value);
+    if (!slot.written) continue;
+    stream_.fill(*slot.whole, Bytes{0}, guard_size, value);
+    stream_.fill(*slot.buffer, slot.size, guard_size, value);
   }
 }
 
@@ -208,18 +217,25 @@ std::optional<GuardBreach> ArgumentBuffers::check_guards(std::uint8_t value) {
   for (const Slot& slot : slots_) {
     if (slot.written) guarded.push_back(&slot);
   }
-  const std::span<std::byte> zones = staging(guard_size * guarded.size());
+  const std::span<std::byte> zones = staging(guard_size * (2 * guarded.size()));
+  const auto zone_of = [&](std::size_t i, bool before) {
+    return zones.subspan((2 * i + (before ? 0 : 1)) * guard_size.count, guard_size.count);
+  };
   for (std::size_t i = 0; i < guarded.size(); ++i) {
-    stream_.copy_to_host(zones.subspan(i * guard_size.count, guard_size.count), *guarded[i]->buffer, guarded[i]->size);
+    stream_.copy_to_host(zone_of(i, true), *guarded[i]->whole, Bytes{0});
+    stream_.copy_to_host(zone_of(i, false), *guarded[i]->buffer, guarded[i]->size);
   }
   stream_.synchronize();
+  const auto touched = [&](std::byte b) { return b != std::byte{value}; };
   for (std::size_t i = 0; i < guarded.size(); ++i) {
-    const auto zone = zones.subspan(i * guard_size.count, guard_size.count);
-    const auto intact = static_cast<std::uint64_t>(std::count(zone.begin(), zone.end(), std::byte{value}));
-    if (intact == guard_size.count) continue;
-    const auto first = std::find_if(zone.begin(), zone.end(), [&](std::byte b) { return b != std::byte{value}; });
-    return GuardBreach{guarded[i]->argument->name, static_cast<std::uint64_t>(first - zone.begin()),
-                       guard_size.count - intact};
+    for (const bool before : {false, true}) {
+      const auto zone = zone_of(i, before);
+      const auto changed = static_cast<std::uint64_t>(std::count_if(zone.begin(), zone.end(), touched));
+      if (changed == 0) continue;
+      const auto nearest = before ? std::find_if(zone.rbegin(), zone.rend(), touched) - zone.rbegin() + 1
+                                  : std::find_if(zone.begin(), zone.end(), touched) - zone.begin();
+      return GuardBreach{guarded[i]->argument->name, before, static_cast<std::uint64_t>(nearest), changed};
+    }
   }
   return std::nullopt;
 }

@@ -14,10 +14,11 @@
 
 namespace warpwright::measure {
 
-// Where a kernel wrote behind a buffer.
+// Where a kernel wrote outside a buffer.
 struct GuardBreach {
   std::string argument;
-  std::uint64_t offset = 0;   // first changed byte, from the buffer's end
+  bool before = false;        // in front of the buffer; else behind it
+  std::uint64_t offset = 0;   // nearest changed byte: bytes past the end, or bytes in front of the first element
   std::uint64_t changed = 0;  // bytes changed within the guard zone
 };
 
@@ -70,11 +71,12 @@ class ArgumentBuffers final : public BufferSource {
     const Argument* argument = nullptr;
     Fill fill;
     bool has_data = false;  // in, inout, constant
-    bool written = false;   // has a guard zone
+    bool written = false;   // has guard zones
     bool changed = false;   // has data that a run overwrites
     std::uint64_t scalars = 0;
     Bytes size, capacity;
-    std::unique_ptr<device::Buffer> buffer;
+    std::unique_ptr<device::Buffer> whole;   // written only: guard zone, data, guard zone
+    std::unique_ptr<device::Buffer> buffer;  // begins with the data; of `whole`, everything behind the first zone
     std::unique_ptr<device::Buffer> pristine;  // device copy of the data, or ...
     std::vector<std::byte> host;               // ... host copy where the device has no room
   };

@@ -149,9 +149,14 @@ bool ProblemRunner::State::outputs_right(LaunchSequence& sequence, std::uint8_t 
   timer.enter(result.copy);
   if (const auto breach = buffers->check_guards(guard)) {
     result.status = TrialStatus::out_of_bounds;
-    result.message = fmt::format(
-        "wrote behind the end of '{}': {} of the 4096 bytes behind it changed, the first {} bytes past the end",
-        breach->argument, breach->changed, breach->offset);
+    result.message =
+        breach->before
+            ? fmt::format("wrote before the beginning of '{}': {} of the 4096 bytes before it changed, the nearest {} "
+                          "bytes before the first element",
+                          breach->argument, breach->changed, breach->offset)
+            : fmt::format(
+                  "wrote behind the end of '{}': {} of the 4096 bytes behind it changed, the first {} bytes past the end",
+                  breach->argument, breach->changed, breach->offset);
     return false;
   }
   for (const ExpectedOutput& output : expected) {

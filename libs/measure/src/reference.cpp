@@ -224,8 +224,9 @@ HostBuffers ProblemRunner::State::reference_on_device(const Configuration& confi
     stream->synchronize();
     if (const auto breach = buffers->check_guards(reference_guard)) {
       throw Error(ErrorCode::bad_input,
-                  fmt::format("the reference kernel writes behind the end of '{}' ({} bytes past it)", breach->argument,
-                              breach->offset));
+                  fmt::format("the reference kernel writes {} '{}' ({} bytes {} it)",
+                              breach->before ? "before the beginning of" : "behind the end of", breach->argument,
+                              breach->offset, breach->before ? "before" : "past"));
     }
     for (const Output& output : problem.outputs) {
       const auto bytes = buffers->download(sequence.final_slot(buffers->find(output.argument).value()));

@@ -44,8 +44,17 @@ class SymbolView final : public device::Buffer {
   std::vector<std::byte>& memory;
 };
 
-inline std::vector<std::byte>& memory_of(const device::Buffer& buffer) {
+// A part of a buffer.
+class HostView final : public device::Buffer {
+ public:
+  explicit HostView(std::span<std::byte> part) : memory(part) {}
+  Bytes size() const override { return Bytes{memory.size()}; }
+  std::span<std::byte> memory;
+};
+
+inline std::span<std::byte> memory_of(const device::Buffer& buffer) {
   if (auto* symbol = dynamic_cast<const SymbolView*>(&buffer)) return symbol->memory;
+  if (auto* view = dynamic_cast<const HostView*>(&buffer)) return view->memory;
   return const_cast<HostBuffer&>(dynamic_cast<const HostBuffer&>(buffer)).memory;
 }
 
@@ -63,15 +72,15 @@ class HostPinned final : public device::PinnedBuffer {
 // What a kernel function sees.
 struct Call {
   device::LaunchConfig config;
-  std::vector<std::vector<std::byte>*> buffers;  // null for scalars
+  std::vector<std::span<std::byte>> buffers;  // empty for scalars
   std::vector<device::ScalarArgument> scalars;
   std::map<std::string, std::string> defines;
   std::map<std::string, std::vector<std::byte>>* symbols;
 
-  // Buffers as the kernel would see them, guard zone included: writing past the end is possible, as on a device.
+  // Buffers as the kernel would see them: writing past both ends reaches guard zones, as on a device.
   template <class T>
   T* data(std::size_t argument) const {
-    return reinterpret_cast<T*>(buffers.at(argument)->data());
+    return reinterpret_cast<T*>(buffers.at(argument).data());
   }
   template <class T>
   T scalar(std::size_t argument) const {
@@ -194,7 +203,7 @@ class HostStream final : public device::Stream {
     Call call{config, {}, {}, function.defines, &function.symbols};
     for (const auto& argument : arguments) {
       const auto* buffer = std::get_if<const device::Buffer*>(&argument);
-      call.buffers.push_back(buffer == nullptr ? nullptr : &memory_of(**buffer));
+      call.buffers.push_back(buffer == nullptr ? std::span<std::byte>{} : memory_of(**buffer));
       call.scalars.push_back(buffer == nullptr ? std::get<device::ScalarArgument>(argument) : device::ScalarArgument{});
     }
     host_.kernels.at(kernel.name())(call);
@@ -217,7 +226,7 @@ class HostStream final : public device::Stream {
 
  private:
   static std::byte* at(const device::Buffer& buffer, Bytes offset, Bytes size) {
-    auto& memory = memory_of(buffer);
+    const auto memory = memory_of(buffer);
     if (offset.count + size.count > memory.size()) throw Error(ErrorCode::bad_input, "outside the buffer");
     return memory.data() + offset.count;
   }
@@ -232,6 +241,9 @@ class HostContext final : public device::Context {
     if (size.count > host_.largest_allocation) throw Error(ErrorCode::out_of_memory, "device memory is full");
     host_.operations.push_back(fmt::format("allocate {}", size.count));
     return std::make_unique<HostBuffer>(size);
+  }
+  std::unique_ptr<device::Buffer> view(device::Buffer& whole, Bytes offset, Bytes size) override {
+    return std::make_unique<HostView>(memory_of(whole).subspan(offset.count, size.count));
   }
   std::unique_ptr<device::PinnedBuffer> allocate_pinned(Bytes size) override {
     return std::make_unique<HostPinned>(size);

@@ -178,6 +178,24 @@ TEST_F(Runner, OneElementPastTheEndIsCaught) {
   EXPECT_EQ(run(bug(far_past)).status, TrialStatus::out_of_bounds);
 }
 
+TEST_F(Runner, OneElementBeforeTheBeginningIsCaught) {
+  host.kernels["twice"] = [this](const Call& call) {
+    twice(call);
+    call.data<float>(1)[-1] = 7;
+  };
+  RunResult result = run(bug(none));
+  EXPECT_EQ(result.status, TrialStatus::out_of_bounds);
+  EXPECT_THAT(result.message, AllOf(HasSubstr("before the beginning of 'y'"), HasSubstr("before the first element")));
+  EXPECT_THAT(result.samples, IsEmpty());
+  host.kernels["twice"] = [this](const Call& call) {
+    twice(call);
+    call.data<std::byte>(1)[-4096] = std::byte{1};
+  };
+  result = run(bug(none));
+  EXPECT_EQ(result.status, TrialStatus::out_of_bounds);
+  EXPECT_THAT(result.message, AllOf(HasSubstr("1 of the 4096 bytes before it"), HasSubstr("nearest 4096 bytes")));
+}
+
 TEST_F(Runner, WritingTheGuardPatternItselfPastTheEndIsCaughtToo) {
   host.kernels["twice"] = [this](const Call& call) {
     twice(call);
@@ -373,7 +391,7 @@ TEST_F(Runner, InputsAreRegeneratedWhenTheirSizeChanges) {
   problem.arguments[0].fill = FillIota{0, 1};
   std::set<std::size_t> sizes;
   host.kernels["twice"] = [&](const Call& call) {
-    sizes.insert(call.buffers[0]->size());
+    sizes.insert(call.buffers[0].size());
     twice(call);
   };
   const auto runner = make_runner();

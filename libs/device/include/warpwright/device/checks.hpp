@@ -13,6 +13,9 @@ namespace warpwright::device {
 // ("copy to device").
 void check_range(std::string_view what, Bytes offset, Bytes size, Bytes capacity);
 
+// Throws Error(bad_input) unless [offset, offset + size) lies within a buffer of `capacity` and begins on view_alignment.
+void check_view(Bytes offset, Bytes size, Bytes capacity);
+
 // check_range() of both ends, and Error(bad_input) if they are ranges of one buffer that overlap.
 void check_device_copy(const Buffer& destination, Bytes destination_offset, const Buffer& source, Bytes source_offset,
                        Bytes size);

@@ -143,6 +143,10 @@ struct MemoryUse {
   Bytes free, total;
 };
 
+// What OpenCL asks of the beginning of a part of a buffer, on every device known (at most 128 bytes on GPUs and PoCL; a page
+// leaves room).
+inline constexpr Bytes view_alignment{4096};
+
 class Context {
  public:
   virtual ~Context() = default;
@@ -156,6 +160,9 @@ class Context {
   // Records what `body` enqueues on `stream` without running it. Throws Error(unsupported) unless supports_graphs.
   virtual std::unique_ptr<Graph> record_graph(Stream& stream, const std::function<void()>& body) = 0;
   virtual std::optional<MemoryUse> memory_use() const = 0;
+  // The bytes [offset, offset + size) of `whole` as a buffer of their own, valid while `whole` lives; nothing is copied.
+  // `offset` must be a multiple of view_alignment. Throws Error(bad_input) for a range outside `whole` or an odd offset.
+  virtual std::unique_ptr<Buffer> view(Buffer& whole, Bytes offset, Bytes size) = 0;
   // Waits for all streams.
   virtual void synchronize() = 0;
 };

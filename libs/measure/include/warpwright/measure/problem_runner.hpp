@@ -43,8 +43,8 @@ struct RunResult {
 // One thread only. The problem's dimensions must already be those of the device (Problem::for_device).
 class ProblemRunner {
  public:
-  // Generates inputs and allocates buffers at the sizes of the baseline configuration (written buffers get a guard zone
-  // of 4 KiB behind them). Inputs are also kept pristine, on the device where it has room. A fill with seed 0 gets a
+  // Generates inputs and allocates buffers at the sizes of the baseline configuration (written buffers get guard
+  // zones of 4 KiB before and behind them). Inputs are also kept pristine, on the device where it has room. A fill with seed 0 gets a
   // seed of its argument's position, so that two arguments do not hold the same data. Throws Error(out_of_memory) with
   // the sizes asked for, Error(bad_input) for bad sizes and for an output whose size depends on a parameter. `context`,
   // `compiler` and `clock` must outlive the runner.

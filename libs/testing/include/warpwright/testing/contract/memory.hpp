@@ -52,6 +52,33 @@ TEST_P(DeviceContract, AnUnknownDeviceIsNotFound) {
   EXPECT_THAT(error.what(), ::testing::HasSubstr(id_.to_string()));
 }
 
+TEST_P(DeviceContract, AViewIsThePartOfItsBuffer) {
+  constexpr std::size_t page = device::view_alignment.count, size = 3 * page;
+  auto whole = context_->allocate(Bytes{size});
+  auto part = context_->view(*whole, Bytes{page}, Bytes{page + 8});
+  EXPECT_EQ(part->size(), Bytes{page + 8});
+  stream_->fill(*whole, Bytes{}, Bytes{size}, 1);
+  stream_->fill(*part, Bytes{}, Bytes{4}, 2);
+  const std::vector<std::uint8_t> threes(8, 3);
+  stream_->copy_to_device(*part, Bytes{page}, std::as_bytes(std::span(threes)));
+  auto other = context_->allocate(Bytes{8});
+  stream_->copy_on_device(*other, Bytes{}, *part, Bytes{page}, Bytes{8});
+  std::vector<std::uint8_t> found(size), copied(8);
+  stream_->copy_to_host(std::as_writable_bytes(std::span(found)), *whole, Bytes{});
+  stream_->copy_to_host(std::as_writable_bytes(std::span(copied)), *other, Bytes{});
+  stream_->synchronize();
+  std::vector<std::uint8_t> expected(size, 1);
+  std::fill_n(expected.begin() + page, 4, std::uint8_t{2});
+  std::fill_n(expected.begin() + 2 * page, 8, std::uint8_t{3});
+  EXPECT_EQ(found, expected);
+  EXPECT_EQ(copied, threes);
+
+  EXPECT_EQ(error_of([&] { context_->view(*whole, Bytes{page}, Bytes{2 * page + 1}); }).code(), ErrorCode::bad_input);
+  EXPECT_EQ(error_of([&] { context_->view(*whole, Bytes{100}, Bytes{8}); }).code(), ErrorCode::bad_input);
+  EXPECT_EQ(error_of([&] { context_->view(*whole, Bytes{page}, Bytes{}); }).code(), ErrorCode::bad_input);
+  EXPECT_EQ(error_of([&] { stream_->fill(*part, Bytes{page}, Bytes{9}, 1); }).code(), ErrorCode::bad_input);
+}
+
 TEST_P(DeviceContract, CopiesBothWays) {
   std::vector<std::uint8_t> bytes(10007);
   std::iota(bytes.begin(), bytes.end(), std::uint8_t{3});
