@@ -14,10 +14,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/base/rng.hpp>
 #include <warpwright/model/configuration.hpp>
 #include <warpwright/model/expression.hpp>
 
@@ -55,7 +57,28 @@ struct Constraint {
   static Constraint from(std::string name, std::function<bool(const Configuration&)> callable);
 };
 
-// Immutable after construction, thread-safe.
+// Whether neighbouring positions in the list of values mean neighbouring values: numbers, unless said otherwise.
+bool is_ordered(const Parameter& parameter);
+
+// A configuration as positions: of each parameter, in declared order, where its value stands in Parameter::values.
+using Choice = std::vector<std::uint32_t>;
+
+// Which configurations count as neighbours of one. Distances are between positions in the lists of values; all values
+// of a parameter that is not ordered are 1 apart. The five kinds that Kernel Tuner has, so that strategies compare.
+enum class Neighbourhood : std::uint8_t {
+  hamming,            // exactly one parameter differs, in any way
+  hamming_adjacent,   // one parameter differs, by as little as is valid: at most one step up and one down (ordered)
+  strictly_adjacent,  // every parameter differs by at most 1
+  adjacent,           // every parameter keeps its value or takes the next one up or down that occurs in the space
+  closest             // the smallest sum of distances that any other configuration has
+};
+std::string_view to_string(Neighbourhood kind) noexcept;
+// "hamming", "hamming-adjacent", "strictly-adjacent", "adjacent", "closest"; nullopt for anything else.
+std::optional<Neighbourhood> parse_neighbourhood(std::string_view name) noexcept;
+
+// Immutable after construction, thread-safe. The members with a default implementation work for every space, from
+// size(), at() and index_of() alone, some by visiting all configurations; those of build_space() walk its diagrams
+// instead.
 class Space {
  public:
   virtual ~Space() = default;
@@ -68,6 +91,37 @@ class Space {
   bool contains(const Configuration& configuration) const { return index_of(configuration).has_value(); }
   virtual const std::vector<Parameter>& parameters() const = 0;
   virtual const std::vector<Constraint>& constraints() const = 0;
+
+  // at() and index_of() in positions instead of values. `choice` has parameters().size() elements.
+  virtual void read_choice(std::uint64_t index, std::span<std::uint32_t> choice) const;
+  virtual std::optional<std::uint64_t> find_choice(std::span<const std::uint32_t> choice) const;
+  Choice choice_at(std::uint64_t index) const;
+  // The values at these positions; not necessarily valid. Throws Error(bad_input) for a position outside its list.
+  Configuration configuration(std::span<const std::uint32_t> choice) const;
+  // Where the values stand; nullopt for other parameters or an undeclared value. The constraints are not asked.
+  std::optional<Choice> choice_of(const Configuration& configuration) const;
+
+  // The neighbours of a configuration, ascending, without itself. Throws Error(not_found) when index >= size().
+  virtual std::vector<std::uint64_t> neighbours(std::uint64_t index, Neighbourhood kind) const;
+  // All other configurations whose sum of distances from `choice` (valid or not) is at most `distance`, nearest first,
+  // then by index; at most `limit` of them, of which the nearest are kept.
+  struct Near {
+    std::uint64_t index = 0, distance = 0;
+    bool operator==(const Near&) const = default;
+  };
+  virtual std::vector<Near> within(std::span<const std::uint32_t> choice, std::uint64_t distance,
+                                   std::size_t limit = static_cast<std::size_t>(-1)) const;
+  // Repair: the valid configuration with the smallest sum of distances from `choice`; of several the first by index.
+  virtual std::uint64_t nearest(std::span<const std::uint32_t> choice) const;
+  // The same from values that need not be declared: a number stands where the declared value nearest to it stands, what
+  // is missing or has nothing near takes the default. Throws Error(bad_input) for an unknown parameter ("did you
+  // mean").
+  std::uint64_t repair(const Configuration& configuration) const;
+  // Uniform over all configurations.
+  std::uint64_t draw(Rng& rng) const { return rng.below(size()); }
+
+  // Sum of the distances that `within` and `nearest` mean.
+  std::uint64_t distance(std::span<const std::uint32_t> a, std::span<const std::uint32_t> b) const;
   // Number of combinations before constraints, as a double because it may exceed 64 bits.
   double cartesian_size() const;
   // The declared defaults, or each parameter's first value where there is none; may violate the constraints.
