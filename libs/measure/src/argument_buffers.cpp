@@ -15,8 +15,6 @@ namespace {
 // Before and behind every written buffer: a page, enough for a row of most tiles to land in, and what a view of a buffer
 // must be aligned to.
 constexpr Bytes guard_size = device::view_alignment;
-// Left to the driver, to modules and to buffers that grow, before a device copy of an input is made.
-constexpr Bytes memory_reserve{256u << 20};
 
 // Arguments without a seed of their own must not get the same data: equal operands hide exchanged ones.
 Fill with_seed(Fill fill, std::size_t position) {

@@ -14,6 +14,9 @@
 
 namespace warpwright::measure {
 
+// Left to the driver, to modules and to buffers that grow, before a device copy of an input or output is made.
+inline constexpr Bytes memory_reserve{256u << 20};
+
 // Where a kernel wrote outside a buffer.
 struct GuardBreach {
   std::string argument;

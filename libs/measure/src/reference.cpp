@@ -202,6 +202,35 @@ void ProblemRunner::State::accept_reference(HostBuffers outputs) {
     }
     expected.push_back(std::move(item));
   }
+  compare_on_device();
+}
+
+// Puts the expected outputs on the device. What fails here costs speed, not correctness: the host can compare everything.
+void ProblemRunner::State::compare_on_device() {
+  const DeviceInfo& device = context.device();
+  const bool wanted = options.compare_on == CompareOn::device ||
+                      (options.compare_on == CompareOn::automatic && device.kind == DeviceKind::gpu &&
+                       device.supports_float64);
+  if (!wanted) return;
+  try {
+    comparer = std::make_unique<DeviceComparer>(context, compiler, *stream);
+    for (ExpectedOutput& item : expected) {
+      const Bytes size{item.data.size()};
+      const auto use = context.memory_use();
+      if (use && use->free < size + memory_reserve) continue;
+      auto copy = context.allocate(size);
+      stream->copy_to_device(*copy, Bytes{0}, item.data);
+      stream->synchronize();
+      const DataType type = buffers->argument(item.slot).type;
+      // Compiles and runs the kernel once, so that no configuration pays for it.
+      if (comparer->surely_equal(*copy, *copy, size, type, *item.output)) item.on_device = std::move(copy);
+    }
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::device) throw;
+    log_to(options.log, LogLevel::debug, std::string("outputs are compared on the host: ") + error.what());
+    for (ExpectedOutput& item : expected) item.on_device.reset();
+    comparer.reset();
+  }
 }
 
 HostBuffers ProblemRunner::State::reference_on_device(const Configuration& configuration,

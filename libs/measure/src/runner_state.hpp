@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include <warpwright/measure/problem_runner.hpp>
 
 #include "argument_buffers.hpp"
+#include "device_compare.hpp"
 #include <warpwright/measure/launch_sequence.hpp>
 
 namespace warpwright::measure {
@@ -45,6 +47,7 @@ struct ProblemRunner::State {
     const Output* output = nullptr;
     std::size_t slot = 0;
     std::vector<std::byte> data;
+    std::unique_ptr<device::Buffer> on_device;  // the same, where outputs are compared on the device
     std::vector<std::uint8_t> poisons;
   };
 
@@ -71,6 +74,7 @@ struct ProblemRunner::State {
   HostBuffers reference_from_callback(const ReferenceCallback& reference, bool second);
   HostBuffers reference_from_command(const ReferenceCommand& reference);
   void accept_reference(HostBuffers outputs);
+  void compare_on_device();
 
   device::Context& context;
   device::Compiler& compiler;
@@ -83,6 +87,7 @@ struct ProblemRunner::State {
   std::unique_ptr<CacheFlusher> flusher;
   std::optional<ArgumentBuffers> buffers;
   std::vector<ExpectedOutput> expected;
+  std::unique_ptr<DeviceComparer> comparer;  // null: outputs are compared on the host
   bool reference_ready = false;
 };
 

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/base/rng.hpp>
+#include <warpwright/measure/inputs.hpp>
 #include <warpwright/measure/kernel_job.hpp>
 #include <warpwright/measure/problem_runner.hpp>
 #ifdef WARPWRIGHT_TEST_CUDA
@@ -16,6 +18,7 @@
 #include <cstdlib>
 #include <numeric>
 
+#include "../src/device_compare.hpp"
 #include "problems.hpp"
 
 namespace warpwright::measure {
@@ -180,6 +183,72 @@ TEST_F(BackendRunner, TellsRightFromWrong) {
   EXPECT_THAT(past.message, HasSubstr("'y'"));
   EXPECT_EQ(run(*runner, bug(3)).status, TrialStatus::not_finite);
   EXPECT_EQ(run(*runner, bug(0)).status, TrialStatus::ok);
+}
+
+// The same verdicts, messages and first wrong elements wherever outputs are compared; and a right result is not downloaded.
+TEST_F(BackendRunner, HostAndDeviceComparisonAgree) {
+  if (!context->device().supports_float64) GTEST_SKIP() << "the device has no double arithmetic";
+  std::vector<RunResult> results[2];
+  for (const CompareOn place : {CompareOn::host, CompareOn::device}) {
+    RunnerOptions options;
+    options.compare_on = place;
+    ProblemRunner runner(*context, *compiler, problem, clock, options);
+    runner.compute_reference();
+    for (int number = 0; number < 4; ++number) results[place == CompareOn::device].push_back(run(runner, bug(number)));
+  }
+  for (std::size_t i = 0; i < results[0].size(); ++i) {
+    EXPECT_EQ(results[0][i].status, results[1][i].status) << i;
+    EXPECT_EQ(results[0][i].message, results[1][i].message);
+    ASSERT_EQ(results[0][i].mismatch.has_value(), results[1][i].mismatch.has_value());
+    if (!results[0][i].mismatch) continue;
+    EXPECT_EQ(results[0][i].mismatch->index, results[1][i].mismatch->index);
+    EXPECT_EQ(results[0][i].mismatch->wrong, results[1][i].mismatch->wrong);
+  }
+}
+
+// The device may only call right what the host calls right, and should whenever it is not a close call.
+TEST_F(BackendRunner, DeviceComparisonIsTheHostsForEveryType) {
+  if (!context->device().supports_float64) GTEST_SKIP() << "the device has no double arithmetic";
+  const auto stream = context->create_stream();
+  DeviceComparer comparer(*context, *compiler, *stream);
+  constexpr std::size_t elements = 5003;
+  Rng rng(17);
+  for (const DataType type : {DataType::int8, DataType::uint16, DataType::int32, DataType::uint64, DataType::float16,
+                              DataType::bfloat16, DataType::float32, DataType::float64}) {
+    SCOPED_TRACE(to_string(type));
+    const std::size_t width = size_of(type);
+    std::vector<std::byte> expected = generate(FillUniform{is_floating(type) ? -4.0 : 0.0, 4, 5}, type, elements, 0);
+    const auto verdicts_agree = [&](const std::vector<std::byte>& found, double rtol, double atol) {
+      const Output output{"y", rtol, atol, {}, 0};
+      auto a = context->allocate(Bytes{expected.size()}), b = context->allocate(Bytes{found.size()});
+      stream->copy_to_device(*a, Bytes{}, expected);
+      stream->copy_to_device(*b, Bytes{}, found);
+      stream->synchronize();
+      const bool host = compare(expected, found, type, rtol, atol, "y").status == TrialStatus::ok;
+      const bool device = comparer.surely_equal(*a, *b, Bytes{expected.size()}, type, output);
+      EXPECT_TRUE(host || !device) << "the device passed what the host does not";
+      return host == device;
+    };
+    EXPECT_TRUE(verdicts_agree(expected, 0, 0));
+    for (int round = 0; round < 8; ++round) {
+      auto found = expected;
+      // Another bit of a random element, from the lowest to the highest: from a step in the last place to NaN.
+      const std::size_t at = rng.below(elements) * width;
+      const std::size_t bit = static_cast<std::size_t>(round) * (8 * width - 1) / 7;
+      found[at + bit / 8] ^= std::byte{1} << (bit % 8);
+      EXPECT_TRUE(verdicts_agree(found, 0, 0)) << "bit " << bit;
+      if (!is_floating(type)) continue;
+      EXPECT_TRUE(verdicts_agree(found, 0.3, 1e-3)) << "bit " << bit;
+      EXPECT_TRUE(verdicts_agree(found, 1e-9, 1e-9)) << "bit " << bit;
+    }
+    if (!is_floating(type)) continue;
+    auto with_nan = expected;
+    std::fill_n(with_nan.begin() + static_cast<std::ptrdiff_t>(7 * width), width, std::byte{0xFF});
+    EXPECT_TRUE(verdicts_agree(with_nan, 1, 1));
+    std::swap(expected, with_nan);
+    EXPECT_TRUE(verdicts_agree(expected, 0, 0)) << "NaN in the same place, the same bits";
+    EXPECT_TRUE(verdicts_agree(with_nan, 1, 1)) << "a number where NaN is right";
+  }
 }
 
 TEST_F(BackendRunner, InPlaceKernelIsRestoredBeforeEachOfTwentyRuns) {

@@ -18,6 +18,10 @@
 
 namespace warpwright::measure {
 
+// Where outputs are compared with the reference. `automatic`: on GPUs with double arithmetic on the device, elsewhere on
+// the host. The device only decides what is surely right; everything else is judged on the host, so both agree.
+enum class CompareOn { automatic, host, device };
+
 struct RunnerOptions {
   // Fresh inputs of the same distributions (0 = the specification's own).
   std::uint64_t input_salt = 0;
@@ -25,6 +29,7 @@ struct RunnerOptions {
   bool allow_commands = false;
   Seconds command_deadline{600};
   std::filesystem::path scratch_folder = "/tmp";
+  CompareOn compare_on = CompareOn::automatic;
   LogSink log;
 };
 

@@ -1,0 +1,164 @@
+#include "device_compare.hpp"
+
+#include <algorithm>
+#include <array>
+#include <span>
+#include <string>
+
+#include <warpwright/base/error.hpp>
+
+namespace warpwright::measure {
+namespace {
+
+// CUDA C++ and OpenCL C. RAW is the unsigned type of an element's size; IS_FLOATING says whether its value may differ within
+// tolerances. Equal bits pass, as on the host. The tolerance is taken a little tighter than the host takes it, because a
+// compiler may contract the expression; what lies between the two is looked at there.
+constexpr const char* source = R"(
+#ifdef WARPWRIGHT_COMPARE_OPENCL
+#pragma OPENCL EXTENSION cl_khr_fp64 : enable
+#define KERNEL __kernel void
+#define GLOBAL __global
+#define FIRST get_global_id(0)
+#define STEP get_global_size(0)
+#define ADD(counter, amount) atomic_add(counter, amount)
+#define FLOAT_FROM(bits) as_float(bits)
+#define DOUBLE_FROM(bits) as_double(bits)
+#define FUNCTION
+typedef ulong u64;
+typedef uint u32;
+typedef ushort u16;
+typedef uchar u8;
+#else
+#define KERNEL extern "C" __global__ void
+#define GLOBAL
+#define FIRST ((u64)blockIdx.x * blockDim.x + threadIdx.x)
+#define STEP ((u64)gridDim.x * blockDim.x)
+#define ADD(counter, amount) atomicAdd(counter, amount)
+#define FLOAT_FROM(bits) __uint_as_float(bits)
+#define DOUBLE_FROM(bits) __longlong_as_double((long long)(bits))
+#define FUNCTION __device__
+typedef unsigned long long u64;
+typedef unsigned int u32;
+typedef unsigned short u16;
+typedef unsigned char u8;
+#endif
+
+#if KIND == 16
+// IEEE binary16; infinities and NaN become NaN, which is looked at on the host.
+FUNCTION double value(RAW bits) {
+  u32 sign = ((u32)bits & 0x8000u) << 16, exponent = (bits >> 10) & 31u, fraction = bits & 1023u;
+  if (exponent == 31u) return (double)FLOAT_FROM(0x7fc00000u);
+  if (exponent == 0u) return (sign ? -1.0 : 1.0) * (double)fraction * 5.9604644775390625e-8;
+  return (double)FLOAT_FROM(sign | ((exponent + 112u) << 23) | (fraction << 13));
+}
+#elif KIND == 17
+FUNCTION double value(RAW bits) { return (double)FLOAT_FROM((u32)bits << 16); }
+#elif KIND == 32
+FUNCTION double value(RAW bits) { return (double)FLOAT_FROM(bits); }
+#elif KIND == 64
+FUNCTION double value(RAW bits) { return DOUBLE_FROM(bits); }
+#endif
+
+KERNEL suspicious(GLOBAL const RAW* expected, GLOBAL const RAW* found, GLOBAL u32* count, u64 elements, double rtol,
+                  double atol) {
+  u32 mine = 0;
+  for (u64 i = FIRST; i < elements; i += STEP) {
+    RAW e = expected[i], f = found[i];
+    if (e == f) continue;
+#if KIND != 0
+    double x = value(e), y = value(f);
+    double magnitude = x < 0 ? -x : x, other = y < 0 ? -y : y, difference = y < x ? x - y : y - x;
+    // NaN and infinities make one of the comparisons false.
+    if (difference <= (atol + rtol * magnitude) * 0.999999999999 && magnitude <= 1.7976931348623157e308 &&
+        other <= 1.7976931348623157e308)
+      continue;
+#endif
+    ++mine;
+  }
+  if (mine != 0) ADD(count, mine);
+}
+)";
+
+struct Format {
+  const char* raw;
+  const char* kind;
+};
+
+Format format_of(DataType type) {
+  switch (type) {
+    case DataType::int8:
+    case DataType::uint8:
+      return {"u8", "0"};
+    case DataType::int16:
+    case DataType::uint16:
+      return {"u16", "0"};
+    case DataType::int32:
+    case DataType::uint32:
+      return {"u32", "0"};
+    case DataType::int64:
+    case DataType::uint64:
+      return {"u64", "0"};
+    case DataType::float16:
+      return {"u16", "16"};
+    case DataType::bfloat16:
+      return {"u16", "17"};
+    case DataType::float32:
+      return {"u32", "32"};
+    case DataType::float64:
+      return {"u64", "64"};
+  }
+  throw Error(ErrorCode::internal, "unknown data type");
+}
+
+constexpr int block_threads = 256;
+// Blocks per multiprocessor: enough to fill any device of today with 256 threads each.
+constexpr int blocks_per_multiprocessor = 8;
+
+}  // namespace
+
+DeviceComparer::DeviceComparer(device::Context& context, device::Compiler& compiler, device::Stream& stream)
+    : context_(context), compiler_(compiler), stream_(stream) {
+  if (!context.device().supports_float64)
+    throw Error(ErrorCode::unsupported, "the device has no double arithmetic to compare outputs with");
+  count_ = context.allocate(Bytes{sizeof(std::uint32_t)});
+}
+
+DeviceComparer::~DeviceComparer() = default;
+
+const device::Kernel& DeviceComparer::kernel(DataType type) {
+  Program& program = programs_[type];
+  if (!program.kernel) {
+    const Format format = format_of(type);
+    device::CompileJob job;
+    job.source = source;
+    job.file_name = "warpwright output comparison";
+    job.defines = {{"RAW", format.raw}, {"KIND", format.kind}};
+    if (context_.device().id.backend == "opencl") job.defines.emplace_back("WARPWRIGHT_COMPARE_OPENCL", "1");
+    job.entries = {"suspicious"};
+    program.module = context_.load(compiler_.compile(job));
+    program.kernel = program.module->kernel("suspicious");
+  }
+  return *program.kernel;
+}
+
+bool DeviceComparer::surely_equal(const device::Buffer& expected, const device::Buffer& found, Bytes size, DataType type,
+                                  const Output& output) {
+  const device::Kernel& compare_kernel = kernel(type);
+  const std::uint64_t elements = size.count / size_of(type);
+  const std::int64_t wanted = static_cast<std::int64_t>((elements + block_threads - 1) / block_threads);
+  const std::int64_t most = std::int64_t{blocks_per_multiprocessor} * std::max(1, context_.device().multiprocessors);
+  device::LaunchConfig config;
+  config.block = {block_threads, 1, 1};
+  config.grid = {std::clamp<std::int64_t>(wanted, 1, most), 1, 1};
+  const std::array<device::KernelArgument, 6> arguments{
+      &expected, &found, count_.get(), device::ScalarArgument::of(elements), device::ScalarArgument::of(output.rtol),
+      device::ScalarArgument::of(output.atol)};
+  stream_.fill(*count_, Bytes{0}, count_->size(), 0);
+  stream_.launch(compare_kernel, config, arguments);
+  std::uint32_t suspicious = 0;
+  stream_.copy_to_host(std::as_writable_bytes(std::span(&suspicious, 1)), *count_, Bytes{0});
+  stream_.synchronize();
+  return suspicious == 0;
+}
+
+}  // namespace warpwright::measure
