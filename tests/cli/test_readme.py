@@ -15,5 +15,5 @@ class Readme(CpuTest):
         checked = self.run_json("check", "twice.toml", *self.on_cpu)
         self.assertTrue(checked["verified"])
         tuned = self.run_json("tune", "twice.toml", *self.on_cpu, "--max-evaluations", 5)
-        self.assertEqual({trial["status"] for trial in tuned["trials"]}, {"ok"})
+        self.assertLessEqual({trial["status"] for trial in tuned["trials"]}, {"ok", "censored"})
         self.assertTrue(tuned["reverified"])
