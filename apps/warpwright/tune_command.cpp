@@ -125,7 +125,9 @@ int tune(const TuneArguments& arguments, const Console& console) {
     throw;
   }
   progress.finish();
-  for (const auto& warning : result.warnings) fmt::print(console.err, "warning: {}\n", warning);
+  // The report for people has its own; JSON has them too, for programs.
+  if (arguments.json && !arguments.quiet)
+    for (const auto& warning : result.warnings) fmt::print(console.err, "warning: {}\n", warning);
 
   TuneReport report{chosen.problem, result, options.timing.cache, options.session_folder, std::nullopt, std::nullopt};
   if (database && !result.interrupted) {

@@ -188,6 +188,9 @@ void print_tune_report(const TuneReport& report, int rows, std::FILE* out) {
     fmt::print(out, "  {}\n", result.verification);
   }
 
+  if (!result.warnings.empty()) fmt::print(out, "\n");
+  for (const auto& warning : result.warnings) fmt::print(out, "warning: {}\n", warning);
+
   const auto& times = result.times;
   fmt::print(out, "\nTime: {} in all\n", format_duration(times.total));
   TextTable table({{"part"}, {"time", Align::right}, {"share", Align::right}, {""}});

@@ -97,7 +97,7 @@ class Sessions(Killing, CommandLineTest):
         self.assertFalse(processes_of_session(process.pid))
         kept = journal_trials(self.home / "session")
         self.assertGreaterEqual(len(kept), 4)
-        self.assertEqual({trial["status"] for trial in kept if trial["configuration"]["fault"] == 0}, {"ok"},
+        self.assertLessEqual({trial["status"] for trial in kept if trial["configuration"]["fault"] == 0}, {"ok", "censored"},
                          "the interruption was booked as a failure of a configuration")
 
         report = self.run_json(*self.common(len(kept) + 3), "--resume")

@@ -473,7 +473,8 @@ class Session {
     const std::vector<double> fastest = counts_of(finalists.front().samples);
     for (auto& finalist : finalists) finalist.ratio = paired_ratio(counts_of(finalist.samples), fastest);
     const auto indistinguishable = [&](const Finalist& finalist) {
-      return finalist.ratio.interval.low <= 1 && finalist.ratio.median <= 1 + options_.tie_margin / 2;
+      return finalist.ratio.interval.low <= 1 && finalist.ratio.median <= 1 + options_.tie_margin / 2 &&
+             finalist.median <= finalists.front().median * (1 + options_.tie_margin);
     };
     std::size_t chosen = 0;
     const bool by_time = problem_.objective.metric == "time";
