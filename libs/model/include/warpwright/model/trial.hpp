@@ -43,6 +43,19 @@ struct KernelResources {
   std::optional<Bytes> local_per_thread;  // stack and spills
   std::optional<Bytes> constant;
   std::optional<int> max_threads_per_block;
+  std::optional<int> barriers;  // named barriers of a block
+  std::optional<Bytes> spill_stores, spill_loads;  // per thread, of registers that did not fit; part of local_per_thread
+};
+
+// What one launch of a configuration does to a multiprocessor: calculate_occupancy() with the resources of its binary.
+struct LaunchOccupancy {
+  std::string entry;
+  int blocks_per_sm = 0;  // 0: the launch would fail
+  int active_warps_per_sm = 0, max_warps_per_sm = 0;
+  std::vector<std::string> limiting_factors;  // "registers", ...
+  double occupancy() const {
+    return max_warps_per_sm == 0 ? 0 : static_cast<double>(active_warps_per_sm) / max_warps_per_sm;
+  }
 };
 
 // The first element that differs, and how many do.
@@ -78,6 +91,7 @@ struct Trial {
   std::string message;  // one line: why the status is not ok
   std::string log;      // the compiler's log, possibly long
   std::vector<KernelResources> resources;
+  std::vector<LaunchOccupancy> occupancy;  // of each launch, in order; empty where it is not known
   std::optional<Mismatch> mismatch;
   Conditions conditions;
   TrialTimes times;
