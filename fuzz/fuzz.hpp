@@ -15,6 +15,8 @@ void expression(std::string_view text);
 void toml(std::string_view text);
 // The same for T1.
 void t1(std::string_view text);
+// Describe as a cubin; the same bytes as a compiler's log.
+void cubin(std::string_view bytes);
 
 // A broken promise of the code under test; also in builds without assertions.
 inline void require(bool promise, const char* what) {

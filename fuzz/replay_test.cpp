@@ -37,7 +37,7 @@ TEST_P(Replay, EveryFileOfTheCorpusIsHandled) {
 
 INSTANTIATE_TEST_SUITE_P(Corpora, Replay,
                          testing::Values(Corpus{"expression", warpwright::fuzz::expression},
-                                         Corpus{"toml", warpwright::fuzz::toml}, Corpus{"t1", warpwright::fuzz::t1}),
+                                         Corpus{"toml", warpwright::fuzz::toml}, Corpus{"t1", warpwright::fuzz::t1}, Corpus{"cubin", warpwright::fuzz::cubin}),
                          [](const auto& param_info) { return std::string(param_info.param.folder); });
 
 }  // namespace

@@ -8,13 +8,17 @@
 
 namespace warpwright::app {
 
-device::BackendRegistry make_backends() {
-  device::BackendRegistry backends;
-  cuda::Options cuda_options;
+cuda::Options cuda_options() {
+  cuda::Options options;
   for (const char* variable : {"CUDA_HOME", "CUDA_PATH"})
     if (const char* folder = std::getenv(variable); folder != nullptr && folder[0] != '\0')
-      cuda_options.toolkit_folders.insert(cuda_options.toolkit_folders.begin(), folder);
-  backends.add(cuda::make_backend(cuda_options));
+      options.toolkit_folders.insert(options.toolkit_folders.begin(), folder);
+  return options;
+}
+
+device::BackendRegistry make_backends() {
+  device::BackendRegistry backends;
+  backends.add(cuda::make_backend(cuda_options()));
   backends.add(opencl::make_backend());
   backends.add(sim::make_backend());
   return backends;

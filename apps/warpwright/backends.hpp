@@ -1,11 +1,15 @@
 // The backends of the programs in this folder: with worker_main.cpp the only product code that names one.
 #pragma once
 
+#include <warpwright/cuda/backend.hpp>
 #include <warpwright/device/backend.hpp>
 
 namespace warpwright::app {
 
 // cuda, opencl and sim, configured from the environment (CUDA_HOME, CUDA_PATH).
 device::BackendRegistry make_backends();
+
+// Where CUDA is looked for: CUDA_HOME and CUDA_PATH before the usual places.
+cuda::Options cuda_options();
 
 }  // namespace warpwright::app

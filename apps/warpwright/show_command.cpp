@@ -61,8 +61,15 @@ void print_trial(const Trial& trial, std::FILE* out) {
     if (entry.local_per_thread) add(format_bytes(*entry.local_per_thread) + " local a thread");
     if (entry.constant) add(format_bytes(*entry.constant) + " constant");
     if (entry.max_threads_per_block) add(fmt::format("at most {} threads a block", *entry.max_threads_per_block));
+    if (entry.barriers) add(fmt::format("{} barriers", *entry.barriers));
+    if (entry.spill_stores && entry.spill_stores->count > 0)
+      add(format_bytes(*entry.spill_stores) + " spilled a thread");
     fmt::print(out, "  resources  {}: {}\n", entry.entry, text.empty() ? "unknown" : text);
   }
+  for (const auto& launch : trial.occupancy)
+    fmt::print(out, "  occupancy  {}: {:.3g} %, {} blocks and {} of {} warps per SM, limited by {}\n", launch.entry,
+               launch.occupancy() * 100, launch.blocks_per_sm, launch.active_warps_per_sm, launch.max_warps_per_sm,
+               fmt::join(launch.limiting_factors, ", "));
   if (trial.mismatch)
     fmt::print(out, "  wrong      {}[{}] is {}, expected {}; {} of {} elements differ\n", trial.mismatch->argument,
                trial.mismatch->index, trial.mismatch->found, trial.mismatch->expected, trial.mismatch->wrong,

@@ -103,7 +103,6 @@ class NvrtcCompiler final : public device::Compiler {
  private:
   std::vector<std::string> command_line(const device::CompileJob& job) const;
   std::string explain(const std::string& log, const device::CompileJob& job) const;
-  void resolve_plain_entry(const std::string& entry, const Cubin& cubin, device::Binary& binary) const;
   std::map<std::string, std::string> lowered_names(const Program& program, const device::CompileJob& job) const;
 
   std::shared_ptr<const Nvrtc> nvrtc_;
@@ -185,27 +184,22 @@ std::map<std::string, std::string> NvrtcCompiler::lowered_names(const Program& p
   return names;
 }
 
-// The kernel itself (extern "C"), else the one C++ function of that name.
-void NvrtcCompiler::resolve_plain_entry(const std::string& entry, const Cubin& cubin, device::Binary& binary) const {
+// The symbol of `entry` among the kernels of `cubin`: the kernel itself (extern "C"), else the one C++ function of that
+// name. `where` is what has them ("the source").
+std::string resolve_entry(const std::string& entry, const std::vector<std::string>& symbols, const std::string& where) {
   std::vector<std::string> matches, known;
-  for (const CubinKernel& kernel : cubin.kernels) {
-    if (kernel.symbol == entry) {
-      binary.symbols[entry] = entry;
-      return;
-    }
-    const auto name = plain_name(kernel.symbol);
-    known.push_back(name.value_or(kernel.symbol));
-    if (name == entry) matches.push_back(kernel.symbol);
+  for (const std::string& symbol : symbols) {
+    if (symbol == entry) return symbol;
+    const auto name = plain_name(symbol);
+    known.push_back(name.value_or(symbol));
+    if (name == entry) matches.push_back(symbol);
   }
-  if (matches.size() == 1) {
-    binary.symbols[entry] = matches.front();
-    return;
-  }
+  if (matches.size() == 1) return matches.front();
   std::string message;
   if (matches.size() > 1) {
     message = "kernel entry '" + entry + "' is overloaded; declare the one that is meant extern \"C\"";
   } else {
-    message = "the source has no kernel '" + entry + "'";
+    message = where + " has no kernel '" + entry + "'";
     if (const auto close = closest_match(entry, known)) message += "; did you mean '" + *close + "'?";
     message += known.empty() ? "; it has none at all" : "; it has";
     const char* separator = " ";
@@ -223,12 +217,16 @@ KernelResources resources_of(const std::string& entry, const CubinKernel& kernel
   resources.local_per_thread = kernel.stack;
   resources.constant = constant;
   resources.max_threads_per_block = kernel.max_threads_per_block;
+  resources.static_shared = kernel.static_shared;
+  resources.barriers = kernel.barriers;
   const auto report = std::find_if(reports.begin(), reports.end(),
                                    [&](const PtxasReport& candidate) { return candidate.symbol == kernel.symbol; });
   if (report != reports.end()) {
     if (report->registers) resources.registers_per_thread = report->registers;
     if (report->stack) resources.local_per_thread = report->stack;
-    resources.static_shared = report->static_shared;
+    if (report->static_shared) resources.static_shared = report->static_shared;
+    resources.spill_stores = report->spill_stores;
+    resources.spill_loads = report->spill_loads;
   }
   return resources;
 }
@@ -267,8 +265,10 @@ device::Binary NvrtcCompiler::compile(const device::CompileJob& job) {
 
   const Cubin cubin = read_cubin(binary.image);
   binary.symbols = lowered_names(program, job);
+  std::vector<std::string> symbols;
+  for (const CubinKernel& kernel : cubin.kernels) symbols.push_back(kernel.symbol);
   for (const auto& entry : job.entries) {
-    if (!is_name_expression(entry)) resolve_plain_entry(entry, cubin, binary);
+    if (!is_name_expression(entry)) binary.symbols[entry] = resolve_entry(entry, symbols, "the source");
   }
   const std::vector<PtxasReport> reports = parse_ptxas_log(log);
   const auto add_resources = [&](const std::string& entry, const std::string& symbol) {
@@ -348,6 +348,23 @@ std::unique_ptr<device::Compiler> make_nvrtc_compiler(const std::string& archite
     throw Error(ErrorCode::unsupported, message);
   }
   return make_compiler(std::move(nvrtc), "sm_" + text, options);
+}
+
+CubinDescription describe_cubin(std::string_view image) {
+  const Cubin cubin = read_cubin(image);
+  CubinDescription description;
+  description.architecture = "sm_" + std::to_string(cubin.compute);
+  for (const CubinKernel& kernel : cubin.kernels)
+    description.kernels.push_back(resources_of(kernel.symbol, kernel, cubin.constant, {}));
+  return description;
+}
+
+const KernelResources& find_kernel(const CubinDescription& description, const std::string& entry) {
+  std::vector<std::string> symbols;
+  for (const auto& kernel : description.kernels) symbols.push_back(kernel.entry);
+  const std::string symbol = resolve_entry(entry, symbols, "the binary");
+  return *std::find_if(description.kernels.begin(), description.kernels.end(),
+                       [&](const KernelResources& kernel) { return kernel.entry == symbol; });
 }
 
 std::vector<std::string> nvrtc_architectures(const Options& options) {

@@ -21,9 +21,17 @@ constexpr std::uint8_t symbol_function = 2;
 constexpr std::uint8_t symbol_other_entry = 0x10;  // st_other: callable from the host
 
 constexpr std::uint8_t format_sized = 0x04;  // a size of two bytes and that many bytes follow
+constexpr std::uint8_t format_byte = 0x02;   // one byte of value follows
 constexpr std::uint8_t attribute_max_threads = 0x05;
 constexpr std::uint8_t attribute_min_stack_size = 0x12;
 constexpr std::uint8_t attribute_register_count = 0x2f;
+constexpr std::uint8_t attribute_barriers = 0x4c;
+
+constexpr std::string_view shared_prefix = ".nv.shared.";
+constexpr std::uint8_t newer_abi = 8;  // from CUDA 13 on; e_flags has another layout
+// From compute capability 9.0 on the shared memory of a kernel's section includes the part that the driver reserves.
+constexpr int first_compute_with_reserve = 90;
+constexpr std::uint64_t reserved_shared = 1024;
 
 [[noreturn]] void corrupted(const std::string& what) { throw Error(ErrorCode::corrupted, "not a cubin: " + what); }
 
@@ -104,6 +112,9 @@ void for_each_attribute(const View& info, Visitor&& visit) {
       const auto size = info.read<std::uint16_t>(at + 2);
       visit(attribute, info.part(at + 4, size));
       at += 4u + size;
+    } else if (format == format_byte) {
+      visit(attribute, info.part(at + 2, 1));
+      at += 4;
     } else {
       at += 4;
     }
@@ -135,6 +146,8 @@ Cubin read_cubin(std::string_view image) {
   const std::vector<Section> sections = read_sections(file);
 
   Cubin cubin;
+  const auto flags = file.read<std::uint32_t>(48);
+  cubin.compute = static_cast<int>(file.read<std::uint8_t>(8) >= newer_abi ? (flags >> 8) & 0xff : flags & 0xff);
   std::map<std::uint32_t, std::size_t> kernel_of_symbol;  // symbol index -> kernel
   std::map<std::string_view, std::size_t> kernel_of_name;
   for (const Section& s : sections) {
@@ -160,6 +173,13 @@ Cubin read_cubin(std::string_view image) {
   for (const Section& s : sections) {
     // Bank 3 holds the program's own __constant__ variables; the other banks belong to the compiler and the driver.
     if (s.name == ".nv.constant3") cubin.constant = Bytes{s.size};
+    if (starts_with(s.name, shared_prefix)) {
+      const auto kernel = kernel_of_name.find(s.name.substr(shared_prefix.size()));
+      if (kernel != kernel_of_name.end()) {
+        const std::uint64_t reserved = cubin.compute >= first_compute_with_reserve ? reserved_shared : 0;
+        cubin.kernels[kernel->second].static_shared = Bytes{s.size < reserved ? 0 : s.size - reserved};
+      }
+    }
     if (!starts_with(s.name, ".nv.info") || s.type == section_no_bits) continue;
     const View info = file.part(s.offset, s.size);
     if (s.name == ".nv.info") {
@@ -179,6 +199,7 @@ Cubin read_cubin(std::string_view image) {
     if (kernel == kernel_of_name.end()) continue;
     for_each_attribute(info, [&](std::uint8_t attribute, const View& payload) {
       CubinKernel& k = cubin.kernels[kernel->second];
+      if (attribute == attribute_barriers && payload.size() == 1) k.barriers = payload.read<std::uint8_t>(0);
       if (attribute == attribute_max_threads && payload.size() >= 12) {
         std::uint64_t threads = 1;
         for (std::uint64_t i = 0; i < 3; ++i) {

@@ -17,11 +17,14 @@ struct CubinKernel {
   std::optional<int> registers;
   std::optional<Bytes> stack;                // per thread
   std::optional<int> max_threads_per_block;  // from __launch_bounds__
+  Bytes static_shared{};                     // without what the driver reserves
+  int barriers = 0;                          // named barriers of a block
 };
 
 struct Cubin {
   std::vector<CubinKernel> kernels;  // in the order of the symbol table
   Bytes constant;                    // the __constant__ variables of the program
+  int compute = 0;                   // what it was compiled for: 90 for sm_90 and sm_90a
 };
 
 // Every offset is checked against the image's size: throws Error(corrupted) saying what is wrong, never reads outside.

@@ -242,6 +242,8 @@ struct Functions {
                                    std::size_t* size) = nullptr;
   Result (*max_active_blocks)(int* blocks, FunctionHandle function, int block_size,
                               std::size_t dynamic_shared) = nullptr;
+  Result (*max_active_clusters)(int* clusters, FunctionHandle function,
+                                const LaunchConfiguration* configuration) = nullptr;
   Result (*launch_kernel)(FunctionHandle function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
                           unsigned block_y, unsigned block_z, unsigned shared_memory_bytes, StreamHandle stream,
                           void** parameters, void** extra) = nullptr;
@@ -307,6 +309,7 @@ void for_each_function(FunctionTable& functions, Visitor&& visit) {
   visit(functions.function_set_attribute, "cuFuncSetAttribute", Need::required);
   visit(functions.function_get_parameter, "cuFuncGetParamInfo", Need::optional);  // CUDA 12.4
   visit(functions.max_active_blocks, "cuOccupancyMaxActiveBlocksPerMultiprocessor", Need::optional);
+  visit(functions.max_active_clusters, "cuOccupancyMaxActiveClusters", Need::optional);  // CUDA 11.8
   visit(functions.launch_kernel, "cuLaunchKernel", Need::required);
   visit(functions.launch_kernel_ex, "cuLaunchKernelEx", Need::optional);  // CUDA 11.8
   visit(functions.launch_cooperative_kernel, "cuLaunchCooperativeKernel", Need::optional);

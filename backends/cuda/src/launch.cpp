@@ -99,17 +99,22 @@ struct Geometry {
   unsigned shared;
 };
 
+unsigned narrow(std::int64_t number) { return static_cast<unsigned>(number); }
+
+abi::LaunchAttribute cluster_attribute(const Dimensions& cluster) {
+  abi::LaunchAttribute attribute{};
+  attribute.id = abi::launch_attribute_cluster_dimension;
+  attribute.value.cluster.x = narrow(cluster[0]);
+  attribute.value.cluster.y = narrow(cluster[1]);
+  attribute.value.cluster.z = narrow(cluster[2]);
+  return attribute;
+}
+
 abi::Result launch_extended(const abi::Functions& api, const CudaStream& stream, const Function& function,
                             const device::LaunchConfig& config, const Geometry& geometry, void** parameters) {
   std::array<abi::LaunchAttribute, 2> attributes{};
   unsigned count = 0;
-  if (volume(config.cluster) > 1) {
-    auto& attribute = attributes[count++];
-    attribute.id = abi::launch_attribute_cluster_dimension;
-    attribute.value.cluster.x = static_cast<unsigned>(config.cluster[0]);
-    attribute.value.cluster.y = static_cast<unsigned>(config.cluster[1]);
-    attribute.value.cluster.z = static_cast<unsigned>(config.cluster[2]);
-  }
+  if (volume(config.cluster) > 1) attributes[count++] = cluster_attribute(config.cluster);
   if (config.cooperative) {
     auto& attribute = attributes[count++];
     attribute.id = abi::launch_attribute_cooperative;
@@ -213,6 +218,39 @@ void launch_kernel(const CudaStream& stream, const CudaKernel& kernel, const dev
   const std::string limits = broken_limits(function, config);
   if (limits.empty()) throw error;
   throw Error(ErrorCode::launch, error.message() + ": " + limits, context.driver().native(result));
+}
+
+std::optional<int> max_active_clusters(Function& function, const device::LaunchConfig& config) {
+  const PrimaryContext& context = function.context();
+  const auto query = context.api().max_active_clusters;
+  if (query == nullptr) return std::nullopt;
+  device::check_geometry(function.entry(), config, context.info());
+  if (!in_range_of_driver(config.grid) || !in_range_of_driver(config.block) || !in_range_of_driver(config.cluster) ||
+      config.dynamic_shared.count > std::numeric_limits<unsigned>::max()) {
+    throw Error(ErrorCode::launch, "cannot place " + describe(function, config) + ": a number exceeds 32 bits");
+  }
+  const CurrentContext current(context);
+  function.permit_dynamic_shared(config.dynamic_shared);
+  if (volume(config.cluster) > portable_cluster_size) function.permit_large_clusters();
+  abi::LaunchAttribute attribute = cluster_attribute(config.cluster);
+  abi::LaunchConfiguration configuration{};
+  configuration.grid_x = narrow(config.grid[0]);
+  configuration.grid_y = narrow(config.grid[1]);
+  configuration.grid_z = narrow(config.grid[2]);
+  configuration.block_x = narrow(config.block[0]);
+  configuration.block_y = narrow(config.block[1]);
+  configuration.block_z = narrow(config.block[2]);
+  configuration.shared_memory_bytes = static_cast<unsigned>(config.dynamic_shared.count);
+  configuration.attributes = &attribute;
+  configuration.attribute_count = 1;
+  int clusters = 0;
+  const abi::Result result = query(&clusters, function.handle(), &configuration);
+  if (result != abi::success) {
+    const std::string reasons = broken_limits(function, config);
+    context.driver().fail(result, Call::launch,
+                          "place " + describe(function, config) + (reasons.empty() ? "" : " (" + reasons + ")"));
+  }
+  return clusters;
 }
 
 }  // namespace warpwright::cuda

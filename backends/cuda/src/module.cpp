@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cubin.hpp"
+#include "launch.hpp"
 
 namespace warpwright::cuda {
 
@@ -160,6 +161,10 @@ std::optional<int> CudaKernel::max_active_blocks(std::int64_t threads_per_block,
     context.driver().fail(result, Call::general, "ask for the occupancy of kernel '" + function_->entry() + "'");
   }
   return blocks;
+}
+
+std::optional<int> CudaKernel::max_active_clusters(const device::LaunchConfig& config) const {
+  return cuda::max_active_clusters(*function_, config);
 }
 
 const CudaKernel& CudaKernel::of(const device::Kernel& kernel, const PrimaryContext& context) {

@@ -75,6 +75,7 @@ class CudaKernel final : public device::Kernel {
   const std::string& name() const override { return function_->entry(); }
   KernelResources resources() const override;
   std::optional<int> max_active_blocks(std::int64_t threads_per_block, Bytes dynamic_shared) const override;
+  std::optional<int> max_active_clusters(const device::LaunchConfig& config) const override;
 
   Function& function() const noexcept { return *function_; }
 

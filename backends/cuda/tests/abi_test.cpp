@@ -143,6 +143,7 @@ SAME_FUNCTION(function_get_parameter, cuFuncGetParamInfo);
 const bool function_get_parameter_noted = compared().insert("cuFuncGetParamInfo").second;
 #endif
 SAME_FUNCTION(max_active_blocks, cuOccupancyMaxActiveBlocksPerMultiprocessor);
+SAME_FUNCTION(max_active_clusters, cuOccupancyMaxActiveClusters);
 SAME_FUNCTION(launch_kernel, cuLaunchKernel);
 SAME_FUNCTION(launch_kernel_ex, cuLaunchKernelEx);
 SAME_FUNCTION(launch_cooperative_kernel, cuLaunchCooperativeKernel);

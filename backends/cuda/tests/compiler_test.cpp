@@ -100,6 +100,75 @@ TEST_F(NvrtcTest, CompilesForEveryArchitectureItKnows) {
   EXPECT_EQ(make_nvrtc_compiler("80", options)->target(), "sm_80");
 }
 
+// What the file tells equals what the compiler's log tells, for every architecture: the reader relies on undocumented
+// attributes, and on the driver's reserve being counted in the shared memory of some architectures.
+TEST_F(NvrtcTest, TheBinaryTellsWhatTheLogTells) {
+  const char* source = R"(
+extern "C" __global__ void empty() {}
+extern "C" __global__ void __launch_bounds__(192) bounded(float* a) {
+  __shared__ float tile[100];
+  tile[threadIdx.x % 100] = a[threadIdx.x];
+  __syncthreads();
+  a[threadIdx.x] = tile[(threadIdx.x + 1) % 100];
+}
+extern "C" __global__ void barriers(float* a) {
+  __shared__ double tile[333];
+  tile[threadIdx.x % 333] = a[threadIdx.x];
+  asm volatile("bar.sync 3, 64;");
+  a[threadIdx.x] = tile[(threadIdx.x + 1) % 333];
+  asm volatile("bar.sync 11, 64;");
+}
+extern "C" __global__ void dynamic(float* a) {
+  extern __shared__ float more[];
+  more[threadIdx.x] = a[threadIdx.x];
+  __syncthreads();
+  a[threadIdx.x] = more[threadIdx.x ^ 1];
+}
+extern "C" __global__ void __launch_bounds__(1024, 2) spills(float* a, int n) {
+  float x[48];
+  for (int i = 0; i < 48; ++i) x[i] = a[i * 1024 + threadIdx.x];
+  for (int k = 0; k < n; ++k) {
+#pragma unroll
+    for (int i = 0; i < 48; ++i) x[i] = x[(i + 7) % 48] * x[(i + 3) % 48] + a[k];
+  }
+  for (int i = 0; i < 48; ++i) a[i * 1024 + threadIdx.x] = x[i];
+}
+)";
+  const std::vector<std::string> entries = {"empty", "bounded", "barriers", "dynamic", "spills"};
+  for (const auto& architecture : architectures) {
+    SCOPED_TRACE(architecture);
+    const auto binary = make_nvrtc_compiler(architecture, options)->compile(job(source, entries));
+    const CubinDescription file = describe_cubin(binary.image);
+    EXPECT_EQ(file.architecture, architecture);
+    const auto reports = parse_ptxas_log(binary.log);
+    ASSERT_EQ(reports.size(), entries.size());
+    ASSERT_EQ(file.kernels.size(), entries.size());
+    for (const auto& report : reports) {
+      SCOPED_TRACE(report.symbol);
+      const auto kernel = std::find_if(file.kernels.begin(), file.kernels.end(),
+                                       [&](const KernelResources& one) { return one.entry == report.symbol; });
+      ASSERT_NE(kernel, file.kernels.end());
+      EXPECT_EQ(kernel->registers_per_thread, report.registers);
+      EXPECT_EQ(kernel->static_shared, report.static_shared);
+      EXPECT_EQ(kernel->barriers, report.barriers);
+      EXPECT_FALSE(kernel->spill_stores) << "only the log tells";
+      const KernelResources& both = resources(binary, report.symbol);
+      EXPECT_EQ(both.registers_per_thread, report.registers);
+      EXPECT_EQ(both.static_shared, report.static_shared);
+      EXPECT_EQ(both.barriers, report.barriers);
+      EXPECT_EQ(both.spill_stores, report.spill_stores);
+      EXPECT_EQ(both.spill_loads, report.spill_loads);
+    }
+    EXPECT_EQ(resources(binary, "bounded").static_shared, Bytes{400});
+    EXPECT_EQ(resources(binary, "bounded").max_threads_per_block, 192);
+    EXPECT_EQ(resources(binary, "barriers").static_shared, Bytes{333 * 8});
+    EXPECT_EQ(resources(binary, "barriers").barriers, 12);
+    EXPECT_EQ(resources(binary, "dynamic").static_shared, Bytes{0});
+    EXPECT_GT(resources(binary, "spills").spill_stores.value_or(Bytes{0}).count, 0u);
+    EXPECT_EQ(resources(binary, "spills").registers_per_thread, 32);
+  }
+}
+
 TEST_F(NvrtcTest, RefusesOtherArchitecturesAndListsTheKnown) {
   for (const char* architecture : {"sm_61", "sm_86a", "sm_999"}) {
     if (std::find(architectures.begin(), architectures.end(), architecture) != architectures.end()) continue;

@@ -368,12 +368,32 @@ TEST_F(CudaContextTest, ClustersAndCooperativeLaunches) {
   EXPECT_THAT(error.what(), HasSubstr("32 blocks in x are not a multiple of the cluster's 5"));
 }
 
+TEST_F(CudaContextTest, TheDriverTellsHowManyClustersFit) {
+  open_kernel();
+  LaunchConfig config = geometry(32, 32);
+  config.cluster = {4, 1, 1};
+  EXPECT_EQ(kernel->max_active_clusters(config), 33);
+  EXPECT_FALSE(fake.large_clusters);
+  config.cluster = {4, 4, 1};
+  config.grid = {32, 4, 1};
+  EXPECT_EQ(kernel->max_active_clusters(config), 8);
+  EXPECT_TRUE(fake.large_clusters) << "more than 8 blocks need an opt-in";
+  config.cluster = {32, 1, 1};
+  const Error refused = error_of([&] { kernel->max_active_clusters(config); });
+  EXPECT_EQ(refused.code(), ErrorCode::launch);
+  EXPECT_THAT(refused.what(), HasSubstr("in clusters of (32,1,1)"));
+  config.cluster = {5, 1, 1};
+  EXPECT_EQ(error_of([&] { kernel->max_active_clusters(config); }).code(), ErrorCode::launch);
+  EXPECT_THAT(fake.launches, IsEmpty());
+}
+
 TEST_F(CudaContextTest, OldDriversAndDevicesLackFeatures) {
   fake.attributes.erase(abi::cluster_launch);
   abi::Functions functions = fake.functions();
   functions.launch_kernel_ex = nullptr;
   functions.function_get_parameter = nullptr;
   functions.max_active_blocks = nullptr;
+  functions.max_active_clusters = nullptr;
   functions.graph_instantiate = nullptr;
   functions.device_get_uuid = nullptr;
   Loaders loaders{[functions] { return std::make_shared<const CudaDriver>(functions); },
@@ -388,6 +408,7 @@ TEST_F(CudaContextTest, OldDriversAndDevicesLackFeatures) {
   kernel = module->kernel("gemm");
   buffer = context->allocate(Bytes{4});
   EXPECT_FALSE(kernel->max_active_blocks(128, Bytes{0}));
+  EXPECT_FALSE(kernel->max_active_clusters(geometry(32, 32)));
   LaunchConfig config = geometry(32, 32);
   config.cluster = {2, 1, 1};
   EXPECT_EQ(error_of([&] { launch(config); }).code(), ErrorCode::unsupported);

@@ -15,16 +15,20 @@ struct CubinBuilder {
     bool entry = true;                    // callable from the host
     std::vector<std::uint8_t> info = {};  // contents of ".nv.info.NAME"
     int registers = -1;                   // attribute of ".nv.info", if not negative
+    std::int64_t shared = -1;             // size of ".nv.shared.NAME", which has no bytes, if not negative
   };
   std::vector<Kernel> kernels;
   std::uint64_t constant_bytes = 0;
   std::uint16_t machine = 190;
+  std::uint32_t flags = 0x06005a04;  // sm_90 as CUDA 13 writes it
+  std::uint8_t abi = 8;
 
   std::string build() const {
     struct Section {
       std::string name;
       std::uint32_t type, link;
       std::string bytes;
+      std::uint64_t size = 0;  // of a section without bytes
     };
     std::vector<Section> sections = {
         {"", 0, 0, ""}, {".shstrtab", 3, 0, ""}, {".strtab", 3, 0, ""}, {".symtab", 2, 2, ""}};
@@ -47,14 +51,16 @@ struct CubinBuilder {
       symbols += symbol;
       strings += kernel.name;
       strings += '\0';
-      sections.push_back({".text." + kernel.name, 1, 0, std::string(128, '\x7')});
+      sections.push_back({".text." + kernel.name, 1, 0, std::string(128, '\x7'), 0});
+      if (kernel.shared >= 0)
+        sections.push_back({".nv.shared." + kernel.name, 8, 0, "", static_cast<std::uint64_t>(kernel.shared)});
       if (!kernel.info.empty()) {
         sections.push_back(
-            {".nv.info." + kernel.name, 0x70000000, 0, std::string(kernel.info.begin(), kernel.info.end())});
+            {".nv.info." + kernel.name, 0x70000000, 0, std::string(kernel.info.begin(), kernel.info.end()), 0});
       }
     }
-    if (!info.empty()) sections.push_back({".nv.info", 0x70000000, 0, info});
-    if (constant_bytes != 0) sections.push_back({".nv.constant3", 1, 0, std::string(constant_bytes, '\0')});
+    if (!info.empty()) sections.push_back({".nv.info", 0x70000000, 0, info, 0});
+    if (constant_bytes != 0) sections.push_back({".nv.constant3", 1, 0, std::string(constant_bytes, '\0'), 0});
     sections[2].bytes = strings;
     sections[3].bytes = symbols;
     for (const auto& section : sections) sections[1].bytes += section.name + '\0';
@@ -66,6 +72,8 @@ struct CubinBuilder {
                 7);
     put(image, 16, std::uint16_t{2});
     put(image, 18, machine);
+    image[8] = static_cast<char>(abi);
+    put(image, 48, flags);
     std::string headers;
     std::uint32_t name = 0;
     for (const auto& section : sections) {
@@ -74,7 +82,7 @@ struct CubinBuilder {
       name += static_cast<std::uint32_t>(section.name.size() + 1);
       put(header, 4, section.type);
       put(header, 24, static_cast<std::uint64_t>(image.size()));
-      put(header, 32, static_cast<std::uint64_t>(section.bytes.size()));
+      put(header, 32, static_cast<std::uint64_t>(section.type == 8 ? section.size : section.bytes.size()));
       put(header, 40, section.link);
       headers += header;
       image += section.bytes;

@@ -25,7 +25,7 @@ CubinBuilder example() {
   CubinBuilder builder;
   // 256x2x1 threads, and two attributes of formats that are skipped.
   builder.kernels.push_back(
-      {"gemm", true, {0x04, 0x05, 12, 0, 0, 1, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0x03, 0x19, 20, 0, 0x02, 0x4c, 3, 0}, 40});
+      {"gemm", true, {0x04, 0x05, 12, 0, 0, 1, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0x03, 0x19, 20, 0, 0x02, 0x4c, 3, 0}, 40, 1424});
   builder.kernels.push_back({"helper", false});
   builder.kernels.push_back({"_Z5scalePf", true});
   builder.constant_bytes = 400;
@@ -42,6 +42,49 @@ TEST(Cubin, ReadsKernelsAndTheirAttributes) {
   EXPECT_FALSE(cubin.kernels[1].registers);
   EXPECT_FALSE(cubin.kernels[1].max_threads_per_block);
   EXPECT_EQ(cubin.constant, Bytes{400});
+  EXPECT_EQ(cubin.compute, 90);
+  EXPECT_EQ(cubin.kernels[0].static_shared, Bytes{400}) << "the section counts the driver's reserve of 1024 bytes too";
+  EXPECT_EQ(cubin.kernels[0].barriers, 3);
+  EXPECT_EQ(cubin.kernels[1].static_shared, Bytes{0});
+  EXPECT_EQ(cubin.kernels[1].barriers, 0);
+}
+
+TEST(Cubin, SharedMemoryBefore90HasNoReserveInIt) {
+  CubinBuilder builder = example();
+  builder.flags = 0x06005004;  // sm_80
+  EXPECT_EQ(read_cubin(builder.build()).kernels[0].static_shared, Bytes{1424});
+  EXPECT_EQ(read_cubin(builder.build()).compute, 80);
+  builder.flags = 0x00560556;  // sm_86 as CUDA 12 writes it
+  builder.abi = 7;
+  EXPECT_EQ(read_cubin(builder.build()).compute, 86);
+  builder.flags = 0x06005a04;
+  builder.abi = 8;
+  builder.kernels[0].shared = 100;  // less than the reserve: nothing of its own
+  EXPECT_EQ(read_cubin(builder.build()).kernels[0].static_shared, Bytes{0});
+}
+
+TEST(Cubin, DescriptionNamesArchitectureAndResources) {
+  const CubinDescription description = describe_cubin(example().build());
+  EXPECT_EQ(description.architecture, "sm_90");
+  ASSERT_EQ(description.kernels.size(), 2u);
+  EXPECT_EQ(description.kernels[0].entry, "gemm");
+  EXPECT_EQ(description.kernels[0].registers_per_thread, 40);
+  EXPECT_EQ(description.kernels[0].static_shared, Bytes{400});
+  EXPECT_EQ(description.kernels[0].barriers, 3);
+  EXPECT_EQ(description.kernels[0].max_threads_per_block, 512);
+  EXPECT_FALSE(description.kernels[0].spill_stores);
+  EXPECT_THROW(describe_cubin("no cubin"), Error);
+  EXPECT_EQ(find_kernel(description, "scale").entry, "_Z5scalePf");
+  EXPECT_EQ(&find_kernel(description, "gemm"), &description.kernels[0]);
+  try {
+    find_kernel(description, "gem");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::bad_input);
+    EXPECT_NE(std::string(error.what()).find("the binary has no kernel 'gem'; did you mean 'gemm'?; it has 'gemm', 'scale'"),
+              std::string::npos)
+        << error.what();
+  }
 }
 
 TEST(Cubin, SaysWhatIsWrong) {

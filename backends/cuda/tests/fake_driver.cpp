@@ -425,6 +425,14 @@ abi::Functions FakeDriver::functions() const {
     }
     return abi::success;
   };
+  f.max_active_clusters = [](int* clusters, abi::FunctionHandle, const abi::LaunchConfiguration* configuration) {
+    ENTER("cuOccupancyMaxActiveClusters");
+    const auto& cluster = configuration->attributes[0].value.cluster;
+    const unsigned size = cluster.x * cluster.y * cluster.z;
+    if (size > (fake().large_clusters ? 16u : 8u)) return abi::invalid_cluster_size;
+    *clusters = static_cast<int>(132 / size);
+    return abi::success;
+  };
   f.launch_kernel = [](abi::FunctionHandle function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
                        unsigned bz, unsigned shared, abi::StreamHandle stream, void** parameters, void**) {
     return fake().launch("cuLaunchKernel", {gx, gy, gz, bx, by, bz, shared, stream, nullptr, 0}, function, parameters);

@@ -208,7 +208,21 @@ KernelResources read_resources(const Json& json, const Where& where) {
   resources.local_per_thread = object.maybe("local_per_thread_bytes", read_bytes);
   resources.constant = object.maybe("constant_bytes", read_bytes);
   resources.max_threads_per_block = object.maybe("max_threads_per_block", read_integer<int>);
+  resources.barriers = object.maybe("barriers", read_integer<int>);
+  resources.spill_stores = object.maybe("spill_stores_bytes", read_bytes);
+  resources.spill_loads = object.maybe("spill_loads_bytes", read_bytes);
   return resources;
+}
+
+LaunchOccupancy read_occupancy(const Json& json, const Where& where) {
+  const ObjectReader object(json, where);
+  LaunchOccupancy occupancy;
+  occupancy.entry = object.text("entry");
+  occupancy.blocks_per_sm = object.integer<int>("blocks_per_sm");
+  occupancy.active_warps_per_sm = object.integer<int>("active_warps_per_sm");
+  occupancy.max_warps_per_sm = object.integer<int>("max_warps_per_sm");
+  occupancy.limiting_factors = object.list("limiting_factors", read_text);
+  return occupancy;
 }
 
 DeviceInfo read_device(const Json& json, const Where& where) {
@@ -284,6 +298,7 @@ Trial read_trial(const Json& json, const Where& where) {
   trial.message = object.text("message");
   trial.log = object.maybe("log", read_text).value_or("");
   trial.resources = object.list("resources", read_resources);
+  trial.occupancy = object.maybe_list("occupancy", read_occupancy);
   trial.mismatch = object.maybe("mismatch", [](const Json& mismatch_json, const Where& here) {
     const ObjectReader reader(mismatch_json, here);
     Mismatch mismatch;
@@ -391,8 +406,26 @@ Json to_json(const KernelResources& resources) {
   add(object, "local_per_thread_bytes", resources.local_per_thread);
   add(object, "constant_bytes", resources.constant);
   add(object, "max_threads_per_block", resources.max_threads_per_block);
+  add(object, "barriers", resources.barriers);
+  add(object, "spill_stores_bytes", resources.spill_stores);
+  add(object, "spill_loads_bytes", resources.spill_loads);
   return object;
 }
+
+namespace {
+
+Json occupancy_json(const LaunchOccupancy& launch) {
+  Json factors = Json::array();
+  for (const auto& factor : launch.limiting_factors) factors.push_back(text_json(factor));
+  return Json{{"entry", text_json(launch.entry)},
+              {"occupancy", launch.occupancy()},
+              {"blocks_per_sm", launch.blocks_per_sm},
+              {"active_warps_per_sm", launch.active_warps_per_sm},
+              {"max_warps_per_sm", launch.max_warps_per_sm},
+              {"limiting_factors", std::move(factors)}};
+}
+
+}  // namespace
 
 KernelResources resources_from_json(const Json& json) { return read_resources(json, Where("resources")); }
 
@@ -453,6 +486,8 @@ Json to_json(const Trial& trial) {
   if (!trial.log.empty()) object["log"] = text_json(trial.log);
   Json& resources = object["resources"] = Json::array();
   for (const KernelResources& entry : trial.resources) resources.push_back(to_json(entry));
+  Json& occupancy = object["occupancy"] = Json::array();
+  for (const LaunchOccupancy& launch : trial.occupancy) occupancy.push_back(occupancy_json(launch));
   Json& mismatch = object["mismatch"];
   if (trial.mismatch) {
     mismatch["argument"] = text_json(trial.mismatch->argument);

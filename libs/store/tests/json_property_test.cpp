@@ -73,6 +73,9 @@ KernelResources draw_resources() {
   resources.local_per_thread = draw_bytes();
   resources.constant = draw_bytes();
   resources.max_threads_per_block = draw_optional(rc::gen::arbitrary<int>());
+  resources.barriers = draw_optional(rc::gen::arbitrary<int>());
+  resources.spill_stores = draw_bytes();
+  resources.spill_loads = draw_bytes();
   return resources;
 }
 
@@ -94,6 +97,9 @@ Trial draw_trial() {
   trial.message = draw_text();
   trial.log = draw_text();
   for (int i = *rc::gen::inRange(0, 3); i > 0; --i) trial.resources.push_back(draw_resources());
+  for (int i = *rc::gen::inRange(0, 3); i > 0; --i)
+    trial.occupancy.push_back(
+        {draw_text(), *rc::gen::arbitrary<int>(), *rc::gen::arbitrary<int>(), *rc::gen::inRange(0, 65), {draw_text()}});
   if (*rc::gen::arbitrary<bool>()) {
     trial.mismatch = Mismatch{.argument = draw_text(),
                               .index = *any_number(),

@@ -125,7 +125,7 @@ TEST(TrialJson, HasTheDocumentedKeys) {
   const Json json = to_json(full_trial(3));
   for (const auto& [key, value] : json.items()) keys.push_back(key);
   EXPECT_THAT(keys, ::testing::ElementsAre("ordinal", "configuration", "status", "median_ns", "spread_ns", "samples",
-                                           "metrics", "message", "log", "resources", "mismatch", "times",
+                                           "metrics", "message", "log", "resources", "occupancy", "mismatch", "times",
                                            "binary_from_cache", "finished_at"));
   EXPECT_EQ(json["metrics"]["occupancy"], "nan");
   EXPECT_EQ(json["times"]["verify_ns"], 2.25);
@@ -133,6 +133,17 @@ TEST(TrialJson, HasTheDocumentedKeys) {
   EXPECT_FALSE(empty.contains("log"));
   EXPECT_TRUE(empty["median_ns"].is_null());
   EXPECT_TRUE(empty["mismatch"].is_null());
+}
+
+TEST(TrialJson, AnOlderJournalHasNoOccupancy) {
+  Json json = to_json(full_trial(0));
+  EXPECT_EQ(json["occupancy"][0]["occupancy"], 12.0 / 64);
+  json.erase("occupancy");
+  EXPECT_TRUE(trial_from_json(json).occupancy.empty());
+  json = to_json(full_trial(0));
+  json["occupancy"][0].erase("blocks_per_sm");
+  EXPECT_THAT(error_of(ErrorCode::corrupted, [&] { trial_from_json(json); }),
+              HasSubstr("key 'occupancy[0].blocks_per_sm' is missing"));
 }
 
 TEST(TrialJson, EveryStatus) {
@@ -144,10 +155,10 @@ TEST(TrialJson, EveryStatus) {
 }
 
 TEST(TrialJson, NamesMissingAndWrongKeys) {
-  // Every key that is always written is needed, and its absence is named.
+  // Every key that is always written is needed, and its absence is named; journals of version 0.1 have no occupancy.
   const Json whole = to_json(Trial{});
   for (const auto& [key, value] : whole.items()) {
-    if (value.is_null()) continue;
+    if (value.is_null() || key == "occupancy") continue;
     Json json = whole;
     json.erase(key);
     EXPECT_THAT(error_of(ErrorCode::corrupted, [&] { trial_from_json(json); }),

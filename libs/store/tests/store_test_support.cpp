@@ -100,6 +100,9 @@ KernelResources full_resources() {
   resources.local_per_thread = Bytes{16};
   resources.constant = Bytes{1} * (std::uint64_t{1} << 60);
   resources.max_threads_per_block = 1024;
+  resources.barriers = 16;
+  resources.spill_stores = Bytes{8};
+  resources.spill_loads = Bytes{12};
   return resources;
 }
 
@@ -116,6 +119,7 @@ Trial full_trial(std::uint64_t ordinal) {
   trial.message = "element 7 of 'c' is 1.5, expected 2";
   trial.log = "line 1\nline 2 \xE9\\x41 not UTF-8\n";
   trial.resources = {full_resources(), KernelResources{}};
+  trial.occupancy = {{"gemm<4, true>", 3, 12, 64, {"registers", "shared_memory"}}, {"sum", 0, 0, 64, {}}};
   trial.mismatch = Mismatch{.argument = "c",
                             .index = (std::uint64_t{1} << 63) + 1,
                             .expected = "2",
@@ -340,7 +344,8 @@ bool same(const Configuration& a, const Configuration& b) {
 bool same(const KernelResources& a, const KernelResources& b) {
   return a.entry == b.entry && a.registers_per_thread == b.registers_per_thread && a.static_shared == b.static_shared &&
          a.dynamic_shared == b.dynamic_shared && a.local_per_thread == b.local_per_thread && a.constant == b.constant &&
-         a.max_threads_per_block == b.max_threads_per_block;
+         a.max_threads_per_block == b.max_threads_per_block && a.barriers == b.barriers &&
+         a.spill_stores == b.spill_stores && a.spill_loads == b.spill_loads;
 }
 
 bool same(const Trial& a, const Trial& b) {
@@ -364,6 +369,12 @@ bool same(const Trial& a, const Trial& b) {
          a.message == b.message && a.log == b.log &&
          std::equal(a.resources.begin(), a.resources.end(), b.resources.begin(), b.resources.end(),
                     [](const KernelResources& x, const KernelResources& y) { return same(x, y); }) &&
+         std::equal(a.occupancy.begin(), a.occupancy.end(), b.occupancy.begin(), b.occupancy.end(),
+                    [](const LaunchOccupancy& x, const LaunchOccupancy& y) {
+                      return x.entry == y.entry && x.blocks_per_sm == y.blocks_per_sm &&
+                             x.active_warps_per_sm == y.active_warps_per_sm &&
+                             x.max_warps_per_sm == y.max_warps_per_sm && x.limiting_factors == y.limiting_factors;
+                    }) &&
          same_mismatch() && same(a.times.compile_wall, b.times.compile_wall) &&
          same(a.times.compile_cpu, b.times.compile_cpu) && same(a.times.copy, b.times.copy) &&
          same(a.times.verify, b.times.verify) && same(a.times.measure, b.times.measure) &&

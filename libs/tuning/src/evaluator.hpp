@@ -6,6 +6,7 @@
 #include <warpwright/model/statistics.hpp>
 #include <warpwright/tuning/evaluation.hpp>
 
+#include "launch_occupancy.hpp"
 #include "time_account.hpp"
 
 #include <algorithm>
@@ -45,7 +46,8 @@ class Evaluator {
   Evaluator(const Problem& problem, Evaluation& evaluation, const measure::TimingOptions& timing, TimeAccount& account)
       : problem_(problem), evaluation_(evaluation), timing_(timing), account_(account) {}
 
-  void apply(const CompileDone& done, Trial& trial) const {
+  // A binary whose launch would have 0 blocks per SM of `device` goes no further.
+  void apply(const CompileDone& done, Trial& trial, const DeviceInfo& device) const {
     trial.times.compile_wall = done.wall;
     trial.times.compile_cpu = done.cpu;
     trial.binary_from_cache = done.from_cache;
@@ -53,13 +55,20 @@ class Evaluator {
     trial.resources = done.binary.resources;
     trial.status = done.status;
     trial.message = done.message;
+    if (trial.status != TrialStatus::ok) return;
+    OccupancyCheck check = check_occupancy(problem_, trial.configuration, trial.resources, device);
+    trial.occupancy = std::move(check.launches);
+    if (!check.refusal) return;
+    trial.status = TrialStatus::resource_exceeded;
+    trial.message = *std::move(check.refusal);
   }
 
   void apply(RunDone done, Trial& trial) const {
     trial.status = done.result.status;
     trial.message = std::move(done.result.message);
     trial.mismatch = std::move(done.result.mismatch);
-    if (!done.result.resources.empty()) trial.resources = std::move(done.result.resources);
+    if (!done.result.resources.empty())
+      trial.resources = merge_resources(std::move(done.result.resources), trial.resources);
     trial.times.copy = done.result.copy;
     trial.times.verify = done.result.verify;
     trial.times.measure = done.result.measure;
@@ -150,8 +159,8 @@ class Evaluator {
       trial.message = *reason;
     } else {
       CompileDone compiled = compile_now({id, configuration, {}}, Part::compile_wait, stop);
-      apply(compiled, trial);
-      if (compiled.status == TrialStatus::ok) {
+      apply(compiled, trial, device);
+      if (trial.status == TrialStatus::ok) {
         RunDone ran = run_now({id, configuration, std::move(compiled.binary), timing_, {}, 0}, Part::device, stop);
         account_.device_done(ran.result.copy, ran.result.verify, ran.result.measure, restarted_since_last());
         apply(std::move(ran), trial);

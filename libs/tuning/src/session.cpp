@@ -254,8 +254,8 @@ class Session {
       const auto found = in_flight_.find(compiled->id);
       if (found == in_flight_.end()) return;
       InFlight& item = found->second;
-      evaluator_.apply(*compiled, item.trial);
-      if (compiled->status == TrialStatus::ok) {
+      evaluator_.apply(*compiled, item.trial, result_.evaluation.device);
+      if (item.trial.status == TrialStatus::ok) {
         item.binary = std::move(compiled->binary);
         ready_.push_back(compiled->id);
         start_next_run();

@@ -27,6 +27,7 @@ struct FakeOutcome {
   double time_ns = 1000;
   double drift = 0;  // relative growth over the samples
   std::vector<std::string> throttling;
+  std::vector<KernelResources> resources = {};  // of the binary
 };
 
 class FakeEvaluation final : public Evaluation {
@@ -82,6 +83,7 @@ class FakeEvaluation final : public Evaluation {
       done.id = task.id;
       done.status = model_(task.configuration).compile_status;
       if (done.status != TrialStatus::ok) done.message = "does not compile";
+      else done.binary.resources = model_(task.configuration).resources;
       done.wall = compile_time;
       done.cpu = compile_time * 2;
       return done;

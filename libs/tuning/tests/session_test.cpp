@@ -103,6 +103,48 @@ TEST_F(SessionTest, WrongConfigurationsHaveNoTimeAndPrunedOnesAreNeverCompiled) 
   for (const auto& configuration : evaluation.compiled) EXPECT_NE(value_of(configuration, "block"), 512);
 }
 
+// 224 registers a thread and 9 warps: they would have to fill 12 warps' room, which a block of sm_80 does not get.
+TEST_F(SessionTest, WhatHasNoOccupancyIsCompiledButNeverLaunched) {
+  problem_.parameters[0].values = {std::int64_t{128}, std::int64_t{288}};
+  space_ = problem_.build_space();
+  FakeEvaluation evaluation(clock_, [](const Configuration& configuration) {
+    FakeOutcome outcome;
+    outcome.resources.resize(1);
+    outcome.resources[0].entry = "fake";
+    outcome.resources[0].registers_per_thread = value_of(configuration, "items") == 5 ? 224 : 33;
+    outcome.resources[0].barriers = 1;
+    return outcome;
+  });
+  evaluation.info.device.id = {"cuda", {0}};
+  evaluation.info.device.kind = DeviceKind::gpu;
+  evaluation.info.device.architecture = "sm_80";
+  evaluation.info.device.max_threads_per_block = 1024;
+  evaluation.info.device.max_block = {1024, 1024, 64};
+  const SessionResult result = run({}, evaluation);
+  ASSERT_EQ(result.trials.size(), 10u);
+  EXPECT_EQ(result.by_status[static_cast<std::size_t>(TrialStatus::resource_exceeded)], 1u);
+  for (const Trial& trial : result.trials) {
+    const auto block = value_of(trial.configuration, "block");
+    const bool refused = block == 288 && value_of(trial.configuration, "items") == 5;
+    EXPECT_EQ(trial.status, refused ? TrialStatus::resource_exceeded : TrialStatus::ok) << trial.configuration.describe();
+    ASSERT_EQ(trial.occupancy.size(), 1u);
+    ASSERT_EQ(trial.resources.size(), 1u) << "a refused trial still says what it needed";
+    EXPECT_EQ(trial.occupancy[0].entry, "fake");
+    EXPECT_EQ(trial.occupancy[0].max_warps_per_sm, 64);
+    EXPECT_THAT(trial.occupancy[0].limiting_factors, Contains("registers"));
+    if (refused) {
+      EXPECT_EQ(trial.occupancy[0].blocks_per_sm, 0);
+      EXPECT_THAT(trial.message, HasSubstr("kernel 'fake' cannot be launched: 9 warps of 224 registers"));
+      EXPECT_TRUE(trial.samples.empty());
+    } else if (value_of(trial.configuration, "items") != 5) {
+      EXPECT_EQ(trial.occupancy[0].blocks_per_sm, block == 128 ? 12 : 5);
+      EXPECT_DOUBLE_EQ(trial.occupancy[0].occupancy(), block == 128 ? 0.75 : 45.0 / 64);
+    }
+  }
+  for (const auto& configuration : evaluation.ran)
+    EXPECT_FALSE(value_of(configuration, "block") == 288 && value_of(configuration, "items") == 5);
+}
+
 TEST_F(SessionTest, TimePartsAddUpToTheTotal) {
   SessionOptions options;
   options.time_before = Nanoseconds(7e6);

@@ -97,6 +97,12 @@ class Kernel {
   virtual KernelResources resources() const = 0;
   // Blocks per SM the driver predicts; nullopt where it has no such query.
   virtual std::optional<int> max_active_blocks(std::int64_t threads_per_block, Bytes dynamic_shared) const = 0;
+  // Clusters of `config` that the driver says can run at a time on the whole device: a prediction, no promise. nullopt
+  // where it has no such query. Throws Error(launch) saying why for a cluster that the device cannot place.
+  virtual std::optional<int> max_active_clusters(const LaunchConfig& config) const {
+    static_cast<void>(config);
+    return std::nullopt;
+  }
 };
 
 // A binary loaded into a context.
