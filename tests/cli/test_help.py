@@ -4,7 +4,7 @@ import re
 
 from support import CommandLineTest, EXIT_SUCCESS, SOURCE
 
-COMMANDS = ("devices", "check", "tune", "compare", "show", "profiles")
+COMMANDS = ("devices", "check", "tune", "compare", "show", "profiles", "occupancy", "recommend")
 
 
 class Help(CommandLineTest):
@@ -40,7 +40,7 @@ class Help(CommandLineTest):
                 self.assertLessEqual(len(line), 140, f"{command}: {line}")
 
     def test_the_user_guide_names_every_flag(self):
-        guide = (SOURCE / "docs" / "tuning.md").read_text()
+        guide = "".join((SOURCE / "docs" / name).read_text() for name in ("tuning.md", "occupancy.md"))
         missing = []
         for command in COMMANDS:
             missing += [f"{command} {flag}" for flag in sorted(set(re.findall(r"--[a-z][a-z-]+", self.help_of(command))))
@@ -48,7 +48,7 @@ class Help(CommandLineTest):
         self.assertEqual(missing, [])
 
     def test_the_user_guide_names_no_flag_that_is_not_there(self):
-        guide = (SOURCE / "docs" / "tuning.md").read_text()
+        guide = "".join((SOURCE / "docs" / name).read_text() for name in ("tuning.md", "occupancy.md"))
         known = set()
         for command in ("", *COMMANDS):
             known |= set(re.findall(r"--[a-z][a-z-]+", self.help_of(*command.split())))

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <limits>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/model/gpu_properties.hpp>
@@ -62,6 +63,7 @@ GpuProperties from_row(const Row& row) {
   gpu.virtual_resources_per_sm = gpu.compute_major >= 10 ? 128 : 0;
   gpu.partitioned_caching = row.compute == 52 || row.compute == 53 || row.compute == 61 || row.compute == 62;
   gpu.provenance = "table";
+  gpu.carveouts.fill(std::numeric_limits<std::uint32_t>::max());
   std::span<const std::uint32_t> sizes;
   if (gpu.compute_major >= 8)
     sizes = carveouts_ampere;

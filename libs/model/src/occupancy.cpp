@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <limits>
 
 #include <warpwright/base/error.hpp>
@@ -17,14 +19,44 @@ constexpr std::int64_t max_grid_x = 2147483647;
 constexpr std::int64_t max_grid_yz = 65535;
 constexpr int unlimited = std::numeric_limits<int>::max();
 
-constexpr std::uint32_t round_up(std::uint32_t value, std::uint32_t unit) { return (value + unit - 1) / unit * unit; }
+// Of every row of the table; device_properties() takes no device that differs. As constants they cost no division.
+constexpr std::uint32_t warp_size = 32;
+constexpr std::uint32_t register_unit = 256;
+
+// `unit` is a power of two: all allocation units and numbers of sub-partitions are.
+constexpr std::uint32_t round_up(std::uint32_t value, std::uint32_t unit) { return (value + unit - 1) & ~(unit - 1); }
+
+// Exact quotients of small numbers by multiplication: divisions are most of the cost of a calculation. For numerators up
+// to 2047 and divisors up to 32, since numerator * (divisor * reciprocal - 2^16) < 2^16.
+constexpr std::uint32_t most_divisor = 32;
+constexpr std::array<std::uint32_t, most_divisor + 1> reciprocals = [] {
+  std::array<std::uint32_t, most_divisor + 1> table{};
+  for (std::uint32_t i = 1; i <= most_divisor; ++i) table[i] = (65536 + i - 1) / i;
+  return table;
+}();
+constexpr std::uint32_t divide_small(std::uint32_t numerator, std::uint32_t divisor) {
+  return divisor <= most_divisor && numerator < 2048 ? (numerator * reciprocals[divisor]) >> 16 : numerator / divisor;
+}
 
 // Not inlined: building messages would burden the fast path.
 [[noreturn, gnu::noinline]] void bad(const char* field, std::int64_t value, const char* right) {
   throw Error(ErrorCode::bad_input, std::string(field) + " is " + std::to_string(value) + "; it must be " + right);
 }
 
-void check_input(const KernelConfig& config) {
+// Messages are made only once something is wrong.
+[[noreturn, gnu::noinline]] void refuse_input(const KernelConfig& config);
+
+inline void check_input(const KernelConfig& config) {
+  const auto positive = [](const Dim3& sizes) { return std::min(std::min(sizes.x, sizes.y), sizes.z) >= 1; };
+  const bool good = positive(config.block_size) && positive(config.cluster_size) &&
+                    (!config.grid_size || positive(*config.grid_size)) &&
+                    (config.registers_per_thread | config.barriers | config.virtual_resources) >= 0 &&
+                    (!config.carveout_percent || static_cast<unsigned>(*config.carveout_percent) <= 100) &&
+                    (!config.max_threads_per_block || *config.max_threads_per_block >= 1);
+  if (!good) refuse_input(config);
+}
+
+void refuse_input(const KernelConfig& config) {
   const auto positive = [](const Dim3& sizes, const char* field) {
     if (sizes.x < 1 || sizes.y < 1 || sizes.z < 1) bad(field, std::min({sizes.x, sizes.y, sizes.z}), "at least 1");
   };
@@ -38,15 +70,18 @@ void check_input(const KernelConfig& config) {
     bad("carveout_percent", *config.carveout_percent, "from 0 to 100");
   if (config.max_threads_per_block && *config.max_threads_per_block < 1)
     bad("max_threads_per_block", *config.max_threads_per_block, "at least 1");
+  throw Error(ErrorCode::internal, "a kernel configuration was refused without a reason");
 }
 
-std::uint32_t clamp(Bytes bytes) { return static_cast<std::uint32_t>(std::min(bytes.count, enough_bytes)); }
+inline std::uint32_t clamp(Bytes bytes) { return static_cast<std::uint32_t>(std::min(bytes.count, enough_bytes)); }
 
 // The next size that an SM's shared memory can be set to.
 std::uint32_t align_to_carveout(const GpuProperties& gpu, std::uint32_t bytes) {
-  for (const std::uint32_t size : gpu.carveout_sizes())
-    if (bytes <= size) return size;
-  return static_cast<std::uint32_t>(gpu.shared_per_sm.count);
+  // Counting the smaller ones has no branch to mispredict.
+  unsigned smaller = 0;
+  for (const std::uint32_t size : gpu.carveouts) smaller += size < bytes ? 1u : 0u;
+  return smaller < static_cast<unsigned>(gpu.carveout_count) ? gpu.carveouts[smaller]
+                                                             : static_cast<std::uint32_t>(gpu.shared_per_sm.count);
 }
 
 bool has_carveout(const GpuProperties& gpu) { return gpu.carveout_count > 0; }
@@ -59,7 +94,7 @@ std::uint32_t preferred_capacity(const GpuProperties& gpu, const KernelConfig& c
 }
 
 // The dynamic shared memory the function is permitted, where it opted in.
-std::uint32_t permitted_dynamic(const GpuProperties& gpu, const KernelConfig& config) {
+[[gnu::always_inline]] inline std::uint32_t permitted_dynamic(const GpuProperties& gpu, const KernelConfig& config) {
   if (config.max_dynamic_shared) return clamp(*config.max_dynamic_shared);
   const std::uint32_t most = clamp(std::max(gpu.shared_per_block_optin, gpu.shared_per_block));
   const std::uint32_t fixed = clamp(config.static_shared_memory);
@@ -67,7 +102,7 @@ std::uint32_t permitted_dynamic(const GpuProperties& gpu, const KernelConfig& co
 }
 
 // Shared memory a block may have, the reserve included.
-std::uint32_t shared_cap(const GpuProperties& gpu, const KernelConfig& config) {
+[[gnu::always_inline]] inline std::uint32_t shared_cap(const GpuProperties& gpu, const KernelConfig& config) {
   const std::uint32_t reserved = clamp(gpu.reserved_shared_per_block);
   std::uint32_t cap = clamp(gpu.shared_per_block);
   if (config.shared_opt_in && gpu.compute_major >= 7 &&
@@ -75,6 +110,9 @@ std::uint32_t shared_cap(const GpuProperties& gpu, const KernelConfig& config) {
     cap = clamp(gpu.shared_per_block_optin);
   return gpu.compute_major >= 8 ? cap + reserved : cap;
 }
+
+// The exponent of a power of two.
+constexpr unsigned shift_of(std::uint32_t power) { return static_cast<unsigned>(std::countr_zero(power)); }
 
 struct RegisterLimit {
   int blocks = unlimited;
@@ -105,14 +143,16 @@ RegisterLimit register_limit(const GpuProperties& gpu, std::uint32_t registers, 
     return limit;
   }
   const auto parts = static_cast<std::uint32_t>(gpu.sub_partitions);
-  const std::uint32_t warps_per_part = static_cast<std::uint32_t>(gpu.registers_per_sm) / parts / per_warp;
+  const std::uint32_t warps_per_part =
+      divide_small((static_cast<std::uint32_t>(gpu.registers_per_sm) >> shift_of(parts)) / register_unit,
+                   per_warp / register_unit);
   if (caching != GlobalCaching::off) {
-    limit.blocks = static_cast<int>(warps_per_part * (parts / 2) / warps * 2);
+    limit.blocks = static_cast<int>(divide_small(warps_per_part * (parts / 2), warps) * 2);
     if (limit.blocks == 0 && caching == GlobalCaching::on) caching = GlobalCaching::off;
     if (limit.blocks == 0 && caching == GlobalCaching::strict) limit.refusal = LaunchRefusal::register_caching;
   }
   if (caching == GlobalCaching::off) {
-    limit.blocks = static_cast<int>(warps_per_part * parts / warps);
+    limit.blocks = static_cast<int>(divide_small(warps_per_part * parts, warps));
     if (limit.blocks == 0) limit.refusal = LaunchRefusal::registers_per_block;
   }
   // Binary code of compute capability 6.0 also runs on its siblings, which have four sub-partitions; the driver refuses
@@ -284,89 +324,89 @@ OccupancyInfo calculate_occupancy(const GpuProperties& gpu, const KernelConfig& 
   check_input(config);
   const std::int64_t all_threads = config.block_size.count();
   const auto threads = static_cast<std::uint32_t>(std::min(all_threads, enough_threads));
-  const std::uint32_t warps =
-      (threads + static_cast<std::uint32_t>(gpu.warp_size) - 1) / static_cast<std::uint32_t>(gpu.warp_size);
-  OccupancyInfo info;
-  info.warps_per_block = static_cast<int>(warps);
-  info.max_warps_per_sm = gpu.max_warps_per_sm;
-  info.clusters_unknown = config.cluster_size != Dim3{1};
-  info.refusal = shape_refusal(gpu, config, all_threads);
-  const auto refuse = [&](LaunchRefusal reason) {
-    if (info.refusal == LaunchRefusal::none) info.refusal = reason;
+  const std::uint32_t warps = (threads + warp_size - 1) / warp_size;
+  LaunchRefusal refusal = shape_refusal(gpu, config, all_threads);
+  const auto refuse_if = [&](bool condition, LaunchRefusal reason) {
+    if (condition && refusal == LaunchRefusal::none) refusal = reason;
   };
-  const bool too_many_threads = threads > static_cast<std::uint32_t>(gpu.max_threads_per_block);
 
   // Registers come first: they may switch partitioned caching off, which the warps' limit depends on.
   GlobalCaching caching = gpu.partitioned_caching ? config.caching : GlobalCaching::off;
   const auto registers = static_cast<std::uint32_t>(std::min(config.registers_per_thread, enough_registers));
   const RegisterLimit by_registers = register_limit(gpu, registers, warps, caching);
-  if (by_registers.blocks == 0) refuse(by_registers.refusal);
-  info.caching = caching;
-  info.registers_allocated_per_block = static_cast<int>(
-      round_up(registers * static_cast<std::uint32_t>(gpu.warp_size), static_cast<std::uint32_t>(gpu.register_unit)) *
-      warps);
+  refuse_if(by_registers.blocks == 0, by_registers.refusal);
 
   const auto sm_warps = static_cast<std::uint32_t>(gpu.max_warps_per_sm);
-  info.limits.warps = too_many_threads                ? 0
-                      : caching == GlobalCaching::off ? static_cast<int>(sm_warps / warps)
-                                                      : static_cast<int>(sm_warps / 2 / warps * 2);
-  if (info.limits.warps == 0) refuse(LaunchRefusal::register_caching);
-  info.limits.blocks = gpu.max_blocks_per_sm;
+  int by_warps = 0;
+  if (threads <= static_cast<std::uint32_t>(gpu.max_threads_per_block)) {
+    by_warps = static_cast<int>(caching == GlobalCaching::off ? divide_small(sm_warps, warps)
+                                                              : divide_small(sm_warps / 2, warps) * 2);
+    refuse_if(by_warps == 0, LaunchRefusal::register_caching);
+  }
 
   const std::uint32_t dynamic = clamp(config.shared_memory);
   const std::uint32_t shared =
       round_up(clamp(config.static_shared_memory) + clamp(gpu.reserved_shared_per_block) + dynamic,
                static_cast<std::uint32_t>(gpu.shared_unit));
-  info.shared_allocated_per_block = Bytes{shared};
   std::uint32_t capacity = preferred_capacity(gpu, config);
   int by_shared = unlimited;
   if (shared > shared_cap(gpu, config)) {
     by_shared = 0;
-    refuse(LaunchRefusal::shared_memory);
+    refuse_if(true, LaunchRefusal::shared_memory);
   } else if (config.shared_opt_in && dynamic > permitted_dynamic(gpu, config)) {
     by_shared = 0;
-    refuse(LaunchRefusal::dynamic_shared_limit);
+    refuse_if(true, LaunchRefusal::dynamic_shared_limit);
   } else if (shared > 0) {
     // A carve-out too small for one block is raised to the next size that holds it.
     if (capacity < shared) capacity = align_to_carveout(gpu, shared);
     by_shared = static_cast<int>(capacity / shared);
-    if (by_shared == 0) refuse(LaunchRefusal::shared_memory);
+    refuse_if(by_shared == 0, LaunchRefusal::shared_memory);
   }
-  info.shared_capacity_per_sm = Bytes{capacity};
 
   int by_barriers = unlimited;
   if (gpu.barriers_limit && config.barriers > 0) {
-    by_barriers = gpu.barriers_per_sm / config.barriers;
-    if (by_barriers == 0) refuse(LaunchRefusal::barriers);
+    by_barriers = static_cast<int>(divide_small(static_cast<std::uint32_t>(gpu.barriers_per_sm),
+                                                static_cast<std::uint32_t>(config.barriers)));
+    refuse_if(by_barriers == 0, LaunchRefusal::barriers);
   }
   int by_virtual = unlimited;
   if (gpu.virtual_resources_per_sm > 0 && config.virtual_resources > 0) {
     by_virtual = gpu.virtual_resources_per_sm / config.virtual_resources;
-    if (by_virtual == 0) refuse(LaunchRefusal::virtual_resources);
+    refuse_if(by_virtual == 0, LaunchRefusal::virtual_resources);
   }
 
-  if (by_registers.blocks != unlimited) info.limits.registers = by_registers.blocks;
-  if (by_shared != unlimited) info.limits.shared_memory = by_shared;
-  if (by_barriers != unlimited) info.limits.barriers = by_barriers;
-  if (by_virtual != unlimited) info.limits.virtual_resources = by_virtual;
+  const int least = std::min(std::min(std::min(by_warps, gpu.max_blocks_per_sm), std::min(by_registers.blocks, by_shared)),
+                             std::min(by_barriers, by_virtual));
+  const int blocks = refusal == LaunchRefusal::none ? least : 0;
+  LimitingFactors factors;
+  factors.add_if(by_warps == blocks, OccupancyResource::warps);
+  factors.add_if(gpu.max_blocks_per_sm == blocks, OccupancyResource::blocks);
+  factors.add_if(by_registers.blocks == blocks, OccupancyResource::registers);
+  factors.add_if(by_shared == blocks, OccupancyResource::shared_memory);
+  factors.add_if(by_barriers == blocks, OccupancyResource::barriers);
+  factors.add_if(by_virtual == blocks, OccupancyResource::virtual_resources);
 
-  int blocks =
-      std::min({info.limits.warps, info.limits.blocks, by_registers.blocks, by_shared, by_barriers, by_virtual});
-  const auto note = [&](int limit, OccupancyResource resource) {
-    if (limit == blocks) info.limiting_factors.add(resource);
-  };
-  if (info.refusal != LaunchRefusal::none) blocks = 0;
-  note(info.limits.warps, OccupancyResource::warps);
-  note(info.limits.blocks, OccupancyResource::blocks);
-  note(by_registers.blocks, OccupancyResource::registers);
-  note(by_shared, OccupancyResource::shared_memory);
-  note(by_barriers, OccupancyResource::barriers);
-  note(by_virtual, OccupancyResource::virtual_resources);
-
-  info.blocks_per_sm = blocks;
-  info.active_warps_per_sm = blocks * info.warps_per_block;
-  info.occupancy = static_cast<double>(info.active_warps_per_sm) / static_cast<double>(gpu.max_warps_per_sm);
-  set_waves(gpu, config, info);
+  const auto limit = [](int count) { return count == unlimited ? std::optional<int>() : std::optional<int>(count); };
+  const int active_warps = blocks * static_cast<int>(warps);
+  // Every member once: clearing the whole record first costs a quarter of the calculation.
+  OccupancyInfo info{
+      .occupancy = static_cast<double>(active_warps) / static_cast<double>(gpu.max_warps_per_sm),
+      .blocks_per_sm = blocks,
+      .active_warps_per_sm = active_warps,
+      .max_warps_per_sm = gpu.max_warps_per_sm,
+      .warps_per_block = static_cast<int>(warps),
+      .limits = {by_warps, gpu.max_blocks_per_sm, limit(by_registers.blocks), limit(by_shared), limit(by_barriers),
+                 limit(by_virtual)},
+      .limiting_factors = factors,
+      .refusal = refusal,
+      .registers_allocated_per_block = static_cast<int>(round_up(registers * warp_size, register_unit) * warps),
+      .shared_allocated_per_block = Bytes{shared},
+      .shared_capacity_per_sm = Bytes{capacity},
+      .caching = caching,
+      .clusters_unknown = config.cluster_size != Dim3{1},
+      .waves = std::nullopt,
+      .tail_efficiency = std::nullopt};
+  if (config.grid_size) set_waves(gpu, config, info);
   return info;
 }
 

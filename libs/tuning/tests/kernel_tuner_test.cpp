@@ -81,7 +81,9 @@ TEST(Recommend, RanksByTheShareOfUsefulSlots) {
     EXPECT_EQ(one.config.grid_size->x, ((1 << 20) + threads - 1) / threads);
     EXPECT_DOUBLE_EQ(one.lane_efficiency, double(1 << 20) / double(one.config.grid_size->x * threads));
     EXPECT_DOUBLE_EQ(one.score, one.occupancy.occupancy * *one.occupancy.tail_efficiency * one.lane_efficiency);
-    if (i > 0) EXPECT_LE(one.score, found[i - 1].score + 1e-9);
+    if (i > 0) {
+      EXPECT_LE(one.score, found[i - 1].score + 1e-9);
+    }
   }
   options.max_results = 3;
   EXPECT_EQ(tuner.recommend({1 << 20}, kernel, options).size(), 3u);

@@ -48,18 +48,18 @@ std::string_view to_string(GlobalCaching caching) noexcept;
 // A kernel and its launch, as far as they decide occupancy.
 struct KernelConfig {
   Dim3 block_size{256};
-  std::optional<Dim3> grid_size;  // blocks; absent: waves are not told
+  std::optional<Dim3> grid_size{};  // blocks; absent: waves are not told
   Bytes shared_memory{};          // dynamic, per block
   int registers_per_thread = 0;   // 0: registers do not limit
   Bytes static_shared_memory{};   // per block, without the driver's reserve
   // True: the function attribute for dynamic shared memory is raised, to max_dynamic_shared or, where that is absent,
   // to the most the device allows; so the launchers of this library do. False: no opt-in, 48 KiB in all.
   bool shared_opt_in = true;
-  std::optional<Bytes> max_dynamic_shared;
-  std::optional<int> carveout_percent;       // 0..100; absent: the driver's choice
+  std::optional<Bytes> max_dynamic_shared{};
+  std::optional<int> carveout_percent{};       // 0..100; absent: the driver's choice
   int barriers = 0;                          // named barriers of a block; 0 and 1 mean the same
   int virtual_resources = 0;                 // 0: none
-  std::optional<int> max_threads_per_block;  // of the function: __launch_bounds__
+  std::optional<int> max_threads_per_block{};  // of the function: __launch_bounds__
   GlobalCaching caching = GlobalCaching::off;
   Dim3 cluster_size{1};  // blocks
 
@@ -77,6 +77,10 @@ std::optional<OccupancyResource> parse_occupancy_resource(std::string_view text)
 class LimitingFactors {
  public:
   constexpr void add(OccupancyResource resource) { bits_ |= std::uint32_t{1} << static_cast<int>(resource); }
+  // Without a branch.
+  constexpr void add_if(bool condition, OccupancyResource resource) {
+    bits_ |= static_cast<std::uint32_t>(condition) << static_cast<int>(resource);
+  }
   constexpr bool contains(OccupancyResource resource) const {
     return ((bits_ >> static_cast<int>(resource)) & 1u) != 0;
   }
