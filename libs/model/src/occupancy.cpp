@@ -26,8 +26,8 @@ constexpr std::uint32_t register_unit = 256;
 // `unit` is a power of two: all allocation units and numbers of sub-partitions are.
 constexpr std::uint32_t round_up(std::uint32_t value, std::uint32_t unit) { return (value + unit - 1) & ~(unit - 1); }
 
-// Exact quotients of small numbers by multiplication: divisions are most of the cost of a calculation. For numerators up
-// to 2047 and divisors up to 32, since numerator * (divisor * reciprocal - 2^16) < 2^16.
+// Exact quotients of small numbers by multiplication: divisions are most of the cost of a calculation. For numerators
+// up to 2047 and divisors up to 32, since numerator * (divisor * reciprocal - 2^16) < 2^16.
 constexpr std::uint32_t most_divisor = 32;
 constexpr std::array<std::uint32_t, most_divisor + 1> reciprocals = [] {
   std::array<std::uint32_t, most_divisor + 1> table{};
@@ -143,9 +143,8 @@ RegisterLimit register_limit(const GpuProperties& gpu, std::uint32_t registers, 
     return limit;
   }
   const auto parts = static_cast<std::uint32_t>(gpu.sub_partitions);
-  const std::uint32_t warps_per_part =
-      divide_small((static_cast<std::uint32_t>(gpu.registers_per_sm) >> shift_of(parts)) / register_unit,
-                   per_warp / register_unit);
+  const std::uint32_t warps_per_part = divide_small(
+      (static_cast<std::uint32_t>(gpu.registers_per_sm) >> shift_of(parts)) / register_unit, per_warp / register_unit);
   if (caching != GlobalCaching::off) {
     limit.blocks = static_cast<int>(divide_small(warps_per_part * (parts / 2), warps) * 2);
     if (limit.blocks == 0 && caching == GlobalCaching::on) caching = GlobalCaching::off;
@@ -365,8 +364,8 @@ OccupancyInfo calculate_occupancy(const GpuProperties& gpu, const KernelConfig& 
 
   int by_barriers = unlimited;
   if (gpu.barriers_limit && config.barriers > 0) {
-    by_barriers = static_cast<int>(divide_small(static_cast<std::uint32_t>(gpu.barriers_per_sm),
-                                                static_cast<std::uint32_t>(config.barriers)));
+    by_barriers = static_cast<int>(
+        divide_small(static_cast<std::uint32_t>(gpu.barriers_per_sm), static_cast<std::uint32_t>(config.barriers)));
     refuse_if(by_barriers == 0, LaunchRefusal::barriers);
   }
   int by_virtual = unlimited;
@@ -375,8 +374,9 @@ OccupancyInfo calculate_occupancy(const GpuProperties& gpu, const KernelConfig& 
     refuse_if(by_virtual == 0, LaunchRefusal::virtual_resources);
   }
 
-  const int least = std::min(std::min(std::min(by_warps, gpu.max_blocks_per_sm), std::min(by_registers.blocks, by_shared)),
-                             std::min(by_barriers, by_virtual));
+  const int least =
+      std::min(std::min(std::min(by_warps, gpu.max_blocks_per_sm), std::min(by_registers.blocks, by_shared)),
+               std::min(by_barriers, by_virtual));
   const int blocks = refusal == LaunchRefusal::none ? least : 0;
   LimitingFactors factors;
   factors.add_if(by_warps == blocks, OccupancyResource::warps);
@@ -388,24 +388,25 @@ OccupancyInfo calculate_occupancy(const GpuProperties& gpu, const KernelConfig& 
 
   const auto limit = [](int count) { return count == unlimited ? std::optional<int>() : std::optional<int>(count); };
   const int active_warps = blocks * static_cast<int>(warps);
-  // Every member once: clearing the whole record first costs a quarter of the calculation.
-  OccupancyInfo info{
-      .occupancy = static_cast<double>(active_warps) / static_cast<double>(gpu.max_warps_per_sm),
-      .blocks_per_sm = blocks,
-      .active_warps_per_sm = active_warps,
-      .max_warps_per_sm = gpu.max_warps_per_sm,
-      .warps_per_block = static_cast<int>(warps),
-      .limits = {by_warps, gpu.max_blocks_per_sm, limit(by_registers.blocks), limit(by_shared), limit(by_barriers),
-                 limit(by_virtual)},
-      .limiting_factors = factors,
-      .refusal = refusal,
-      .registers_allocated_per_block = static_cast<int>(round_up(registers * warp_size, register_unit) * warps),
-      .shared_allocated_per_block = Bytes{shared},
-      .shared_capacity_per_sm = Bytes{capacity},
-      .caching = caching,
-      .clusters_unknown = config.cluster_size != Dim3{1},
-      .waves = std::nullopt,
-      .tail_efficiency = std::nullopt};
+  OccupancyInfo info;
+  info.occupancy = static_cast<double>(active_warps) / static_cast<double>(gpu.max_warps_per_sm);
+  info.blocks_per_sm = blocks;
+  info.active_warps_per_sm = active_warps;
+  info.max_warps_per_sm = gpu.max_warps_per_sm;
+  info.warps_per_block = static_cast<int>(warps);
+  info.limits.warps = by_warps;
+  info.limits.blocks = gpu.max_blocks_per_sm;
+  info.limits.registers = limit(by_registers.blocks);
+  info.limits.shared_memory = limit(by_shared);
+  info.limits.barriers = limit(by_barriers);
+  info.limits.virtual_resources = limit(by_virtual);
+  info.limiting_factors = factors;
+  info.refusal = refusal;
+  info.registers_allocated_per_block = static_cast<int>(round_up(registers * warp_size, register_unit) * warps);
+  info.shared_allocated_per_block = Bytes{shared};
+  info.shared_capacity_per_sm = Bytes{capacity};
+  info.caching = caching;
+  info.clusters_unknown = config.cluster_size != Dim3{1};
   if (config.grid_size) set_waves(gpu, config, info);
   return info;
 }

@@ -49,16 +49,16 @@ std::string_view to_string(GlobalCaching caching) noexcept;
 struct KernelConfig {
   Dim3 block_size{256};
   std::optional<Dim3> grid_size{};  // blocks; absent: waves are not told
-  Bytes shared_memory{};          // dynamic, per block
-  int registers_per_thread = 0;   // 0: registers do not limit
-  Bytes static_shared_memory{};   // per block, without the driver's reserve
+  Bytes shared_memory{};            // dynamic, per block
+  int registers_per_thread = 0;     // 0: registers do not limit
+  Bytes static_shared_memory{};     // per block, without the driver's reserve
   // True: the function attribute for dynamic shared memory is raised, to max_dynamic_shared or, where that is absent,
   // to the most the device allows; so the launchers of this library do. False: no opt-in, 48 KiB in all.
   bool shared_opt_in = true;
   std::optional<Bytes> max_dynamic_shared{};
   std::optional<int> carveout_percent{};       // 0..100; absent: the driver's choice
-  int barriers = 0;                          // named barriers of a block; 0 and 1 mean the same
-  int virtual_resources = 0;                 // 0: none
+  int barriers = 0;                            // named barriers of a block; 0 and 1 mean the same
+  int virtual_resources = 0;                   // 0: none
   std::optional<int> max_threads_per_block{};  // of the function: __launch_bounds__
   GlobalCaching caching = GlobalCaching::off;
   Dim3 cluster_size{1};  // blocks
@@ -142,6 +142,10 @@ struct OccupancyInfo {
   // Of the grid, if it and the number of SMs are known: grid / (blocks_per_sm * SMs).
   std::optional<double> waves;
   std::optional<double> tail_efficiency;  // waves / its next whole number
+
+  // Being no aggregate, it is filled member by member; compilers clear a whole aggregate first, which took a quarter of
+  // the time of a calculation.
+  OccupancyInfo() noexcept {}
 
   bool launchable() const { return refusal == LaunchRefusal::none; }
 };
