@@ -229,6 +229,12 @@ std::optional<int> max_active_clusters(Function& function, const device::LaunchC
       config.dynamic_shared.count > std::numeric_limits<unsigned>::max()) {
     throw Error(ErrorCode::launch, "cannot place " + describe(function, config) + ": a number exceeds 32 bits");
   }
+  // The query itself looks at no grid.
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (config.grid[i] % config.cluster[i] != 0) {
+      throw Error(ErrorCode::launch, "cannot place " + describe(function, config) + ": " + broken_limits(function, config));
+    }
+  }
   const CurrentContext current(context);
   function.permit_dynamic_shared(config.dynamic_shared);
   if (volume(config.cluster) > portable_cluster_size) function.permit_large_clusters();

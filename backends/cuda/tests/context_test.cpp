@@ -578,6 +578,7 @@ void session(const FakeDriver& fake) {
   stream->launch(*kernel, geometry(1, 32, 100000), arguments);
   LaunchConfig clustered = geometry(32, 32);
   clustered.cluster = {16, 1, 1};
+  kernel->max_active_clusters(clustered);
   stream->launch(*other, clustered, arguments);
   const auto graph = context->record_graph(*stream, [&] { stream->launch(*kernel, geometry(1, 32), arguments); });
   stream->launch(*graph);
