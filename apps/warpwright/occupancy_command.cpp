@@ -245,22 +245,20 @@ KernelConfig complete(const Arguments& arguments, const OccupancyQuestion& quest
 }
 
 int run_occupancy(const Arguments& arguments, const Console& console) {
-  const std::optional<SweepAxis> axis =
-      arguments.sweep.empty() ? std::nullopt : std::optional(parse_axis(arguments.sweep));
-  if (!arguments.svg.empty() && !axis)
+  const bool sweeps = !arguments.sweep.empty();
+  const SweepAxis axis = sweeps ? parse_axis(arguments.sweep) : SweepAxis::block;
+  if (!arguments.svg.empty() && !sweeps)
     throw Error(ErrorCode::bad_input, "--svg draws a sweep: add --sweep block, --sweep registers or --sweep shared");
   const auto backends = make_backends();
   const OccupancyQuestion question = read_question(arguments.question, backends);
   std::vector<std::string> notes;
   const KernelConfig config = complete(arguments, question, notes);
   if (!question.tuner) {
-    if (axis) throw Error(ErrorCode::unsupported, "--sweep: " + unknown_occupancy_reason(*question.device));
+    if (sweeps) throw Error(ErrorCode::unsupported, "--sweep: " + unknown_occupancy_reason(*question.device));
     return print_launch_limits(*question.device, config, arguments.json, console);
   }
-  if (question.tuner) {
-    const auto& table = question.tuner->properties().notes;
-    notes.insert(notes.end(), table.begin(), table.end());
-  }
+  const auto& table = question.tuner->properties().notes;
+  notes.insert(notes.end(), table.begin(), table.end());
   if (question.file) notes.insert(notes.end(), question.file->notes.begin(), question.file->notes.end());
   std::optional<DriverAnswer> driver;
   if (question.device && question.file) driver = ask_driver(question, config, backends);
@@ -269,7 +267,7 @@ int run_occupancy(const Arguments& arguments, const Console& console) {
   if (differs) notes.push_back("the driver's number of blocks differs from the calculation: please report both");
 
   std::optional<OccupancyCurve> curve;
-  if (axis) curve = make_curve(*question.tuner, config, *axis);
+  if (sweeps) curve = make_curve(*question.tuner, config, axis);
   if (!arguments.svg.empty()) write_file_atomically(arguments.svg, svg_plot(*curve));
   if (arguments.json) {
     Json json = answer_json(question, config, driver, notes);

@@ -98,15 +98,27 @@ class Answers(CommandLineTest):
         self.assertEqual(len([node for node in root.iter() if node.tag.endswith("circle")]), 1)
 
     def test_a_device_that_tells_no_occupancy(self):
-        answer = self.run_json("occupancy", "--device", "sim:0", "--block", "128")
+        device = self.other_device()
+        answer = self.run_json("occupancy", "--device", device, "--block", "128")
         self.assertIsNone(answer["occupancy"])
         self.assertIsNone(answer["limits"])
         self.assertIn("unknown", answer)
         self.assertTrue(answer["launchable"])
-        answer = self.run_json("occupancy", "--device", "sim:0", "--block", "32", "--dynamic-shared", "1000000000")
+        answer = self.run_json("occupancy", "--device", device, "--block", "32", "--dynamic-shared", "1000000000")
         self.assertFalse(answer["launchable"])
-        text = self.run_program("occupancy", "--device", "sim:0", "--block", "128").stdout
+        self.assertIn("shared memory", answer["reason"])
+        text = self.run_program("occupancy", "--device", device, "--block", "128").stdout
         self.assertIn("occupancy     unknown", text)
+        self.assert_bad_input(["occupancy", "--device", device], "--block")
+        self.assert_bad_input(["occupancy", "--device", device, "--block", "64", "--sweep", "block"], "--sweep")
+        self.assert_bad_input(["recommend", "--device", device, "--workload", "9"], "recommend")
+
+    def other_device(self):
+        for backend in self.run_json("devices")["backends"]:
+            for device in backend["devices"]:
+                if not device["architecture"].startswith("sm_"):
+                    return device["id"]
+        self.skipTest("every device here is NVIDIA's: install pocl-opencl-icd for another one")
 
 
 class Recommendations(CommandLineTest):
@@ -115,7 +127,7 @@ class Recommendations(CommandLineTest):
         found = answer["recommendations"]
         self.assertGreater(len(found), 5)
         self.assertTrue(all(one["occupancy"] >= 0.5 for one in found))
-        scores = [one["score"] for one in found]
+        scores = [round(one["score"], 3) for one in found]
         self.assertEqual(scores, sorted(scores, reverse=True))
         self.assertTrue(all(one["configuration"]["grid"][0] * one["configuration"]["block"][0] >= 1000000 for one in found))
 
@@ -129,7 +141,7 @@ class Recommendations(CommandLineTest):
     def test_text(self):
         result = self.run_program("recommend", *"--arch sm_80 --workload 1000000 --registers 32 --rows 3".split())
         self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr)
-        self.assertIn("256", result.stdout.splitlines()[2])
+        self.assertIn(" 256 ", result.stdout.splitlines()[2])
 
 
 class KernelFiles(CommandLineTest):
@@ -268,8 +280,6 @@ class Mistakes(CommandLineTest):
         self.assert_bad_input(["occupancy", "--arch", "sn_90", "--block", "64"], "did you mean 'sm_90'")
         self.assert_bad_input(["occupancy", "--arch", "sm_90", "--device", "cuda:0", "--block", "64"], "--device")
         self.assert_bad_input(["occupancy", "--device", "sim:7", "--block", "64"], "sim:7")
-        self.assert_bad_input(["occupancy", "--device", "sim:0"], "--block")
-        self.assert_bad_input(["occupancy", "--device", "sim:0", "--block", "64", "--sweep", "block"], "--sweep")
 
     def test_recommend(self):
         self.assert_bad_input(["recommend", "--arch", "sm_90"], "--workload")
@@ -278,4 +288,3 @@ class Mistakes(CommandLineTest):
         self.assert_bad_input(["recommend", "--arch", "sm_90", "--workload", "9", "--min-block", "512", "--max-block", "64"],
                               "--max-block")
         self.assert_bad_input(["recommend", "--arch", "sm_90", "--workload", "9", "--grid-stride"], "device")
-        self.assert_bad_input(["recommend", "--device", "sim:0", "--workload", "9"], "recommend")

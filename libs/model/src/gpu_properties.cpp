@@ -177,10 +177,10 @@ std::optional<GpuProperties> device_properties(const DeviceInfo& device) {
     replace(gpu, gpu.shared_per_block, std::optional(device.shared_per_block), "shared memory per block");
   replace(gpu, gpu.shared_per_block_optin, device.shared_per_block_optin, "shared memory per block with opt-in");
   replace(gpu, gpu.reserved_shared_per_block, device.reserved_shared_per_block, "reserved shared memory per block");
-  if (device.id.backend != "cuda" && gpu.shared_per_block_optin > gpu.shared_per_block) {
+  if (device.id.backend == "opencl" && gpu.shared_per_block_optin > gpu.shared_per_block) {
     gpu.shared_per_block_optin = gpu.shared_per_block;
-    gpu.notes.push_back("shared memory per block with opt-in: only CUDA has the opt-in, " + device.id.backend +
-                        " stops at " + std::to_string(gpu.shared_per_block.count) + " bytes");
+    gpu.notes.push_back("shared memory per block with opt-in: only CUDA has the opt-in, OpenCL stops at " +
+                        std::to_string(gpu.shared_per_block.count) + " bytes");
   }
   return gpu;
 }

@@ -87,8 +87,8 @@ std::vector<Recommendation> KernelTuner::recommend(const Workload& workload, con
     found.push_back(candidate);
   }
   std::stable_sort(found.begin(), found.end(), [](const Recommendation& a, const Recommendation& b) {
-    // Scores that differ by rounding alone are equal.
-    const double x = std::round(a.score * 1e9), y = std::round(b.score * 1e9);
+    // What differs by less than a thousandth is no reason to prefer an unusual block.
+    const double x = std::round(a.score * 1000), y = std::round(b.score * 1000);
     return x != y ? x > y : distance_to_favoured(a.config) < distance_to_favoured(b.config);
   });
   if (found.size() > options.max_results) found.resize(options.max_results);
