@@ -1,27 +1,26 @@
-// How fast occupancy is calculated on one core: single calculations on configurations drawn beforehand, suggestions, best
-// block sizes, recommendations, and the sweep of a whole grid of configurations.
+// How fast occupancy is calculated on one core: single calculations on configurations drawn beforehand, suggestions,
+// best block sizes, recommendations, and the sweep of a whole grid of configurations.
 //
 //   occupancy_bench [--samples N] [--json FILE]
 //
 // Rates are calls per second of processor time of the one thread, so that other work on the machine takes nothing away
 // from them but cache; each sample is a batch long enough for the clock. Drawing the configurations is not timed; a
 // checksum keeps the compiler from dropping the work.
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+#include <fmt/format.h>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <vector>
+
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
 #include <warpwright/base/rng.hpp>
 #include <warpwright/model/statistics.hpp>
 #include <warpwright/store/json.hpp>
 #include <warpwright/tuning/kernel_tuner.hpp>
-
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <cstdlib>
-#include <ctime>
-#include <fstream>
-#include <functional>
-#include <string>
-#include <vector>
 
 namespace warpwright {
 namespace {
@@ -35,6 +34,13 @@ std::string cpu_model() {
   for (std::string line; std::getline(info, line);)
     if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
   return "unknown";
+}
+
+// Runnable processes over the last minute: more than the machine has cores means that others took cache and clock.
+double load_average() {
+  double load = 0;
+  std::ifstream("/proc/loadavg") >> load;
+  return load;
 }
 
 std::vector<KernelConfig> draw(const GpuProperties& gpu, std::uint64_t seed, bool with_grid) {
@@ -69,8 +75,8 @@ std::vector<KernelConfig> sweep() {
 
 struct Row {
   std::string name, architecture;
-  std::uint64_t calls = 0;            // of one sample
-  std::vector<double> seconds;        // of each sample
+  std::uint64_t calls = 0;      // of one sample
+  std::vector<double> seconds;  // of each sample
   double per_second() const { return static_cast<double>(calls) / median(seconds); }
   double nanoseconds() const { return median(seconds) / static_cast<double>(calls) * 1e9; }
 };
@@ -135,8 +141,7 @@ std::vector<Row> measure_architecture(const std::string& architecture, int sampl
   const KernelTuner with_device = KernelTuner::for_device(device);
   rows.push_back(measure("recommend", architecture, samples, configurations, [&] {
     std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < list.size(); ++i)
-      sum += with_device.recommend({1'000'000 + i * 1000}, list[i]).size();
+    for (std::size_t i = 0; i < list.size(); ++i) sum += with_device.recommend({1'000'000 + i * 1000}, list[i]).size();
     return sum;
   }));
   return rows;
@@ -163,8 +168,8 @@ int run(int samples, const std::string& file) {
                   {"compiler", std::string("g++ ") + __VERSION__},
                   {"threads", 1},
                   {"clock", "processor time of the thread"},
-                  {"command", "build/bench/bench/occupancy/occupancy_bench --samples " + std::to_string(samples) +
-                                  " --json FILE"},
+                  {"load_average", load_average()},
+                  {"command", "occupancy_bench --samples " + std::to_string(samples) + " --json FILE"},
                   {"rows", std::move(list)}};
   write_file_atomically(file, json.dump(2) + "\n");
   return 0;
@@ -178,8 +183,10 @@ int main(int argc, char** argv) {
   std::string file;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
-    if (flag == "--samples" && i + 1 < argc) samples = std::max(3, std::atoi(argv[++i]));
-    else if (flag == "--json" && i + 1 < argc) file = argv[++i];
+    if (flag == "--samples" && i + 1 < argc)
+      samples = std::max(3, std::atoi(argv[++i]));
+    else if (flag == "--json" && i + 1 < argc)
+      file = argv[++i];
     else {
       fmt::print(stderr, "usage: occupancy_bench [--samples N] [--json FILE]\n");
       return 2;
