@@ -124,7 +124,7 @@ extern "C" __global__ void dynamic(float* a) {
   __syncthreads();
   a[threadIdx.x] = more[threadIdx.x ^ 1];
 }
-extern "C" __global__ void __launch_bounds__(1024, 2) spills(float* a, int n) {
+extern "C" __global__ void spills(float* a, int n) {
   float x[48];
   for (int i = 0; i < 48; ++i) x[i] = a[i * 1024 + threadIdx.x];
   for (int k = 0; k < n; ++k) {
@@ -137,7 +137,9 @@ extern "C" __global__ void __launch_bounds__(1024, 2) spills(float* a, int n) {
   const std::vector<std::string> entries = {"empty", "bounded", "barriers", "dynamic", "spills"};
   for (const auto& architecture : architectures) {
     SCOPED_TRACE(architecture);
-    const auto binary = make_nvrtc_compiler(architecture, options)->compile(job(source, entries));
+    auto few_registers = job(source, entries);
+    few_registers.options = {"-maxrregcount=32"};  // so that one of them spills
+    const auto binary = make_nvrtc_compiler(architecture, options)->compile(few_registers);
     const CubinDescription file = describe_cubin(binary.image);
     EXPECT_EQ(file.architecture, architecture);
     const auto reports = parse_ptxas_log(binary.log);
@@ -161,11 +163,12 @@ extern "C" __global__ void __launch_bounds__(1024, 2) spills(float* a, int n) {
     }
     EXPECT_EQ(resources(binary, "bounded").static_shared, Bytes{400});
     EXPECT_EQ(resources(binary, "bounded").max_threads_per_block, 192);
-    EXPECT_EQ(resources(binary, "barriers").static_shared, Bytes{333 * 8});
+    EXPECT_GE(resources(binary, "barriers").static_shared, Bytes{333 * 8}) << "rounded up to its alignment";
+    EXPECT_LT(resources(binary, "barriers").static_shared, Bytes{333 * 8 + 16});
     EXPECT_EQ(resources(binary, "barriers").barriers, 12);
     EXPECT_EQ(resources(binary, "dynamic").static_shared, Bytes{0});
     EXPECT_GT(resources(binary, "spills").spill_stores.value_or(Bytes{0}).count, 0u);
-    EXPECT_EQ(resources(binary, "spills").registers_per_thread, 32);
+    EXPECT_LE(resources(binary, "spills").registers_per_thread.value_or(255), 32);
   }
 }
 
