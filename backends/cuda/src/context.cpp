@@ -106,6 +106,27 @@ CudaPinnedBuffer::~CudaPinnedBuffer() {
   context_->api().host_free(pointer_);
 }
 
+CudaRegistration::CudaRegistration(PrimaryContextPtr context, std::span<std::byte> memory)
+    : context_(std::move(context)), memory_(memory) {
+  const abi::Functions& api = context_->api();
+  if (api.host_register == nullptr || api.host_unregister == nullptr) {
+    throw Error(ErrorCode::unsupported, "the CUDA driver cannot pin memory that the program allocated; install a newer one");
+  }
+  if (reinterpret_cast<std::uintptr_t>(memory_.data()) % page_size != 0) {
+    throw Error(ErrorCode::bad_input, "memory to pin must begin on a page");
+  }
+  const CurrentContext current(*context_);
+  const abi::Result result = api.host_register(memory_.data(), memory_.size(), abi::host_register_portable);
+  if (result != abi::success) {
+    context_->driver().fail(result, Call::allocate, "pin " + format_bytes(Bytes{memory_.size()}) + " of host memory");
+  }
+}
+
+CudaRegistration::~CudaRegistration() {
+  const CurrentContext current(*context_, std::nothrow);
+  context_->api().host_unregister(memory_.data());
+}
+
 std::unique_ptr<device::Buffer> CudaContext::allocate(Bytes size) {
   return std::make_unique<CudaBuffer>(primary_, size);
 }
@@ -123,6 +144,14 @@ std::unique_ptr<device::PinnedBuffer> CudaContext::allocate_pinned(Bytes size) {
 std::unique_ptr<device::Stream> CudaContext::create_stream() { return std::make_unique<CudaStream>(primary_); }
 
 std::unique_ptr<device::Event> CudaContext::create_event() { return std::make_unique<CudaEvent>(primary_); }
+
+std::unique_ptr<device::Event> CudaContext::create_ordering_event() {
+  return std::make_unique<CudaEvent>(primary_, abi::event_disable_timing);
+}
+
+std::unique_ptr<device::PinnedBuffer> CudaContext::pin_host_memory(std::span<std::byte> memory) {
+  return std::make_unique<CudaRegistration>(primary_, memory);
+}
 
 std::unique_ptr<device::Module> CudaContext::load(const device::Binary& binary) {
   return std::make_unique<CudaModule>(primary_, binary);

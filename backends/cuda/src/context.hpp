@@ -95,6 +95,23 @@ class CudaPinnedBuffer final : public device::PinnedBuffer {
   Bytes size_;
 };
 
+// Memory of the caller's, pinned while this lives.
+class CudaRegistration final : public device::PinnedBuffer {
+ public:
+  CudaRegistration(PrimaryContextPtr context, std::span<std::byte> memory);
+  ~CudaRegistration() override;
+  CudaRegistration(const CudaRegistration&) = delete;
+  CudaRegistration& operator=(const CudaRegistration&) = delete;
+
+  std::byte* data() override { return memory_.data(); }
+  const std::byte* data() const override { return memory_.data(); }
+  Bytes size() const override { return Bytes{memory_.size()}; }
+
+ private:
+  PrimaryContextPtr context_;
+  std::span<std::byte> memory_;
+};
+
 class CudaContext final : public device::Context {
  public:
   explicit CudaContext(PrimaryContextPtr primary) : primary_(std::move(primary)) {}
@@ -104,6 +121,8 @@ class CudaContext final : public device::Context {
   std::unique_ptr<device::PinnedBuffer> allocate_pinned(Bytes size) override;
   std::unique_ptr<device::Stream> create_stream() override;
   std::unique_ptr<device::Event> create_event() override;
+  std::unique_ptr<device::Event> create_ordering_event() override;
+  std::unique_ptr<device::PinnedBuffer> pin_host_memory(std::span<std::byte> memory) override;
   std::unique_ptr<device::Module> load(const device::Binary& binary) override;
   std::unique_ptr<device::Graph> record_graph(device::Stream& stream, const std::function<void()>& body) override;
   std::optional<device::MemoryUse> memory_use() const override;

@@ -127,7 +127,9 @@ enum FunctionAttribute : std::uint32_t {
 // CUstream_flags, CUevent_flags, CU_MEMHOSTALLOC_*.
 inline constexpr unsigned stream_non_blocking = 1;
 inline constexpr unsigned event_default = 0;
+inline constexpr unsigned event_disable_timing = 2;
 inline constexpr unsigned host_alloc_portable = 1;
+inline constexpr unsigned host_register_portable = 1;
 
 // CUstreamCaptureMode.
 enum CaptureMode : std::uint32_t { capture_global = 0, capture_thread_local = 1, capture_relaxed = 2 };
@@ -215,6 +217,8 @@ struct Functions {
   Result (*memory_free)(DevicePointer pointer) = nullptr;
   Result (*host_allocate)(void** pointer, std::size_t size, unsigned flags) = nullptr;
   Result (*host_free)(void* pointer) = nullptr;
+  Result (*host_register)(void* pointer, std::size_t size, unsigned flags) = nullptr;
+  Result (*host_unregister)(void* pointer) = nullptr;
   Result (*copy_to_device_async)(DevicePointer to, const void* from, std::size_t size, StreamHandle stream) = nullptr;
   Result (*copy_to_host_async)(void* to, DevicePointer from, std::size_t size, StreamHandle stream) = nullptr;
   Result (*copy_on_device_async)(DevicePointer to, DevicePointer from, std::size_t size, StreamHandle stream) = nullptr;
@@ -286,6 +290,8 @@ void for_each_function(FunctionTable& functions, Visitor&& visit) {
   visit(functions.memory_free, "cuMemFree_v2", Need::required);
   visit(functions.host_allocate, "cuMemHostAlloc", Need::required);
   visit(functions.host_free, "cuMemFreeHost", Need::required);
+  visit(functions.host_register, "cuMemHostRegister_v2", Need::optional);
+  visit(functions.host_unregister, "cuMemHostUnregister", Need::optional);
   visit(functions.copy_to_device_async, "cuMemcpyHtoDAsync_v2", Need::required);
   visit(functions.copy_to_host_async, "cuMemcpyDtoHAsync_v2", Need::required);
   visit(functions.copy_on_device_async, "cuMemcpyDtoDAsync_v2", Need::required);

@@ -10,9 +10,9 @@
 
 namespace warpwright::cuda {
 
-CudaEvent::CudaEvent(PrimaryContextPtr context) : context_(std::move(context)) {
+CudaEvent::CudaEvent(PrimaryContextPtr context, unsigned flags) : context_(std::move(context)) {
   const CurrentContext current(*context_);
-  context_->driver().check(context_->api().event_create(&handle_, abi::event_default), "create an event");
+  context_->driver().check(context_->api().event_create(&handle_, flags), "create an event");
 }
 
 CudaEvent::~CudaEvent() {
@@ -53,7 +53,7 @@ Nanoseconds CudaEvent::elapsed_since(const device::Event& start) const {
                 context_->driver().native(result));
   }
   if (result == abi::invalid_handle) {
-    throw Error(ErrorCode::conflict, "cannot tell the time between two events of different devices or inside a graph",
+    throw Error(ErrorCode::conflict, "cannot tell the time between two events of different devices, inside a graph, or made without timing",
                 context_->driver().native(result));
   }
   context_->driver().check(result, "tell the time between two events");

@@ -12,7 +12,7 @@ namespace warpwright::cuda {
 
 class CudaEvent final : public device::Event {
  public:
-  explicit CudaEvent(PrimaryContextPtr context);
+  explicit CudaEvent(PrimaryContextPtr context, unsigned flags = abi::event_default);
   ~CudaEvent() override;
   CudaEvent(const CudaEvent&) = delete;
   CudaEvent& operator=(const CudaEvent&) = delete;

@@ -116,6 +116,8 @@ SAME_FUNCTION(memory_allocate, cuMemAlloc_v2);
 SAME_FUNCTION(memory_free, cuMemFree_v2);
 SAME_FUNCTION(host_allocate, cuMemHostAlloc);
 SAME_FUNCTION(host_free, cuMemFreeHost);
+SAME_FUNCTION(host_register, cuMemHostRegister_v2);
+SAME_FUNCTION(host_unregister, cuMemHostUnregister);
 SAME_FUNCTION(copy_to_device_async, cuMemcpyHtoDAsync_v2);
 SAME_FUNCTION(copy_to_host_async, cuMemcpyDtoHAsync_v2);
 SAME_FUNCTION(copy_on_device_async, cuMemcpyDtoDAsync_v2);
@@ -270,7 +272,9 @@ SAME_NUMBER(abi::function_non_portable_cluster_size_allowed, CU_FUNC_ATTRIBUTE_N
 
 SAME_NUMBER(abi::stream_non_blocking, CU_STREAM_NON_BLOCKING);
 SAME_NUMBER(abi::event_default, CU_EVENT_DEFAULT);
+SAME_NUMBER(abi::event_disable_timing, CU_EVENT_DISABLE_TIMING);
 SAME_NUMBER(abi::host_alloc_portable, CU_MEMHOSTALLOC_PORTABLE);
+SAME_NUMBER(abi::host_register_portable, CU_MEMHOSTREGISTER_PORTABLE);
 SAME_NUMBER(abi::capture_global, CU_STREAM_CAPTURE_MODE_GLOBAL);
 SAME_NUMBER(abi::capture_thread_local, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
 SAME_NUMBER(abi::capture_relaxed, CU_STREAM_CAPTURE_MODE_RELAXED);

@@ -116,6 +116,32 @@ TEST_F(CudaContextTest, AViewIsAPartOfItsBufferAndFreesNothing) {
   EXPECT_EQ(error_of([&] { context->view(*whole, Bytes{4096}, Bytes{4097}); }).code(), ErrorCode::bad_input);
 }
 
+TEST_F(CudaContextTest, PinsMemoryOfTheProgram) {
+  open();
+  alignas(4096) static std::byte memory[8192];
+  {
+    const auto pinned = context->pin_host_memory(memory);
+    EXPECT_EQ(pinned->data(), memory);
+    EXPECT_EQ(pinned->size(), Bytes{8192});
+    EXPECT_EQ(fake.registered.count(memory), 1u);
+  }
+  EXPECT_THAT(fake.registered, IsEmpty());
+  const Error error = error_of([&] { context->pin_host_memory(std::span(memory).subspan(16)); });
+  EXPECT_EQ(error.code(), ErrorCode::bad_input);
+  fake.failing_function = "cuMemHostRegister_v2";
+  fake.failure = abi::out_of_memory;
+  EXPECT_EQ(error_of([&] { context->pin_host_memory(memory); }).code(), ErrorCode::out_of_memory);
+}
+
+TEST_F(CudaContextTest, OrderingEventsAreMadeWithoutTiming) {
+  open();
+  const auto event = context->create_ordering_event();
+  EXPECT_EQ(fake.ordering_events, 1);
+  stream = context->create_stream();
+  stream->record(*event);
+  EXPECT_TRUE(event->done());
+}
+
 TEST_F(CudaContextTest, DescribesTheDevice) {
   open();
   const DeviceInfo& info = context->device();
@@ -561,6 +587,9 @@ void session(const FakeDriver& fake) {
   const auto stream = context->create_stream();
   const auto buffer = context->allocate(Bytes{64});
   const auto pinned = context->allocate_pinned(Bytes{64});
+  alignas(4096) static std::byte memory[4096];
+  const auto registered = context->pin_host_memory(memory);
+  const auto ordering = context->create_ordering_event();
   const auto start = context->create_event();
   const auto end = context->create_event();
   const auto module = context->load(example_binary());

@@ -274,6 +274,17 @@ abi::Functions FakeDriver::functions() const {
     return abi::success;
   };
   f.host_free = [](void* pointer) { ENTER_DESTROY("cuMemFreeHost", "host", pointer); };
+  f.host_register = [](void* pointer, std::size_t size, unsigned flags) {
+    ENTER("cuMemHostRegister_v2");
+    if (flags != 1 || size == 0) return abi::invalid_value;
+    fake().registered.insert(pointer);
+    return abi::success;
+  };
+  f.host_unregister = [](void* pointer) {
+    ENTER("cuMemHostUnregister");
+    if (fake().registered.erase(pointer) == 0) fake().misuses.emplace_back("unpinned what was not pinned");
+    return abi::success;
+  };
   f.copy_to_device_async = [](abi::DevicePointer to, const void* from, std::size_t size, abi::StreamHandle stream) {
     if (const auto r = stream_call("cuMemcpyHtoDAsync_v2", stream); r != abi::success) return r;
     if (!fake().device_range(to, size)) return abi::invalid_value;
@@ -317,7 +328,8 @@ abi::Functions FakeDriver::functions() const {
   };
   f.event_create = [](abi::EventHandle* event, unsigned flags) {
     ENTER("cuEventCreate");
-    if (flags != 0) fake().misuses.emplace_back("an event without timing");
+    if (flags == 2) ++fake().ordering_events;
+    if (flags != 0 && flags != 2) fake().misuses.emplace_back("an event with other flags than timing off");
     *event = as<abi::EventHandle>(fake().create("event"));
     return abi::success;
   };

@@ -43,6 +43,31 @@ class SimPinned final : public device::PinnedBuffer {
   std::byte* data_ = nullptr;
 };
 
+// Memory of the caller's.
+class SimRegistration final : public device::PinnedBuffer {
+ public:
+  SimRegistration(std::shared_ptr<DeviceState> state, std::span<std::byte> memory)
+      : state_(std::move(state)), memory_(memory) {
+    if (reinterpret_cast<std::uintptr_t>(memory.data()) % page != 0)
+      throw Error(ErrorCode::bad_input, "memory to pin must begin on a page");
+    if (!state_->pinned.emplace(memory.data(), memory.size()).second)
+      throw Error(ErrorCode::bad_input, "this memory is pinned already");
+  }
+  ~SimRegistration() override {
+    const std::lock_guard lock(state_->mutex);
+    state_->pinned.erase(memory_.data());
+  }
+  SimRegistration(const SimRegistration&) = delete;
+  SimRegistration& operator=(const SimRegistration&) = delete;
+  std::byte* data() override { return memory_.data(); }
+  const std::byte* data() const override { return memory_.data(); }
+  Bytes size() const override { return Bytes{memory_.size()}; }
+
+ private:
+  std::shared_ptr<DeviceState> state_;
+  std::span<std::byte> memory_;
+};
+
 class SimContext final : public device::Context {
  public:
   explicit SimContext(std::shared_ptr<DeviceState> state) : state_(std::move(state)) {}
@@ -74,6 +99,14 @@ class SimContext final : public device::Context {
     } catch (const std::bad_alloc&) {
       throw Error(ErrorCode::out_of_memory, "cannot allocate " + format_bytes(size) + " of pinned memory");
     }
+  }
+
+  std::unique_ptr<device::PinnedBuffer> pin_host_memory(std::span<std::byte> memory) override {
+    const std::lock_guard lock(state_->mutex);
+    state_->enter(Fault::Call::pin_host_memory);
+    const double mebibytes = static_cast<double>(memory.size()) / (1 << 20);
+    state_->timeline.advance(state_->timeline.now() + mebibytes * state_->options().register_per_mebibyte.count());
+    return std::make_unique<SimRegistration>(state_, memory);
   }
 
   std::unique_ptr<device::Stream> create_stream() override { return std::make_unique<SimStream>(state_); }
@@ -136,6 +169,7 @@ const char* name_of(Fault::Call call) {
   switch (call) {
     case Fault::Call::allocate: return "allocate";
     case Fault::Call::allocate_pinned: return "allocate_pinned";
+    case Fault::Call::pin_host_memory: return "pin_host_memory";
     case Fault::Call::load: return "load";
     case Fault::Call::copy_to_device: return "copy_to_device";
     case Fault::Call::copy_to_host: return "copy_to_host";

@@ -6,6 +6,13 @@
 
 namespace warpwright::device {
 
+std::unique_ptr<Event> Context::create_ordering_event() { return create_event(); }
+
+std::unique_ptr<PinnedBuffer> Context::pin_host_memory(std::span<std::byte>) {
+  throw Error(ErrorCode::unsupported, "device " + device().id.to_string() +
+                                          " cannot pin memory that the program allocated; use allocate_pinned()");
+}
+
 void check_range(std::string_view what, Bytes offset, Bytes size, Bytes capacity) {
   // Not offset + size > capacity, which may wrap.
   if (offset <= capacity && size <= capacity - offset) return;

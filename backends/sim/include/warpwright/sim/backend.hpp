@@ -60,7 +60,7 @@ namespace warpwright::sim {
 
 // One scripted failure: the `nth` call of that kind in a context fails, or all from the `nth` on.
 struct Fault {
-  enum class Call { allocate, allocate_pinned, load, copy_to_device, copy_to_host, copy_on_device, fill, launch, record, wait, synchronize };
+  enum class Call { allocate, allocate_pinned, pin_host_memory, load, copy_to_device, copy_to_host, copy_on_device, fill, launch, record, wait, synchronize };
   Call call = Call::launch;
   int nth = 1;
   bool repeat = false;
@@ -85,6 +85,7 @@ struct Options {
   double device_rate = 2912;              // read plus written, on the device
   double duplex_factor = 0.82;            // see above; 1 = the directions do not disturb each other
   Nanoseconds pin_per_mebibyte{580e3};    // host time of allocate_pinned()
+  Nanoseconds register_per_mebibyte{580e3};  // host time of pin_host_memory(); taken as dear as allocate_pinned()
   std::map<std::string, Behaviour> behaviours;  // beside the built-in ones, which they replace where names are equal
   std::vector<Fault> faults;
   // What Telemetry::sample() gives; empty: the backend has no telemetry. Called from any thread.

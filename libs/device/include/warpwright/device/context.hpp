@@ -161,6 +161,13 @@ class Context {
   virtual std::unique_ptr<PinnedBuffer> allocate_pinned(Bytes size) = 0;
   virtual std::unique_ptr<Stream> create_stream() = 0;
   virtual std::unique_ptr<Event> create_event() = 0;
+  // An event that orders and tells done, but may refuse elapsed_since() with Error(conflict). Where drivers stamp timing
+  // events, recording and asking one costs microseconds; this one does not pay for that. By default create_event().
+  virtual std::unique_ptr<Event> create_ordering_event();
+  // Pins host memory of the caller's, which must begin on a page, be mapped, and outlive the result; the result's
+  // destructor unpins it. Throws Error(unsupported) where the backend cannot, Error(out_of_memory) where the system
+  // refuses, Error(bad_input) for memory that does not begin on a page.
+  virtual std::unique_ptr<PinnedBuffer> pin_host_memory(std::span<std::byte> memory);
   // Throws Error(device or bad_input) if the image is not for this device.
   virtual std::unique_ptr<Module> load(const Binary& binary) = 0;
   // Records what `body` enqueues on `stream` without running it. Throws Error(unsupported) unless supports_graphs.

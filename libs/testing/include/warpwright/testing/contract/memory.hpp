@@ -3,8 +3,11 @@
 
 #include <warpwright/testing/contract/fixture.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <new>
 #include <numeric>
 #include <set>
 #include <string>
@@ -239,6 +242,50 @@ TEST_P(DeviceContract, MemoryComesBack) {
   ASSERT_TRUE(after.has_value());
   // Half of one buffer: 50 lost ones are 3.1 GiB.
   EXPECT_GE(after->free + Bytes{32 << 20}, before->free);
+}
+
+TEST_P(DeviceContract, PinsMemoryOfTheProgramOrSaysThatItCannot) {
+  constexpr std::size_t page = 4096;
+  struct Free {
+    void operator()(std::byte* memory) const { ::operator delete(memory, std::align_val_t{page}); }
+  };
+  const std::unique_ptr<std::byte, Free> memory(
+      static_cast<std::byte*>(::operator new(4 * page, std::align_val_t{page})));
+  const std::span<std::byte> bytes(memory.get(), 4 * page);
+  std::unique_ptr<device::PinnedBuffer> pinned;
+  try {
+    pinned = context_->pin_host_memory(bytes);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::unsupported) << error.what();
+    return;
+  }
+  EXPECT_EQ(pinned->data(), bytes.data());
+  EXPECT_EQ(pinned->size(), Bytes{bytes.size()});
+  std::ranges::fill(bytes, std::byte{0x5A});
+  auto buffer = context_->allocate(Bytes{bytes.size()});
+  stream_->copy_to_device(*buffer, Bytes{}, bytes);
+  stream_->synchronize();
+  std::ranges::fill(bytes, std::byte{0});
+  stream_->copy_to_host(bytes, *buffer, Bytes{});
+  stream_->synchronize();
+  EXPECT_TRUE(std::ranges::all_of(bytes, [](std::byte value) { return value == std::byte{0x5A}; }));
+  const Error misaligned = error_of([&] { static_cast<void>(context_->pin_host_memory(bytes.subspan(16, page))); });
+  EXPECT_EQ(misaligned.code(), ErrorCode::bad_input);
+}
+
+TEST_P(DeviceContract, OrderingEventsOrderStreams) {
+  std::vector<std::uint8_t> bytes(1 << 20, 7), back(bytes.size());
+  auto buffer = context_->allocate(Bytes{bytes.size()});
+  const auto other = context_->create_stream();
+  const auto event = context_->create_ordering_event();
+  EXPECT_TRUE(event->done());
+  stream_->copy_to_device(*buffer, Bytes{}, std::as_bytes(std::span(bytes)));
+  stream_->record(*event);
+  other->wait(*event);
+  other->copy_to_host(std::as_writable_bytes(std::span(back)), *buffer, Bytes{});
+  other->synchronize();
+  EXPECT_TRUE(event->done());
+  EXPECT_EQ(back, bytes);
 }
 
 }  // namespace warpwright::test

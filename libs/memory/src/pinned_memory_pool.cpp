@@ -1,0 +1,609 @@
+#include <warpwright/memory/pinned_memory_pool.hpp>
+
+#include <warpwright/memory/free_list.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+namespace warpwright::memory {
+namespace {
+
+constexpr std::size_t cache_line = 64;
+constexpr std::size_t most_classes = 64;
+// Two readings of the clock cost as much as an acquisition: one in 64 is timed.
+constexpr std::uint64_t timed_every = 64;
+// Gated releases until one of them looks whether gates have opened, and how many it frees at most.
+constexpr std::uint32_t drain_every = 16;
+constexpr std::size_t drain_batch = 64;
+// How long a waiter sleeps while gates may open: nobody is told when an event is done.
+constexpr std::chrono::microseconds gate_poll{50};
+
+enum State : std::uint8_t { state_free, state_used, state_pending, state_quarantined };
+
+constexpr std::uint64_t pack(std::uint64_t generation, std::uint8_t state) { return generation << 8 | state; }
+constexpr std::uint8_t state_of(std::uint64_t word) { return static_cast<std::uint8_t>(word); }
+constexpr std::uint64_t generation_of(std::uint64_t word) { return word >> 8; }
+
+// Of the usage word: blocks not free below, waiters above.
+constexpr std::uint64_t one_waiter = std::uint64_t{1} << 32;
+constexpr std::uint64_t used_mask = one_waiter - 1;
+
+const char* name_of(std::uint8_t state) {
+  switch (state) {
+    case state_used: return "in use";
+    case state_pending: return "pending";
+    case state_quarantined: return "quarantined";
+    default: return "free";
+  }
+}
+
+std::uint64_t whole_pages(std::uint64_t bytes) {
+  return std::max<std::uint64_t>(1, (bytes + page_size - 1) / page_size) * page_size;
+}
+
+void raise_to(std::atomic<std::uint64_t>& mark, std::uint64_t value) {
+  std::uint64_t seen = mark.load(std::memory_order_relaxed);
+  while (seen < value && !mark.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
+  }
+}
+
+}  // namespace
+
+// ---- parts ----------------------------------------------------------------------------------------------------------
+
+struct alignas(cache_line) PinnedMemoryPool::SizeClass {
+  SizeClass(std::size_t block_size, std::uint32_t first_block, std::uint32_t block_count, std::byte* begin,
+            std::atomic<std::uint32_t>* links)
+      : free(links), size(block_size), first(first_block), count(block_count), base(begin) {}
+
+  // What every operation writes lies together: the line is owned by the operating core after the first access.
+  FreeList free;
+  std::atomic<std::uint64_t> usage{0};
+  std::atomic<std::uint64_t> high_water{0};
+
+  alignas(cache_line) std::size_t size;
+  std::uint32_t first, count;
+  std::byte* base;
+  std::atomic<std::uint64_t> misses{0}, waits{0};
+
+  // Waiting. The epoch tells a waiter that a block came back after it had looked.
+  std::mutex mutex;
+  std::condition_variable freed;
+  std::uint64_t epoch = 0;
+};
+
+struct PinnedMemoryPool::Gate {
+  std::atomic<const device::Stream*> stream{nullptr};
+  // Released blocks, newest first: pushed by anyone, taken all at once by whoever drains.
+  std::atomic<std::uint32_t> incoming{FreeList::none};
+  std::atomic<std::uint32_t> pending{0};
+  std::atomic<std::uint32_t> releases{0};
+  std::mutex draining;               // tried on the fast paths, never waited for there
+  std::deque<std::uint32_t> queue;   // oldest first; guarded by `draining`
+};
+
+// Everything beside the memory itself.
+struct PinnedMemoryPool::Side {
+  explicit Side(std::size_t blocks, std::size_t gate_count)
+      : states(blocks), links(blocks), gate_links(blocks), gates(gate_count) {}
+
+  std::deque<SizeClass> classes;  // by size; a deque, because classes do not move
+  std::vector<std::atomic<std::uint64_t>> states;
+  std::vector<std::atomic<std::uint32_t>> links;       // of the free-lists
+  std::vector<std::atomic<std::uint32_t>> gate_links;  // of Gate::incoming
+  std::vector<std::unique_ptr<device::Event>> events;  // of gated releases, one per block; empty without a context
+  std::vector<Gate> gates;
+  std::atomic<std::uint64_t> double_releases{0}, stale_handles{0}, foreign_pointers{0};
+  LatencyHistogram acquire_latency, wait_time;
+};
+
+// ---- blocks ---------------------------------------------------------------------------------------------------------
+
+PinnedBlock& PinnedBlock::operator=(PinnedBlock&& other) noexcept {
+  if (this == &other) return *this;
+  PinnedBlock old(std::move(*this));
+  pool_ = std::exchange(other.pool_, nullptr);
+  handle_ = other.handle_;
+  data_ = other.data_;
+  size_ = other.size_;
+  return *this;
+}
+
+PinnedBlock::~PinnedBlock() {
+  if (pool_ == nullptr) return;
+  PinnedMemoryPool& pool = *std::exchange(pool_, nullptr);
+  try {
+    pool.release(handle_);
+  } catch (const std::exception& error) {
+    pool.note_misuse("a block's destructor", error.what());
+  }
+}
+
+StreamBlock& StreamBlock::operator=(StreamBlock&& other) noexcept {
+  if (this == &other) return *this;
+  give_back();
+  block_ = std::move(other.block_);
+  stream_ = other.stream_;
+  ticket_ = other.ticket_;
+  pool_ = other.pool_;
+  return *this;
+}
+
+StreamBlock::~StreamBlock() { give_back(); }
+
+void StreamBlock::give_back() noexcept {
+  if (!block_) return;
+  try {
+    pool_->release(std::move(block_), *stream_);
+  } catch (const std::exception& error) {
+    pool_->note_misuse("the destructor of a stream's block", error.what());
+  }
+}
+
+void StreamBlock::copy_to_device(device::Buffer& destination, Bytes offset, Bytes size) {
+  if (size > block_.size())
+    throw Error(ErrorCode::bad_input, fmt::format("cannot copy {} from a block of {}", format_bytes(size), format_bytes(block_.size())));
+  stream_->copy_to_device(destination, offset, block_.bytes().first(size.count));
+}
+
+void StreamBlock::copy_to_host(const device::Buffer& source, Bytes offset, Bytes size) {
+  if (size > block_.size())
+    throw Error(ErrorCode::bad_input, fmt::format("cannot copy {} into a block of {}", format_bytes(size), format_bytes(block_.size())));
+  stream_->copy_to_host(block_.bytes().first(size.count), source, offset);
+}
+
+PinnedBlock StreamBlock::to_host() && {
+  if (ticket_ != nullptr) ticket_->synchronize();
+  ticket_ = nullptr;
+  return std::move(block_);
+}
+
+// ---- construction ---------------------------------------------------------------------------------------------------
+
+std::vector<PoolClass> stepped_classes(Bytes smallest, Bytes largest, std::uint32_t count) {
+  if (smallest.count == 0 || largest < smallest)
+    throw Error(ErrorCode::bad_input, "classes of a pool: the smallest must be positive and not above the largest");
+  std::vector<PoolClass> classes;
+  std::uint64_t octave = page_size;
+  while (octave * 2 <= smallest.count) octave *= 2;
+  for (bool last = false; !last; octave *= 2) {
+    for (std::uint64_t step = 4; step < 8 && !last; ++step) {
+      const std::uint64_t size = whole_pages(octave / 4 * step);
+      if (size < smallest.count || (!classes.empty() && classes.back().size.count == size)) continue;
+      classes.push_back({Bytes{size}, count});
+      last = size >= largest.count;
+    }
+  }
+  return classes;
+}
+
+PinnedMemoryPool::PinnedMemoryPool(HostMemory& source, PoolConfig config) : config_(std::move(config)) {
+  auto& classes = config_.classes;
+  if (classes.empty() || classes.size() > most_classes)
+    throw Error(ErrorCode::bad_input, fmt::format("a pool has 1 to {} classes of blocks, not {}", most_classes, classes.size()));
+  std::uint64_t blocks = 0, bytes = 0;
+  for (auto& each : classes) {
+    if (each.count == 0 || each.count >= FreeList::none)
+      throw Error(ErrorCode::bad_input, fmt::format("the class of {} has {} blocks; it may have 1 to {}",
+                                                    format_bytes(each.size), each.count, FreeList::none - 1));
+    // Also keeps rounding to pages from passing the end of the numbers.
+    if (each.size.count > std::min(config_.budget.count, ~std::uint64_t{0} >> 1))
+      throw Error(ErrorCode::bad_input, fmt::format("blocks of {} exceed the budget of {} of pinned memory",
+                                                    format_bytes(each.size), format_bytes(config_.budget)));
+    each.size = Bytes{whole_pages(each.size.count)};
+    blocks += each.count;
+    const std::uint64_t room = config_.budget.count - bytes;
+    if (each.size.count > room / each.count)
+      throw Error(ErrorCode::bad_input, fmt::format("{} blocks of {} do not fit into the budget of {} of pinned memory; "
+                                                    "{} bytes of it are left",
+                                                    each.count, format_bytes(each.size), format_bytes(config_.budget), room));
+    bytes += each.size.count * each.count;
+  }
+  if (blocks >= FreeList::none) throw Error(ErrorCode::bad_input, fmt::format("a pool of {} blocks: too many", blocks));
+  std::sort(classes.begin(), classes.end(), [](const auto& a, const auto& b) { return a.size < b.size; });
+  for (std::size_t i = 1; i < classes.size(); ++i)
+    if (classes[i].size == classes[i - 1].size)
+      throw Error(ErrorCode::bad_input, fmt::format("two classes of a pool hold blocks of {}", format_bytes(classes[i].size)));
+  if (config_.max_streams < 1) throw Error(ErrorCode::bad_input, "a pool must serve one stream at least: max_streams");
+
+  capacity_ = Bytes{bytes};
+  side_ = std::make_unique<Side>(static_cast<std::size_t>(blocks), static_cast<std::size_t>(config_.max_streams));
+  if (config_.context != nullptr)
+    for (std::uint64_t i = 0; i < blocks; ++i) side_->events.push_back(config_.context->create_ordering_event());
+  region_ = source.reserve(capacity_);
+  base_ = region_->bytes().data();
+  std::uint32_t first = 0;
+  std::byte* begin = base_;
+  for (const auto& each : classes) {
+    auto& size_class = side_->classes.emplace_back(each.size.count, first, each.count, begin, side_->links.data() + first);
+    // Pushed last to first, so that the lowest addresses are used first and stay hot.
+    for (std::uint32_t i = each.count; i-- > 0;) size_class.free.push(i);
+    first += each.count;
+    begin += each.size.count * each.count;
+  }
+}
+
+PinnedMemoryPool::~PinnedMemoryPool() {
+  try {
+    const bool opened = wait_for_gates(std::chrono::steady_clock::now() + config_.close_deadline);
+    for (const auto& leak : leaks())
+      log_to(config_.log, LogLevel::warning,
+             fmt::format("pinned pool: block {} ({}) was {} when the pool was destroyed", leak.handle.block,
+                         format_bytes(leak.size), leak.state));
+    if (opened) return;
+    // A copy engine may still write there: a leak does less harm than another allocation at the same address.
+    static_cast<void>(region_.release());
+    for (auto& event : side_->events) static_cast<void>(event.release());
+    log_to(config_.log, LogLevel::error,
+           fmt::format("pinned pool: {} stay mapped, because device work on them has not ended", format_bytes(capacity_)));
+  } catch (const std::exception&) {
+    // Nothing is lost but the report.
+  }
+}
+
+// ---- acquire --------------------------------------------------------------------------------------------------------
+
+PinnedMemoryPool::SizeClass& PinnedMemoryPool::class_for(Bytes size) const {
+  const auto found = std::lower_bound(side_->classes.begin(), side_->classes.end(), size.count,
+                                      [](const SizeClass& each, std::uint64_t wanted) { return each.size < wanted; });
+  if (found == side_->classes.end())
+    throw Error(ErrorCode::bad_input, fmt::format("no block of {}: the largest class of this pool has {}", format_bytes(size),
+                                                  format_bytes(Bytes{side_->classes.back().size})));
+  return *found;
+}
+
+PinnedMemoryPool::SizeClass& PinnedMemoryPool::class_of(std::uint32_t block) const {
+  const auto after = std::upper_bound(side_->classes.begin(), side_->classes.end(), block,
+                                      [](std::uint32_t wanted, const SizeClass& each) { return wanted < each.first; });
+  return *std::prev(after);
+}
+
+PinnedBlock PinnedMemoryPool::make_block(SizeClass& size_class, std::uint32_t block, std::uint64_t generation) {
+  std::byte* const data = size_class.base + static_cast<std::size_t>(block - size_class.first) * size_class.size;
+  return PinnedBlock(*this, BlockHandle{block, generation}, data, size_class.size);
+}
+
+std::optional<PinnedBlock> PinnedMemoryPool::take(SizeClass& size_class) {
+  const bool timed = size_class.free.pops() % timed_every == 0;
+  const auto begin = timed ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
+  const std::uint32_t index = size_class.free.pop();
+  if (index == FreeList::none) return std::nullopt;
+  const std::uint32_t block = size_class.first + index;
+  // Ours alone since the pop: a plain store is enough, and a stale handle's compare-and-swap fails before and after it.
+  std::atomic<std::uint64_t>& state = side_->states[block];
+  const std::uint64_t generation = generation_of(state.load(std::memory_order_relaxed)) + 1;
+  state.store(pack(generation, state_used), std::memory_order_relaxed);
+  const std::uint64_t used = (size_class.usage.fetch_add(1, std::memory_order_acq_rel) & used_mask) + 1;
+  if (used > size_class.high_water.load(std::memory_order_relaxed)) [[unlikely]]
+    raise_to(size_class.high_water, std::min<std::uint64_t>(used, size_class.count));
+  if (timed) side_->acquire_latency.add(std::chrono::steady_clock::now() - begin);
+  return make_block(size_class, block, generation);
+}
+
+std::optional<PinnedBlock> PinnedMemoryPool::try_acquire(Bytes size) {
+  SizeClass& size_class = class_for(size);
+  if (auto block = take(size_class)) return block;
+  size_class.misses.fetch_add(1, std::memory_order_relaxed);
+  if (side_->events.empty()) return std::nullopt;
+  drain();
+  return take(size_class);
+}
+
+std::optional<PinnedBlock> PinnedMemoryPool::acquire_until(Bytes size, std::chrono::steady_clock::time_point deadline) {
+  if (auto block = try_acquire(size)) return block;
+  SizeClass& size_class = class_for(size);
+  const auto begin = std::chrono::steady_clock::now();
+  size_class.waits.fetch_add(1, std::memory_order_relaxed);
+  // From here on every release sees a waiter, or happens before this change and is seen by the look that follows.
+  size_class.usage.fetch_add(one_waiter, std::memory_order_acq_rel);
+  struct Leave {
+    SizeClass& each;
+    ~Leave() { each.usage.fetch_sub(one_waiter, std::memory_order_acq_rel); }
+  } leave{size_class};
+  for (;;) {
+    std::uint64_t seen = 0;
+    {
+      const std::lock_guard lock(size_class.mutex);
+      seen = size_class.epoch;
+    }
+    drain();
+    auto block = take(size_class);
+    const auto now = std::chrono::steady_clock::now();
+    if (block || now >= deadline) {
+      side_->wait_time.add(now - begin);
+      return block;
+    }
+    const bool gates = std::any_of(side_->gates.begin(), side_->gates.end(),
+                                   [](const Gate& gate) { return gate.pending.load(std::memory_order_acquire) > 0; });
+    auto until = deadline;
+    if (gates && deadline - now > gate_poll) until = now + gate_poll;
+    std::unique_lock lock(size_class.mutex);
+    const auto changed = [&] { return size_class.epoch != seen; };
+    if (until == std::chrono::steady_clock::time_point::max()) size_class.freed.wait(lock, changed);
+    else size_class.freed.wait_until(lock, until, changed);
+  }
+}
+
+PinnedBlock PinnedMemoryPool::acquire(Bytes size) {
+  return *acquire_until(size, std::chrono::steady_clock::time_point::max());
+}
+
+// ---- release --------------------------------------------------------------------------------------------------------
+
+Error PinnedMemoryPool::refuse(BlockHandle handle) {
+  const std::uint64_t word = side_->states[handle.block].load(std::memory_order_relaxed);
+  const Bytes size{class_of(handle.block).size};
+  if (generation_of(word) != handle.generation) {
+    side_->stale_handles.fetch_add(1, std::memory_order_relaxed);
+    return Error(ErrorCode::conflict,
+                 fmt::format("stale handle: block {} ({}) is at acquisition {}, the handle names acquisition {}; it was "
+                             "released and taken again meanwhile",
+                             handle.block, format_bytes(size), generation_of(word), handle.generation));
+  }
+  side_->double_releases.fetch_add(1, std::memory_order_relaxed);
+  return Error(ErrorCode::conflict, fmt::format("double release: block {} ({}) is {} already", handle.block,
+                                                format_bytes(size), name_of(state_of(word))));
+}
+
+void PinnedMemoryPool::change_state(BlockHandle handle, std::uint8_t to) {
+  if (handle.block >= side_->states.size()) {
+    side_->foreign_pointers.fetch_add(1, std::memory_order_relaxed);
+    throw Error(ErrorCode::bad_input, fmt::format("foreign handle: this pool has {} blocks, the handle names block {}",
+                                                  side_->states.size(), handle.block));
+  }
+  std::uint64_t expected = pack(handle.generation, state_used);
+  if (!side_->states[handle.block].compare_exchange_strong(expected, pack(handle.generation, to), std::memory_order_acq_rel,
+                                                           std::memory_order_relaxed))
+    throw refuse(handle);
+}
+
+void PinnedMemoryPool::make_free(std::uint32_t block) {
+  SizeClass& size_class = class_of(block);
+  size_class.free.push(block - size_class.first);
+  if (size_class.usage.fetch_sub(1, std::memory_order_acq_rel) < one_waiter) [[likely]]
+    return;
+  {
+    const std::lock_guard lock(size_class.mutex);
+    ++size_class.epoch;
+  }
+  size_class.freed.notify_one();
+}
+
+void PinnedMemoryPool::release(BlockHandle handle) {
+  change_state(handle, state_free);
+  make_free(handle.block);
+}
+
+void PinnedMemoryPool::release(PinnedBlock&& block) {
+  if (!block) throw Error(ErrorCode::bad_input, "an empty block cannot be released");
+  if (block.pool_ != this) {
+    side_->foreign_pointers.fetch_add(1, std::memory_order_relaxed);
+    throw Error(ErrorCode::bad_input, "foreign pointer: this block belongs to another pool");
+  }
+  release(block.detach());
+}
+
+BlockHandle PinnedMemoryPool::handle_of(std::byte* pointer) {
+  const auto foreign = [&](std::string text) {
+    side_->foreign_pointers.fetch_add(1, std::memory_order_relaxed);
+    return Error(ErrorCode::bad_input, "foreign pointer: " + std::move(text));
+  };
+  const auto address = reinterpret_cast<std::uintptr_t>(pointer);
+  const auto begin = reinterpret_cast<std::uintptr_t>(base_);
+  if (address < begin || address >= begin + capacity_.count)
+    throw foreign(fmt::format("{} lies outside this pool", static_cast<const void*>(pointer)));
+  const auto after = std::upper_bound(side_->classes.begin(), side_->classes.end(), pointer,
+                                      [](const std::byte* wanted, const SizeClass& each) { return wanted < each.base; });
+  const SizeClass& size_class = *std::prev(after);
+  const auto offset = static_cast<std::size_t>(pointer - size_class.base);
+  if (offset % size_class.size != 0)
+    throw foreign(fmt::format("{} points {} bytes into a block of {}, not at its beginning",
+                              static_cast<const void*>(pointer), offset % size_class.size,
+                              format_bytes(Bytes{size_class.size})));
+  const auto block = size_class.first + static_cast<std::uint32_t>(offset / size_class.size);
+  return {block, generation_of(side_->states[block].load(std::memory_order_relaxed))};
+}
+
+void PinnedMemoryPool::release(std::byte* pointer) { release(handle_of(pointer)); }
+
+void PinnedMemoryPool::quarantine_block(std::uint32_t block, std::string_view why) {
+  std::atomic<std::uint64_t>& state = side_->states[block];
+  state.store(pack(generation_of(state.load(std::memory_order_relaxed)), state_quarantined), std::memory_order_release);
+  log_to(config_.log, LogLevel::warning,
+         fmt::format("pinned pool: block {} ({}) is quarantined: {}", block, format_bytes(Bytes{class_of(block).size}), why));
+}
+
+void PinnedMemoryPool::quarantine(PinnedBlock&& block) {
+  if (!block || block.pool_ != this) throw Error(ErrorCode::bad_input, "foreign pointer: this block is not of this pool");
+  const BlockHandle handle = block.detach();
+  change_state(handle, state_quarantined);
+  quarantine_block(handle.block, "its device work cannot be proven finished");
+}
+
+// ---- gates ----------------------------------------------------------------------------------------------------------
+
+// A stream that dies and another that gets its address share a gate. That is harmless: only the oldest event is asked for,
+// so a block may wait longer than it must, never shorter.
+PinnedMemoryPool::Gate& PinnedMemoryPool::gate_for(const device::Stream& stream) {
+  for (Gate& gate : side_->gates)
+    if (gate.stream.load(std::memory_order_acquire) == &stream) return gate;
+  for (Gate& gate : side_->gates) {
+    const device::Stream* expected = nullptr;
+    if (gate.stream.compare_exchange_strong(expected, &stream, std::memory_order_acq_rel) || expected == &stream) return gate;
+  }
+  // All are named: one without pending blocks is no longer needed by its stream.
+  for (Gate& gate : side_->gates) {
+    const device::Stream* owner = gate.stream.load(std::memory_order_acquire);
+    if (gate.pending.load(std::memory_order_acquire) == 0 &&
+        gate.stream.compare_exchange_strong(owner, &stream, std::memory_order_acq_rel))
+      return gate;
+  }
+  throw Error(ErrorCode::conflict, fmt::format("blocks are pending on {} streams already; raise PoolConfig::max_streams",
+                                               side_->gates.size()));
+}
+
+void PinnedMemoryPool::release(PinnedBlock&& block, device::Stream& stream) {
+  if (!block || block.pool_ != this) throw Error(ErrorCode::bad_input, "foreign pointer: this block is not of this pool");
+  if (side_->events.empty())
+    throw Error(ErrorCode::unsupported, "this pool has no device context, so a stream cannot gate a release: set PoolConfig::context");
+  Gate& gate = gate_for(stream);
+  const BlockHandle handle = block.detach();
+  change_state(handle, state_pending);
+  try {
+    stream.record(*side_->events[handle.block]);
+  } catch (const Error& error) {
+    quarantine_block(handle.block, error.message());
+    throw;
+  }
+  gate.pending.fetch_add(1, std::memory_order_acq_rel);
+  std::uint32_t newest = gate.incoming.load(std::memory_order_relaxed);
+  do {
+    side_->gate_links[handle.block].store(newest, std::memory_order_relaxed);
+  } while (!gate.incoming.compare_exchange_weak(newest, handle.block, std::memory_order_release, std::memory_order_relaxed));
+  if (gate.releases.fetch_add(1, std::memory_order_relaxed) % drain_every == drain_every - 1) drain(gate, drain_batch);
+}
+
+void PinnedMemoryPool::release(StreamBlock&& block) { release(std::move(block.block_), *block.stream_); }
+
+// The caller holds gate.draining.
+void PinnedMemoryPool::take_over_incoming(Gate& gate) {
+  std::uint32_t block = gate.incoming.exchange(FreeList::none, std::memory_order_acquire);
+  const auto place = static_cast<std::ptrdiff_t>(gate.queue.size());
+  for (; block != FreeList::none; block = side_->gate_links[block].load(std::memory_order_relaxed))
+    gate.queue.insert(gate.queue.begin() + place, block);
+}
+
+bool PinnedMemoryPool::drain(Gate& gate, std::size_t most) {
+  if (gate.pending.load(std::memory_order_acquire) == 0) return true;
+  const std::unique_lock lock(gate.draining, std::try_to_lock);
+  if (!lock) return false;  // somebody is at it
+  take_over_incoming(gate);
+  try {
+    for (; most > 0 && !gate.queue.empty(); --most) {
+      const std::uint32_t block = gate.queue.front();
+      if (!side_->events[block]->done()) return true;
+      gate.queue.pop_front();
+      gate.pending.fetch_sub(1, std::memory_order_acq_rel);
+      std::atomic<std::uint64_t>& state = side_->states[block];
+      state.store(pack(generation_of(state.load(std::memory_order_relaxed)), state_free), std::memory_order_release);
+      make_free(block);
+    }
+  } catch (const Error& error) {
+    // The driver cannot tell whether the copies have ended, now or ever.
+    for (const std::uint32_t block : gate.queue) quarantine_block(block, error.message());
+    gate.pending.fetch_sub(static_cast<std::uint32_t>(gate.queue.size()), std::memory_order_acq_rel);
+    gate.queue.clear();
+  }
+  return true;
+}
+
+void PinnedMemoryPool::drain() {
+  for (Gate& gate : side_->gates) drain(gate, drain_batch);
+}
+
+bool PinnedMemoryPool::wait_for_gates(std::chrono::steady_clock::time_point deadline) {
+  for (std::uint64_t round = 0;; ++round) {
+    bool open = true;
+    for (Gate& gate : side_->gates) {
+      drain(gate, side_->states.size());
+      open = open && gate.pending.load(std::memory_order_acquire) == 0;
+    }
+    if (open) return true;
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    // Most gates open within microseconds; a long copy is not worth a core.
+    if (round < 1000) std::this_thread::yield();
+    else std::this_thread::sleep_for(gate_poll);
+  }
+}
+
+std::optional<StreamBlock> PinnedMemoryPool::take_pending(Gate& gate, SizeClass& size_class, device::Stream& stream) {
+  if (gate.pending.load(std::memory_order_acquire) == 0) return std::nullopt;
+  const std::lock_guard lock(gate.draining);
+  take_over_incoming(gate);
+  const auto found = std::find_if(gate.queue.begin(), gate.queue.end(),
+                                  [&](std::uint32_t block) { return &class_of(block) == &size_class; });
+  if (found == gate.queue.end()) return std::nullopt;
+  const std::uint32_t block = *found;
+  device::Event* const event = side_->events[block].get();
+  // Also in the stream that gated it, where the order is there already: the gate may hold blocks of a stream that had this
+  // one's address before.
+  stream.wait(*event);
+  gate.queue.erase(found);
+  gate.pending.fetch_sub(1, std::memory_order_acq_rel);
+  std::atomic<std::uint64_t>& state = side_->states[block];
+  const std::uint64_t generation = generation_of(state.load(std::memory_order_relaxed)) + 1;
+  state.store(pack(generation, state_used), std::memory_order_release);
+  return StreamBlock(make_block(size_class, block, generation), stream, event, *this);
+}
+
+std::optional<StreamBlock> PinnedMemoryPool::acquire_on(Bytes size, device::Stream& stream) {
+  SizeClass& size_class = class_for(size);
+  if (side_->events.empty())
+    throw Error(ErrorCode::unsupported, "this pool has no device context, so blocks cannot follow a stream: set PoolConfig::context");
+  if (auto block = take(size_class)) return StreamBlock(std::move(*block), stream, nullptr, *this);
+  size_class.misses.fetch_add(1, std::memory_order_relaxed);
+  for (Gate& gate : side_->gates)
+    if (gate.stream.load(std::memory_order_acquire) == &stream)
+      if (auto block = take_pending(gate, size_class, stream)) return block;
+  for (Gate& gate : side_->gates)
+    if (auto block = take_pending(gate, size_class, stream)) return block;
+  return std::nullopt;
+}
+
+// ---- reports --------------------------------------------------------------------------------------------------------
+
+PoolStats PinnedMemoryPool::stats() const {
+  PoolStats result;
+  result.capacity = capacity_;
+  result.budget = config_.budget;
+  for (const SizeClass& each : side_->classes) {
+    PoolClassStats& stats = result.classes.emplace_back();
+    stats.size = Bytes{each.size};
+    stats.count = each.count;
+    for (std::uint32_t block = each.first; block < each.first + each.count; ++block) {
+      const std::uint64_t word = side_->states[block].load(std::memory_order_acquire);
+      stats.acquired += generation_of(word);
+      stats.in_use += state_of(word) == state_used;
+      stats.pending += state_of(word) == state_pending;
+      stats.quarantined += state_of(word) == state_quarantined;
+    }
+    stats.high_water = each.high_water.load(std::memory_order_relaxed);
+    stats.misses = each.misses.load(std::memory_order_relaxed);
+    stats.waits = each.waits.load(std::memory_order_relaxed);
+    result.in_use = result.in_use + stats.size * (stats.count - stats.free());
+    result.high_water = result.high_water + stats.size * stats.high_water;
+  }
+  result.double_releases = side_->double_releases.load(std::memory_order_relaxed);
+  result.stale_handles = side_->stale_handles.load(std::memory_order_relaxed);
+  result.foreign_pointers = side_->foreign_pointers.load(std::memory_order_relaxed);
+  result.acquire_latency = side_->acquire_latency.snapshot();
+  result.wait_time = side_->wait_time.snapshot();
+  return result;
+}
+
+std::vector<Leak> PinnedMemoryPool::leaks() const {
+  std::vector<Leak> result;
+  for (std::uint32_t block = 0; block < side_->states.size(); ++block) {
+    const std::uint64_t word = side_->states[block].load(std::memory_order_acquire);
+    if (state_of(word) == state_free) continue;
+    result.push_back({{block, generation_of(word)}, Bytes{class_of(block).size}, name_of(state_of(word))});
+  }
+  return result;
+}
+
+void PinnedMemoryPool::note_misuse(const char* where, const char* what) const noexcept {
+  try {
+    log_to(config_.log, LogLevel::error, fmt::format("pinned pool: in {}: {}", where, what));
+  } catch (...) {
+    // A sink that throws must not end the program.
+  }
+}
+
+}  // namespace warpwright::memory

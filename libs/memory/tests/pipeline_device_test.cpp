@@ -1,0 +1,103 @@
+// The pipeline and the pool on every OpenCL device of this machine: PoCL where there is no GPU. The same kernel, the same
+// bytes. On a CPU this proves order and results, not speed.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "pipeline_support.hpp"
+
+namespace warpwright::memory {
+namespace {
+
+class OpenclPipeline : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto backend = opencl::make_backend();
+    const auto probe = backend->probe();
+    if (!probe.usable) GTEST_SKIP() << "opencl: " << probe.reason << "; " << probe.remedy;
+    const DeviceId id = backend->devices().front().id;
+    device = std::make_unique<MixDevice>(std::move(backend), id, opencl_source);
+  }
+  std::unique_ptr<MixDevice> device;
+};
+
+TEST_F(OpenclPipeline, GivesWhatTheSerialProgramGives) {
+  for (const auto variant : {PipelineVariant::role_streams, PipelineVariant::stream_per_slot})
+    for (const int depth : {1, 2, 3})
+      for (const bool in_place : {false, true}) {
+        SCOPED_TRACE(testing::Message() << to_string(variant) << ", depth " << depth << ", in place " << in_place);
+        PipelineConfig config;
+        config.chunk = kibi * 256;
+        config.variant = variant;
+        config.depth = depth;
+        config.in_place = in_place;
+        config.timed_every = 3;
+        MemoryOptimizer optimizer(*device->context, {mebi * 4, mebi * 4});
+        const auto input = random_bytes(kibi.count * 256 * 9 + 1024);
+        std::vector<std::byte> output(input.size());
+        const PipelineResult result = optimizer.run(config, *span_source(input), device->mix(), *span_sink(output));
+        result.check();
+        EXPECT_EQ(output, mixed(input));
+        EXPECT_EQ(result.done, 10u);
+        EXPECT_EQ(result.stats.timed_chunks, 4u);
+        EXPECT_GT(result.stats.stages.kernel, Nanoseconds{0});
+      }
+}
+
+TEST_F(OpenclPipeline, GraphsAreRefusedInWords) {
+  MemoryOptimizer optimizer(*device->context, {mebi * 48, mebi * 48});
+  PipelineConfig config;
+  config.variant = PipelineVariant::graph;
+  EXPECT_EQ(error_of([&] { optimizer.prepare(config); }).code(), ErrorCode::unsupported);
+}
+
+TEST_F(OpenclPipeline, StopsAndFailsInOrder) {
+  MemoryOptimizer optimizer(*device->context, {mebi * 4, mebi * 4});
+  PipelineConfig config;
+  config.chunk = kibi * 64;
+  std::stop_source stop;
+  std::uint64_t seen = 0;
+  const auto sink = callback_sink([&](std::uint64_t chunk, std::span<const std::byte>) {
+    EXPECT_EQ(chunk, seen++);
+    if (chunk == 3) stop.request_stop();
+  });
+  const PipelineResult stopped = optimizer.run(config, *blank_source(1000), device->mix(), *sink, stop.get_token());
+  EXPECT_TRUE(stopped.stopped);
+  EXPECT_LE(stopped.done, 8u);
+  const ChunkKernel mix = device->mix();
+  const auto throwing = [&](ChunkWork& work) {
+    if (work.chunk == 2) throw std::runtime_error("not this one");
+    mix(work);
+  };
+  config.on_error = ErrorPolicy::skip;
+  const PipelineResult skipped = optimizer.run(config, *blank_source(9), throwing, *blank_sink());
+  EXPECT_EQ(skipped.done, 8u);
+  EXPECT_EQ(skipped.failures.at(0).chunk, 2u);
+}
+
+TEST_F(OpenclPipeline, GatedReleasesWaitForTheirCopies) {
+  PoolConfig config;
+  config.classes = {{mebi, 2}};
+  config.budget = mebi * 2;
+  config.context = device->context.get();
+  const auto memory = driver_memory(*device->context);
+  PinnedMemoryPool pool(*memory, config);
+  const auto stream = device->context->create_stream();
+  const auto buffer = device->context->allocate(mebi);
+  std::vector<std::byte> back(mebi.count);
+  for (int round = 0; round < 50; ++round) {
+    auto block = pool.acquire(mebi);
+    std::ranges::fill(block.bytes(), static_cast<std::byte>(round));
+    stream->copy_to_device(*buffer, Bytes{}, block.bytes());
+    pool.release(std::move(block), *stream);
+    stream->copy_to_host(back, *buffer, Bytes{});
+    // Overwrites whatever is free while the copies may still run.
+    if (auto other = pool.try_acquire(mebi)) std::ranges::fill(other->bytes(), std::byte{0xEE});
+    stream->synchronize();
+    ASSERT_TRUE(std::ranges::all_of(back, [&](std::byte value) { return value == static_cast<std::byte>(round); }));
+  }
+  pool.wait_for_gates();
+  EXPECT_EQ(pool.stats().in_use, Bytes{});
+}
+
+}  // namespace
+}  // namespace warpwright::memory
