@@ -38,6 +38,7 @@ int run(int argc, char** argv) {
   add_tune_command(app, console, exit_code);
   add_compare_command(app, console, exit_code);
   add_show_command(app, console, exit_code);
+  add_pipeline_command(app, console, exit_code);
   add_profiles_command(app, console, exit_code);
   add_occupancy_command(app, console, exit_code);
   add_recommend_command(app, console, exit_code);

@@ -1,28 +1,25 @@
-#include <warpwright/memory/pipeline.hpp>
-
-#include <warpwright/base/error.hpp>
-#include <warpwright/memory/host_memory.hpp>
-
-#include <fmt/format.h>
-
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <barrier>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <system_error>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 #include <vector>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/memory/host_memory.hpp>
+#include <warpwright/memory/pipeline.hpp>
 
 namespace warpwright::memory {
 namespace {
 
-// One thread of a host copies a fifth of what a PCIe 5.0 link moves, so a copying end may need several. The threads stay
-// between copies: starting them costs as much as a chunk.
+// One thread of a host copies a fifth of what a PCIe 5.0 link moves, so a copying end may need several. The threads
+// stay between copies: starting them costs as much as a chunk.
 class CopyTeam {
  public:
   explicit CopyTeam(int threads) : count_(std::max(1, threads)), start_(count_), end_(count_) {
@@ -53,7 +50,9 @@ class CopyTeam {
 
  private:
   void part(int number) {
-    const auto edge = [&](int i) { return size_ * static_cast<std::size_t>(i) / static_cast<std::size_t>(count_) / 64 * 64; };
+    const auto edge = [&](int i) {
+      return size_ * static_cast<std::size_t>(i) / static_cast<std::size_t>(count_) / 64 * 64;
+    };
     const std::size_t begin = edge(number), end = number + 1 == count_ ? size_ : edge(number + 1);
     std::memcpy(to_ + begin, from_ + begin, end - begin);
   }
@@ -97,8 +96,9 @@ class SpanSink final : public ChunkSink {
   SpanSink(std::span<std::byte> bytes, int threads) : bytes_(bytes), team_(threads) {}
   void consume(std::uint64_t chunk, std::span<const std::byte> result) override {
     if (result.size() > bytes_.size() - at_)
-      throw Error(ErrorCode::bad_input, fmt::format("the sink's {} are full: chunk {} has {} more", format_bytes(Bytes{bytes_.size()}),
-                                                    chunk, format_bytes(Bytes{result.size()})));
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("the sink's {} are full: chunk {} has {} more", format_bytes(Bytes{bytes_.size()}), chunk,
+                              format_bytes(Bytes{result.size()})));
     team_.copy(bytes_.data() + at_, result.data(), result.size());
     at_ += result.size();
   }
@@ -111,7 +111,8 @@ class SpanSink final : public ChunkSink {
 
 class File {
  public:
-  File(const std::filesystem::path& path, int flags) : path_(path), descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
+  File(const std::filesystem::path& path, int flags)
+      : path_(path), descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
     if (descriptor_ < 0) throw failure(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io, "open");
   }
   ~File() { ::close(descriptor_); }
@@ -190,15 +191,20 @@ class CallbackSink final : public ChunkSink {
 constexpr std::array<PipelineVariant, 3> variants{PipelineVariant::role_streams, PipelineVariant::stream_per_slot,
                                                   PipelineVariant::graph};
 
-std::uint64_t whole_pages(Bytes bytes) { return std::max<std::uint64_t>(1, (bytes.count + page_size - 1) / page_size) * page_size; }
+std::uint64_t whole_pages(Bytes bytes) {
+  return std::max<std::uint64_t>(1, (bytes.count + page_size - 1) / page_size) * page_size;
+}
 
 }  // namespace
 
 std::string_view to_string(PipelineVariant variant) noexcept {
   switch (variant) {
-    case PipelineVariant::role_streams: return "role_streams";
-    case PipelineVariant::stream_per_slot: return "stream_per_slot";
-    case PipelineVariant::graph: return "graph";
+    case PipelineVariant::role_streams:
+      return "role_streams";
+    case PipelineVariant::stream_per_slot:
+      return "stream_per_slot";
+    case PipelineVariant::graph:
+      return "graph";
   }
   return "unknown";
 }
@@ -213,13 +219,16 @@ MemoryBudget ring_bytes(const PipelineConfig& config) {
   const auto depth = static_cast<std::uint64_t>(std::max(0, config.depth));
   const std::uint64_t device = config.in_place ? std::max(config.input_bytes().count, config.output_bytes().count)
                                                : config.input_bytes().count + config.output_bytes().count;
-  return {Bytes{depth * (whole_pages(config.input_bytes()) + whole_pages(config.output_bytes()))}, Bytes{depth * device}};
+  return {Bytes{depth * (whole_pages(config.input_bytes()) + whole_pages(config.output_bytes()))},
+          Bytes{depth * device}};
 }
 
 std::unique_ptr<ChunkSource> span_source(std::span<const std::byte> bytes, int threads) {
   return std::make_unique<SpanSource>(bytes, threads);
 }
-std::unique_ptr<ChunkSource> file_source(const std::filesystem::path& path) { return std::make_unique<FileSource>(path); }
+std::unique_ptr<ChunkSource> file_source(const std::filesystem::path& path) {
+  return std::make_unique<FileSource>(path);
+}
 std::unique_ptr<ChunkSource> generator_source(
     std::function<std::optional<Bytes>(std::uint64_t, std::span<std::byte>)> generate) {
   return std::make_unique<GeneratorSource>(std::move(generate));

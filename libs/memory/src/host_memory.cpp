@@ -1,23 +1,20 @@
-#include <warpwright/memory/host_memory.hpp>
-
-#include <warpwright/base/clock.hpp>
-#include <warpwright/base/error.hpp>
-
-#include <fmt/format.h>
-
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fmt/format.h>
 #include <fstream>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <system_error>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 #include <vector>
+
+#include <warpwright/base/clock.hpp>
+#include <warpwright/base/error.hpp>
+#include <warpwright/memory/host_memory.hpp>
 
 namespace warpwright::memory {
 namespace {
@@ -55,8 +52,7 @@ void touch(std::span<std::byte> bytes, int threads) {
   // Starting a thread costs more than touching a few pages.
   if (count == 1 || pages < 1024) return work(0, pages);
   std::vector<std::jthread> helpers;
-  for (std::size_t i = 1; i < count; ++i)
-    helpers.emplace_back(work, pages * i / count, pages * (i + 1) / count);
+  for (std::size_t i = 1; i < count; ++i) helpers.emplace_back(work, pages * i / count, pages * (i + 1) / count);
   work(0, pages / count);
 }
 
@@ -80,8 +76,10 @@ class MappedRegion final : public HostRegion {
       if (!report_.huge_pages) add_fallback(report_, "no huge pages: " + words_of(errno));
     }
     if (options.numa_node) {
-      if (bind_to_node(mapped_, mapped_size_, *options.numa_node)) report_.numa_node = options.numa_node;
-      else add_fallback(report_, fmt::format("not bound to NUMA node {}: {}", *options.numa_node, words_of(errno)));
+      if (bind_to_node(mapped_, mapped_size_, *options.numa_node))
+        report_.numa_node = options.numa_node;
+      else
+        add_fallback(report_, fmt::format("not bound to NUMA node {}: {}", *options.numa_node, words_of(errno)));
     }
     const Nanoseconds mapped_at = clock.now();
     report_.map = mapped_at - begin;

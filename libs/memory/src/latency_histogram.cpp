@@ -1,7 +1,7 @@
-#include <warpwright/memory/latency_histogram.hpp>
-
 #include <algorithm>
 #include <cmath>
+
+#include <warpwright/memory/latency_histogram.hpp>
 
 namespace warpwright::memory {
 

@@ -1,8 +1,7 @@
-#include <warpwright/memory/link_times.hpp>
+#include <array>
 
 #include <warpwright/base/error.hpp>
-
-#include <array>
+#include <warpwright/memory/link_times.hpp>
 
 namespace warpwright::memory {
 

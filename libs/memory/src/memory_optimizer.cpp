@@ -1,11 +1,9 @@
-#include <warpwright/memory/memory_optimizer.hpp>
+#include <algorithm>
+#include <fmt/format.h>
+#include <utility>
 
 #include <warpwright/base/error.hpp>
-
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <utility>
+#include <warpwright/memory/memory_optimizer.hpp>
 
 #include "pipeline_core.hpp"
 #include "pipeline_run.hpp"
@@ -44,25 +42,29 @@ void check_shape(const PipelineConfig& config, const DeviceInfo& device) {
     throw Error(ErrorCode::bad_input, fmt::format("a pipeline has 1 to {} slots, not {}", most_slots, config.depth));
   for (const Bytes size : {config.input_bytes(), config.output_bytes()})
     if (size.count == 0 || size.count > most_chunk)
-      throw Error(ErrorCode::bad_input, fmt::format("a chunk has 1 byte to {}, not {}", format_bytes(Bytes{most_chunk}), format_bytes(size)));
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("a chunk has 1 byte to {}, not {}", format_bytes(Bytes{most_chunk}), format_bytes(size)));
   if (config.timed_every < 0)
     throw Error(ErrorCode::bad_input, "PipelineConfig::timed_every must be 0 (no chunk is timed) or more");
   if (config.stall_deadline && config.wait != WaitMode::poll)
-    throw Error(ErrorCode::bad_input, "a stall deadline needs WaitMode::poll: who sleeps in the driver cannot watch the time");
+    throw Error(ErrorCode::bad_input,
+                "a stall deadline needs WaitMode::poll: who sleeps in the driver cannot watch the time");
   if (config.stall_deadline && !(config.stall_deadline->count() > 0))
     throw Error(ErrorCode::bad_input, "a stall deadline must be a positive time");
   if (config.variant == PipelineVariant::graph && !device.supports_graphs)
-    throw Error(ErrorCode::unsupported, fmt::format("device {} has no graphs: use the variant role_streams or stream_per_slot",
-                                                    device.id.to_string()));
+    throw Error(
+        ErrorCode::unsupported,
+        fmt::format("device {} has no graphs: use the variant role_streams or stream_per_slot", device.id.to_string()));
 }
 
 void check_budget(const char* which, Bytes needed, Bytes budget, const PipelineConfig& config) {
   if (needed <= budget) return;
-  throw Error(ErrorCode::bad_input,
-              fmt::format("a ring of {} slots with chunks of {} in and {} out needs {} of {} memory, the budget is {}: lower "
-                          "the chunk size or the depth, or raise the budget",
-                          config.depth, format_bytes(config.input_bytes()), format_bytes(config.output_bytes()),
-                          format_bytes(needed), which, format_bytes(budget)));
+  throw Error(
+      ErrorCode::bad_input,
+      fmt::format("a ring of {} slots with chunks of {} in and {} out needs {} of {} memory, the budget is {}: lower "
+                  "the chunk size or the depth, or raise the budget",
+                  config.depth, format_bytes(config.input_bytes()), format_bytes(config.output_bytes()),
+                  format_bytes(needed), which, format_bytes(budget)));
 }
 
 }  // namespace
@@ -124,8 +126,10 @@ ColdStart MemoryOptimizer::prepare(const PipelineConfig& config) {
     PoolConfig pool;
     const auto depth = static_cast<std::uint32_t>(config.depth);
     const auto pages = [](Bytes size) { return (size.count + page_size - 1) / page_size; };
-    if (pages(config.input_bytes()) == pages(config.output_bytes())) pool.classes = {{config.input_bytes(), 2 * depth}};
-    else pool.classes = {{config.input_bytes(), depth}, {config.output_bytes(), depth}};
+    if (pages(config.input_bytes()) == pages(config.output_bytes()))
+      pool.classes = {{config.input_bytes(), 2 * depth}};
+    else
+      pool.classes = {{config.input_bytes(), depth}, {config.output_bytes(), depth}};
     pool.budget = needed.pinned;
     pool.log = options_.log;
     ArenaMemory memory(arena_->region);

@@ -1,16 +1,14 @@
-#include <warpwright/memory/pinned_memory_pool.hpp>
-
-#include <warpwright/memory/free_list.hpp>
-
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <fmt/format.h>
 #include <mutex>
 #include <thread>
+
+#include <warpwright/memory/free_list.hpp>
+#include <warpwright/memory/pinned_memory_pool.hpp>
 
 namespace warpwright::memory {
 namespace {
@@ -37,10 +35,14 @@ constexpr std::uint64_t used_mask = one_waiter - 1;
 
 const char* name_of(std::uint8_t state) {
   switch (state) {
-    case state_used: return "in use";
-    case state_pending: return "pending";
-    case state_quarantined: return "quarantined";
-    default: return "free";
+    case state_used:
+      return "in use";
+    case state_pending:
+      return "pending";
+    case state_quarantined:
+      return "quarantined";
+    default:
+      return "free";
   }
 }
 
@@ -85,8 +87,8 @@ struct PinnedMemoryPool::Gate {
   std::atomic<std::uint32_t> incoming{FreeList::none};
   std::atomic<std::uint32_t> pending{0};
   std::atomic<std::uint32_t> releases{0};
-  std::mutex draining;               // tried on the fast paths, never waited for there
-  std::deque<std::uint32_t> queue;   // oldest first; guarded by `draining`
+  std::mutex draining;              // tried on the fast paths, never waited for there
+  std::deque<std::uint32_t> queue;  // oldest first; guarded by `draining`
 };
 
 // Everything beside the memory itself.
@@ -149,13 +151,15 @@ void StreamBlock::give_back() noexcept {
 
 void StreamBlock::copy_to_device(device::Buffer& destination, Bytes offset, Bytes size) {
   if (size > block_.size())
-    throw Error(ErrorCode::bad_input, fmt::format("cannot copy {} from a block of {}", format_bytes(size), format_bytes(block_.size())));
+    throw Error(ErrorCode::bad_input,
+                fmt::format("cannot copy {} from a block of {}", format_bytes(size), format_bytes(block_.size())));
   stream_->copy_to_device(destination, offset, block_.bytes().first(size.count));
 }
 
 void StreamBlock::copy_to_host(const device::Buffer& source, Bytes offset, Bytes size) {
   if (size > block_.size())
-    throw Error(ErrorCode::bad_input, fmt::format("cannot copy {} into a block of {}", format_bytes(size), format_bytes(block_.size())));
+    throw Error(ErrorCode::bad_input,
+                fmt::format("cannot copy {} into a block of {}", format_bytes(size), format_bytes(block_.size())));
   stream_->copy_to_host(block_.bytes().first(size.count), source, offset);
 }
 
@@ -187,7 +191,8 @@ std::vector<PoolClass> stepped_classes(Bytes smallest, Bytes largest, std::uint3
 PinnedMemoryPool::PinnedMemoryPool(HostMemory& source, PoolConfig config) : config_(std::move(config)) {
   auto& classes = config_.classes;
   if (classes.empty() || classes.size() > most_classes)
-    throw Error(ErrorCode::bad_input, fmt::format("a pool has 1 to {} classes of blocks, not {}", most_classes, classes.size()));
+    throw Error(ErrorCode::bad_input,
+                fmt::format("a pool has 1 to {} classes of blocks, not {}", most_classes, classes.size()));
   std::uint64_t blocks = 0, bytes = 0;
   for (auto& each : classes) {
     if (each.count == 0 || each.count >= FreeList::none)
@@ -201,16 +206,18 @@ PinnedMemoryPool::PinnedMemoryPool(HostMemory& source, PoolConfig config) : conf
     blocks += each.count;
     const std::uint64_t room = config_.budget.count - bytes;
     if (each.size.count > room / each.count)
-      throw Error(ErrorCode::bad_input, fmt::format("{} blocks of {} do not fit into the budget of {} of pinned memory; "
-                                                    "{} bytes of it are left",
-                                                    each.count, format_bytes(each.size), format_bytes(config_.budget), room));
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("{} blocks of {} do not fit into the budget of {} of pinned memory; "
+                              "{} bytes of it are left",
+                              each.count, format_bytes(each.size), format_bytes(config_.budget), room));
     bytes += each.size.count * each.count;
   }
   if (blocks >= FreeList::none) throw Error(ErrorCode::bad_input, fmt::format("a pool of {} blocks: too many", blocks));
   std::sort(classes.begin(), classes.end(), [](const auto& a, const auto& b) { return a.size < b.size; });
   for (std::size_t i = 1; i < classes.size(); ++i)
     if (classes[i].size == classes[i - 1].size)
-      throw Error(ErrorCode::bad_input, fmt::format("two classes of a pool hold blocks of {}", format_bytes(classes[i].size)));
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("two classes of a pool hold blocks of {}", format_bytes(classes[i].size)));
   if (config_.max_streams < 1) throw Error(ErrorCode::bad_input, "a pool must serve one stream at least: max_streams");
 
   capacity_ = Bytes{bytes};
@@ -222,7 +229,8 @@ PinnedMemoryPool::PinnedMemoryPool(HostMemory& source, PoolConfig config) : conf
   std::uint32_t first = 0;
   std::byte* begin = base_;
   for (const auto& each : classes) {
-    auto& size_class = side_->classes.emplace_back(each.size.count, first, each.count, begin, side_->links.data() + first);
+    auto& size_class =
+        side_->classes.emplace_back(each.size.count, first, each.count, begin, side_->links.data() + first);
     // Pushed last to first, so that the lowest addresses are used first and stay hot.
     for (std::uint32_t i = each.count; i-- > 0;) size_class.free.push(i);
     first += each.count;
@@ -241,8 +249,9 @@ PinnedMemoryPool::~PinnedMemoryPool() {
     // A copy engine may still write there: a leak does less harm than another allocation at the same address.
     static_cast<void>(region_.release());
     for (auto& event : side_->events) static_cast<void>(event.release());
-    log_to(config_.log, LogLevel::error,
-           fmt::format("pinned pool: {} stay mapped, because device work on them has not ended", format_bytes(capacity_)));
+    log_to(
+        config_.log, LogLevel::error,
+        fmt::format("pinned pool: {} stay mapped, because device work on them has not ended", format_bytes(capacity_)));
   } catch (const std::exception&) {
     // Nothing is lost but the report.
   }
@@ -254,8 +263,8 @@ PinnedMemoryPool::SizeClass& PinnedMemoryPool::class_for(Bytes size) const {
   const auto found = std::lower_bound(side_->classes.begin(), side_->classes.end(), size.count,
                                       [](const SizeClass& each, std::uint64_t wanted) { return each.size < wanted; });
   if (found == side_->classes.end())
-    throw Error(ErrorCode::bad_input, fmt::format("no block of {}: the largest class of this pool has {}", format_bytes(size),
-                                                  format_bytes(Bytes{side_->classes.back().size})));
+    throw Error(ErrorCode::bad_input, fmt::format("no block of {}: the largest class of this pool has {}",
+                                                  format_bytes(size), format_bytes(Bytes{side_->classes.back().size})));
   return *found;
 }
 
@@ -326,8 +335,10 @@ std::optional<PinnedBlock> PinnedMemoryPool::acquire_until(Bytes size, std::chro
     if (gates && deadline - now > gate_poll) until = now + gate_poll;
     std::unique_lock lock(size_class.mutex);
     const auto changed = [&] { return size_class.epoch != seen; };
-    if (until == std::chrono::steady_clock::time_point::max()) size_class.freed.wait(lock, changed);
-    else size_class.freed.wait_until(lock, until, changed);
+    if (until == std::chrono::steady_clock::time_point::max())
+      size_class.freed.wait(lock, changed);
+    else
+      size_class.freed.wait_until(lock, until, changed);
   }
 }
 
@@ -342,10 +353,11 @@ Error PinnedMemoryPool::refuse(BlockHandle handle) {
   const Bytes size{class_of(handle.block).size};
   if (generation_of(word) != handle.generation) {
     side_->stale_handles.fetch_add(1, std::memory_order_relaxed);
-    return Error(ErrorCode::conflict,
-                 fmt::format("stale handle: block {} ({}) is at acquisition {}, the handle names acquisition {}; it was "
-                             "released and taken again meanwhile",
-                             handle.block, format_bytes(size), generation_of(word), handle.generation));
+    return Error(
+        ErrorCode::conflict,
+        fmt::format("stale handle: block {} ({}) is at acquisition {}, the handle names acquisition {}; it was "
+                    "released and taken again meanwhile",
+                    handle.block, format_bytes(size), generation_of(word), handle.generation));
   }
   side_->double_releases.fetch_add(1, std::memory_order_relaxed);
   return Error(ErrorCode::conflict, fmt::format("double release: block {} ({}) is {} already", handle.block,
@@ -359,8 +371,8 @@ void PinnedMemoryPool::change_state(BlockHandle handle, std::uint8_t to) {
                                                   side_->states.size(), handle.block));
   }
   std::uint64_t expected = pack(handle.generation, state_used);
-  if (!side_->states[handle.block].compare_exchange_strong(expected, pack(handle.generation, to), std::memory_order_acq_rel,
-                                                           std::memory_order_relaxed))
+  if (!side_->states[handle.block].compare_exchange_strong(expected, pack(handle.generation, to),
+                                                           std::memory_order_acq_rel, std::memory_order_relaxed))
     throw refuse(handle);
 }
 
@@ -399,8 +411,9 @@ BlockHandle PinnedMemoryPool::handle_of(std::byte* pointer) {
   const auto begin = reinterpret_cast<std::uintptr_t>(base_);
   if (address < begin || address >= begin + capacity_.count)
     throw foreign(fmt::format("{} lies outside this pool", static_cast<const void*>(pointer)));
-  const auto after = std::upper_bound(side_->classes.begin(), side_->classes.end(), pointer,
-                                      [](const std::byte* wanted, const SizeClass& each) { return wanted < each.base; });
+  const auto after =
+      std::upper_bound(side_->classes.begin(), side_->classes.end(), pointer,
+                       [](const std::byte* wanted, const SizeClass& each) { return wanted < each.base; });
   const SizeClass& size_class = *std::prev(after);
   const auto offset = static_cast<std::size_t>(pointer - size_class.base);
   if (offset % size_class.size != 0)
@@ -417,11 +430,13 @@ void PinnedMemoryPool::quarantine_block(std::uint32_t block, std::string_view wh
   std::atomic<std::uint64_t>& state = side_->states[block];
   state.store(pack(generation_of(state.load(std::memory_order_relaxed)), state_quarantined), std::memory_order_release);
   log_to(config_.log, LogLevel::warning,
-         fmt::format("pinned pool: block {} ({}) is quarantined: {}", block, format_bytes(Bytes{class_of(block).size}), why));
+         fmt::format("pinned pool: block {} ({}) is quarantined: {}", block, format_bytes(Bytes{class_of(block).size}),
+                     why));
 }
 
 void PinnedMemoryPool::quarantine(PinnedBlock&& block) {
-  if (!block || block.pool_ != this) throw Error(ErrorCode::bad_input, "foreign pointer: this block is not of this pool");
+  if (!block || block.pool_ != this)
+    throw Error(ErrorCode::bad_input, "foreign pointer: this block is not of this pool");
   const BlockHandle handle = block.detach();
   change_state(handle, state_quarantined);
   quarantine_block(handle.block, "its device work cannot be proven finished");
@@ -429,14 +444,15 @@ void PinnedMemoryPool::quarantine(PinnedBlock&& block) {
 
 // ---- gates ----------------------------------------------------------------------------------------------------------
 
-// A stream that dies and another that gets its address share a gate. That is harmless: only the oldest event is asked for,
-// so a block may wait longer than it must, never shorter.
+// A stream that dies and another that gets its address share a gate. That is harmless: only the oldest event is asked
+// for, so a block may wait longer than it must, never shorter.
 PinnedMemoryPool::Gate& PinnedMemoryPool::gate_for(const device::Stream& stream) {
   for (Gate& gate : side_->gates)
     if (gate.stream.load(std::memory_order_acquire) == &stream) return gate;
   for (Gate& gate : side_->gates) {
     const device::Stream* expected = nullptr;
-    if (gate.stream.compare_exchange_strong(expected, &stream, std::memory_order_acq_rel) || expected == &stream) return gate;
+    if (gate.stream.compare_exchange_strong(expected, &stream, std::memory_order_acq_rel) || expected == &stream)
+      return gate;
   }
   // All are named: one without pending blocks is no longer needed by its stream.
   for (Gate& gate : side_->gates) {
@@ -445,14 +461,17 @@ PinnedMemoryPool::Gate& PinnedMemoryPool::gate_for(const device::Stream& stream)
         gate.stream.compare_exchange_strong(owner, &stream, std::memory_order_acq_rel))
       return gate;
   }
-  throw Error(ErrorCode::conflict, fmt::format("blocks are pending on {} streams already; raise PoolConfig::max_streams",
-                                               side_->gates.size()));
+  throw Error(
+      ErrorCode::conflict,
+      fmt::format("blocks are pending on {} streams already; raise PoolConfig::max_streams", side_->gates.size()));
 }
 
 void PinnedMemoryPool::release(PinnedBlock&& block, device::Stream& stream) {
-  if (!block || block.pool_ != this) throw Error(ErrorCode::bad_input, "foreign pointer: this block is not of this pool");
+  if (!block || block.pool_ != this)
+    throw Error(ErrorCode::bad_input, "foreign pointer: this block is not of this pool");
   if (side_->events.empty())
-    throw Error(ErrorCode::unsupported, "this pool has no device context, so a stream cannot gate a release: set PoolConfig::context");
+    throw Error(ErrorCode::unsupported,
+                "this pool has no device context, so a stream cannot gate a release: set PoolConfig::context");
   Gate& gate = gate_for(stream);
   const BlockHandle handle = block.detach();
   change_state(handle, state_pending);
@@ -466,7 +485,8 @@ void PinnedMemoryPool::release(PinnedBlock&& block, device::Stream& stream) {
   std::uint32_t newest = gate.incoming.load(std::memory_order_relaxed);
   do {
     side_->gate_links[handle.block].store(newest, std::memory_order_relaxed);
-  } while (!gate.incoming.compare_exchange_weak(newest, handle.block, std::memory_order_release, std::memory_order_relaxed));
+  } while (
+      !gate.incoming.compare_exchange_weak(newest, handle.block, std::memory_order_release, std::memory_order_relaxed));
   if (gate.releases.fetch_add(1, std::memory_order_relaxed) % drain_every == drain_every - 1) drain(gate, drain_batch);
 }
 
@@ -518,8 +538,10 @@ bool PinnedMemoryPool::wait_for_gates(std::chrono::steady_clock::time_point dead
     if (open) return true;
     if (std::chrono::steady_clock::now() >= deadline) return false;
     // Most gates open within microseconds; a long copy is not worth a core.
-    if (round < 1000) std::this_thread::yield();
-    else std::this_thread::sleep_for(gate_poll);
+    if (round < 1000)
+      std::this_thread::yield();
+    else
+      std::this_thread::sleep_for(gate_poll);
   }
 }
 
@@ -532,8 +554,8 @@ std::optional<StreamBlock> PinnedMemoryPool::take_pending(Gate& gate, SizeClass&
   if (found == gate.queue.end()) return std::nullopt;
   const std::uint32_t block = *found;
   device::Event* const event = side_->events[block].get();
-  // Also in the stream that gated it, where the order is there already: the gate may hold blocks of a stream that had this
-  // one's address before.
+  // Also in the stream that gated it, where the order is there already: the gate may hold blocks of a stream that had
+  // this one's address before.
   stream.wait(*event);
   gate.queue.erase(found);
   gate.pending.fetch_sub(1, std::memory_order_acq_rel);
@@ -546,7 +568,8 @@ std::optional<StreamBlock> PinnedMemoryPool::take_pending(Gate& gate, SizeClass&
 std::optional<StreamBlock> PinnedMemoryPool::acquire_on(Bytes size, device::Stream& stream) {
   SizeClass& size_class = class_for(size);
   if (side_->events.empty())
-    throw Error(ErrorCode::unsupported, "this pool has no device context, so blocks cannot follow a stream: set PoolConfig::context");
+    throw Error(ErrorCode::unsupported,
+                "this pool has no device context, so blocks cannot follow a stream: set PoolConfig::context");
   if (auto block = take(size_class)) return StreamBlock(std::move(*block), stream, nullptr, *this);
   size_class.misses.fetch_add(1, std::memory_order_relaxed);
   for (Gate& gate : side_->gates)

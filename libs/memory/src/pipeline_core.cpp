@@ -1,9 +1,9 @@
 #include "pipeline_core.hpp"
 
-#include <warpwright/base/error.hpp>
-
 #include <algorithm>
 #include <utility>
+
+#include <warpwright/base/error.hpp>
 
 namespace warpwright::memory {
 namespace {
@@ -15,11 +15,13 @@ bool device_is_lost(const Error& error) { return error.code() == ErrorCode::devi
 
 }  // namespace
 
-PipelineResources make_pipeline_resources(device::Context& context, PinnedMemoryPool& pool, const PipelineConfig& config) {
+PipelineResources make_pipeline_resources(device::Context& context, PinnedMemoryPool& pool,
+                                          const PipelineConfig& config) {
   PipelineResources resources;
   const int streams = config.variant == PipelineVariant::role_streams ? 3 : config.depth;
   for (int i = 0; i < streams; ++i) resources.streams.push_back(context.create_stream());
-  const Bytes device_in = config.in_place ? std::max(config.input_bytes(), config.output_bytes()) : config.input_bytes();
+  const Bytes device_in =
+      config.in_place ? std::max(config.input_bytes(), config.output_bytes()) : config.input_bytes();
   for (int i = 0; i < config.depth; ++i) {
     PipelineSlot& slot = resources.slots.emplace_back();
     auto in = pool.try_acquire(config.input_bytes());
@@ -151,7 +153,8 @@ void PipelineCore::submit(Bytes size) {
   flight = Flight{};
   flight.chunk = chunk;
   flight.input_size = size;
-  flight.timed = config_.trace || (config_.timed_every > 0 && chunk % static_cast<std::uint64_t>(config_.timed_every) == 0);
+  flight.timed =
+      config_.trace || (config_.timed_every > 0 && chunk % static_cast<std::uint64_t>(config_.timed_every) == 0);
   if (config_.trace && !origin_recorded_) {
     stream(upload_role, slot).record(*resources_.origin);
     origin_recorded_ = true;
@@ -277,8 +280,10 @@ StallCause PipelineCore::cause() {
 void PipelineCore::wait(Awaited awaited) {
   const std::uint64_t chunk = awaited == Awaited::slot ? next_submit_ - depth_ : next_consume_;
   const ChunkMarks& marks = marks_of(chunk);
-  if (awaited == Awaited::slot && !flight_of(chunk).graph) marks.uploaded->synchronize();
-  else marks.downloaded->synchronize();
+  if (awaited == Awaited::slot && !flight_of(chunk).graph)
+    marks.uploaded->synchronize();
+  else
+    marks.downloaded->synchronize();
 }
 
 void PipelineCore::synchronize() {

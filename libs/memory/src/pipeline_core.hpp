@@ -1,10 +1,6 @@
-// The pipeline as a step machine: no thread, no loop, no clock. Whoever drives it decides what happens next and waits where
-// it likes, so that one virtual clock can drive it and tests can take any order of steps. Internal.
+// The pipeline as a step machine: no thread, no loop, no clock. Whoever drives it decides what happens next and waits
+// where it likes, so that one virtual clock can drive it and tests can take any order of steps. Internal.
 #pragma once
-
-#include <warpwright/memory/pinned_memory_pool.hpp>
-#include <warpwright/memory/pipeline.hpp>
-#include <warpwright/memory/pipeline_stats.hpp>
 
 #include <array>
 #include <exception>
@@ -13,12 +9,16 @@
 #include <string>
 #include <vector>
 
+#include <warpwright/memory/pinned_memory_pool.hpp>
+#include <warpwright/memory/pipeline.hpp>
+#include <warpwright/memory/pipeline_stats.hpp>
+
 namespace warpwright::memory {
 
 // The orders that the pipeline keeps. Tests remove one at a time and must see wrong bytes.
 struct PipelineEdges {
   // On the device, between role streams.
-  bool upload_after_kernel = true;    // in place: upload_after_download
+  bool upload_after_kernel = true;  // in place: upload_after_download
   bool kernel_after_upload = true;
   bool kernel_after_download = true;
   bool download_after_kernel = true;
@@ -68,8 +68,8 @@ class PipelineCore {
   std::span<std::byte> slot_to_fill();
   // The chunk just filled may be enqueued.
   bool can_submit() const;
-  // Enqueues upload and kernel of the next chunk, which has `size` bytes. A failure that leaves the device usable fails the
-  // chunk; a lost device throws.
+  // Enqueues upload and kernel of the next chunk, which has `size` bytes. A failure that leaves the device usable fails
+  // the chunk; a lost device throws.
   void submit(Bytes size);
 
   // ---- steps of the consumer's side ----
@@ -96,8 +96,8 @@ class PipelineCore {
   // Blocks in the driver. Throws Error(device) if the device is lost.
   void wait(Awaited awaited);
 
-  std::uint64_t filled() const { return next_submit_; }       // chunks submitted
-  std::uint64_t delivered() const { return next_consume_; }   // chunks consumed
+  std::uint64_t filled() const { return next_submit_; }      // chunks submitted
+  std::uint64_t delivered() const { return next_consume_; }  // chunks consumed
   bool idle() const { return next_consume_ == next_submit_; }
   // Waits for all streams; throws the failure of any of their work.
   void synchronize();
@@ -153,6 +153,7 @@ class PipelineCore {
 };
 
 // Streams, events and device buffers of a ring; the pinned blocks come from `pool`. Throws what allocating throws.
-PipelineResources make_pipeline_resources(device::Context& context, PinnedMemoryPool& pool, const PipelineConfig& config);
+PipelineResources make_pipeline_resources(device::Context& context, PinnedMemoryPool& pool,
+                                          const PipelineConfig& config);
 
 }  // namespace warpwright::memory

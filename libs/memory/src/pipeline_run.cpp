@@ -1,11 +1,10 @@
 #include "pipeline_run.hpp"
 
-#include <warpwright/base/error.hpp>
-
-#include <fmt/format.h>
-
 #include <chrono>
+#include <fmt/format.h>
 #include <utility>
+
+#include <warpwright/base/error.hpp>
 
 namespace warpwright::memory {
 namespace {
@@ -288,8 +287,9 @@ void PipelineRun::wait() {
   if (config_.stall_deadline && !stations_work) {
     const Nanoseconds idle_for = clock_.now() - last_progress_;
     if (idle_for > *config_.stall_deadline)
-      throw Error(ErrorCode::timeout, fmt::format("nothing moved for {}: chunk {} is the oldest under way, in stage '{}'",
-                                                  format_duration(idle_for), core_.delivered(), to_string(core_.cause())));
+      throw Error(ErrorCode::timeout,
+                  fmt::format("nothing moved for {}: chunk {} is the oldest under way, in stage '{}'",
+                              format_duration(idle_for), core_.delivered(), to_string(core_.cause())));
   }
   if (config_.wait == WaitMode::poll) return;
   // While a station works either side may be first, so neither is slept on for long.

@@ -2,11 +2,6 @@
 // Internal.
 #pragma once
 
-#include <warpwright/base/clock.hpp>
-#include <warpwright/memory/pipeline.hpp>
-#include <warpwright/memory/pipeline_stats.hpp>
-#include <warpwright/memory/ranges.hpp>
-
 #include <atomic>
 #include <condition_variable>
 #include <functional>
@@ -15,6 +10,11 @@
 #include <optional>
 #include <stop_token>
 #include <thread>
+
+#include <warpwright/base/clock.hpp>
+#include <warpwright/memory/pipeline.hpp>
+#include <warpwright/memory/pipeline_stats.hpp>
+#include <warpwright/memory/ranges.hpp>
 
 #include "pipeline_core.hpp"
 
@@ -84,7 +84,7 @@ class PipelineRun {
 
   bool intake_open_ = true, aborted_ = false, abandoned_ = false;
   bool filling_ = false, delivering_ = false;
-  std::optional<Bytes> filled_;  // of the next chunk, not submitted yet
+  std::optional<Bytes> filled_;             // of the next chunk, not submitted yet
   std::optional<Nanoseconds> slot_wanted_;  // since then the next slot was not ready
   std::optional<std::pair<StallCause, Nanoseconds>> stall_;
   Nanoseconds last_progress_{};

@@ -1,9 +1,8 @@
-#include <warpwright/memory/pipeline_stats.hpp>
-
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 #include <iterator>
+
+#include <warpwright/memory/pipeline_stats.hpp>
 
 namespace warpwright::memory {
 
@@ -15,21 +14,30 @@ Nanoseconds ideal_time(const StageTimes& stages, std::uint64_t chunks, Nanosecon
 
 std::string_view to_string(StallCause cause) noexcept {
   switch (cause) {
-    case StallCause::producer: return "producer";
-    case StallCause::upload: return "upload";
-    case StallCause::kernel: return "kernel";
-    case StallCause::download: return "download";
-    case StallCause::consumer: return "consumer";
+    case StallCause::producer:
+      return "producer";
+    case StallCause::upload:
+      return "upload";
+    case StallCause::kernel:
+      return "kernel";
+    case StallCause::download:
+      return "download";
+    case StallCause::consumer:
+      return "consumer";
   }
   return "unknown";
 }
 
 std::string_view to_string(StageRecord::Stage stage) noexcept {
   switch (stage) {
-    case StageRecord::Stage::upload: return "upload";
-    case StageRecord::Stage::kernel: return "kernel";
-    case StageRecord::Stage::download: return "download";
-    case StageRecord::Stage::graph: return "graph";
+    case StageRecord::Stage::upload:
+      return "upload";
+    case StageRecord::Stage::kernel:
+      return "kernel";
+    case StageRecord::Stage::download:
+      return "download";
+    case StageRecord::Stage::graph:
+      return "graph";
   }
   return "unknown";
 }
@@ -74,14 +82,17 @@ std::string chrome_trace_json(const PipelineResult& result, std::string_view tit
   };
   for (const auto stage : {StageRecord::Stage::upload, StageRecord::Stage::kernel, StageRecord::Stage::download,
                            StageRecord::Stage::graph}) {
-    if (std::none_of(result.trace.begin(), result.trace.end(), [&](const auto& each) { return each.stage == stage; })) continue;
-    add(fmt::format(R"({{"name":"thread_name","ph":"M","pid":0,"tid":{},"args":{{"name":"{}"}}}})", row(stage), to_string(stage)));
+    if (std::none_of(result.trace.begin(), result.trace.end(), [&](const auto& each) { return each.stage == stage; }))
+      continue;
+    add(fmt::format(R"({{"name":"thread_name","ph":"M","pid":0,"tid":{},"args":{{"name":"{}"}}}})", row(stage),
+                    to_string(stage)));
   }
   // Microseconds, as the format asks for.
   for (const StageRecord& each : result.trace)
-    add(fmt::format(R"({{"name":"chunk {}","cat":"{}","ph":"X","pid":0,"tid":{},"ts":{:.3f},"dur":{:.3f},"args":{{"chunk":{},"slot":{}}}}})",
-                    each.chunk, to_string(each.stage), row(each.stage), each.start.count() / 1e3,
-                    (each.end - each.start).count() / 1e3, each.chunk, each.slot));
+    add(fmt::format(
+        R"({{"name":"chunk {}","cat":"{}","ph":"X","pid":0,"tid":{},"ts":{:.3f},"dur":{:.3f},"args":{{"chunk":{},"slot":{}}}}})",
+        each.chunk, to_string(each.stage), row(each.stage), each.start.count() / 1e3,
+        (each.end - each.start).count() / 1e3, each.chunk, each.slot));
   return text + "\n]}\n";
 }
 

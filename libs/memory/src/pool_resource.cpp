@@ -1,7 +1,7 @@
-#include <warpwright/memory/pool_resource.hpp>
-
 #include <algorithm>
 #include <new>
+
+#include <warpwright/memory/pool_resource.hpp>
 
 namespace warpwright::memory {
 
@@ -18,7 +18,9 @@ void* PoolResource::do_allocate(std::size_t bytes, std::size_t alignment) {
   }
 }
 
-void PoolResource::do_deallocate(void* pointer, std::size_t, std::size_t) { pool_.release(static_cast<std::byte*>(pointer)); }
+void PoolResource::do_deallocate(void* pointer, std::size_t, std::size_t) {
+  pool_.release(static_cast<std::byte*>(pointer));
+}
 
 bool PoolResource::do_is_equal(const std::pmr::memory_resource& other) const noexcept {
   const auto* same = dynamic_cast<const PoolResource*>(&other);

@@ -1,6 +1,6 @@
-#include <warpwright/memory/ranges.hpp>
-
 #include <dlfcn.h>
+
+#include <warpwright/memory/ranges.hpp>
 
 namespace warpwright::memory {
 namespace {

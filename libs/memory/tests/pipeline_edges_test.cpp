@@ -1,8 +1,8 @@
-// Every order that the pipeline keeps is needed: with one of them removed, and stage times that make this one decide, bytes
-// come out wrong. The step machine is driven by hand, producer first, so that nothing but the order under test protects.
-#include <gtest/gtest.h>
-
+// Every order that the pipeline keeps is needed: with one of them removed, and stage times that make this one decide,
+// bytes come out wrong. The step machine is driven by hand, producer first, so that nothing but the order under test
+// protects.
 #include <deque>
+#include <gtest/gtest.h>
 
 #include "pipeline_core.hpp"
 #include "pipeline_support.hpp"
@@ -12,7 +12,7 @@ namespace {
 
 struct Scenario {
   const char* name;
-  bool PipelineEdges::* edge;
+  bool PipelineEdges::*edge;
   double to_device_rate, to_host_rate;  // bytes a nanosecond
   const char* kernel_cost;              // nanoseconds for 16384 words
   Nanoseconds sink_time{};              // virtual time that the sink takes before it reads
@@ -50,7 +50,8 @@ bool right_bytes(const Scenario& scenario, PipelineEdges edges) {
   PipelineCore core(*device.context, resources, config, kernel, edges);
 
   std::vector<std::vector<std::byte>> expected;
-  for (std::uint64_t chunk = 0; chunk < chunks; ++chunk) expected.push_back(mixed(random_bytes(chunk_bytes, chunk + 1)));
+  for (std::uint64_t chunk = 0; chunk < chunks; ++chunk)
+    expected.push_back(mixed(random_bytes(chunk_bytes, chunk + 1)));
   bool right = true;
   int steps = 0;
   try {
@@ -71,7 +72,8 @@ bool right_bytes(const Scenario& scenario, PipelineEdges edges) {
         core.consumed();
         progress = true;
       }
-      if (!progress) core.wait(core.idle() || core.filled() < chunks ? PipelineCore::Awaited::slot : PipelineCore::Awaited::result);
+      if (!progress)
+        core.wait(core.idle() || core.filled() < chunks ? PipelineCore::Awaited::slot : PipelineCore::Awaited::result);
     }
     core.synchronize();
   } catch (const Error& error) {

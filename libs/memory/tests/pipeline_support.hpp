@@ -1,19 +1,18 @@
 // A pipeline on a device with a kernel whose result is easy to check: out[i] = 3 in[i] + 1 on 32-bit words.
 #pragma once
 
+#include <algorithm>
+#include <cstring>
 #include <gtest/gtest.h>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/rng.hpp>
 #include <warpwright/memory/memory_optimizer.hpp>
 #include <warpwright/opencl/backend.hpp>
 #include <warpwright/sim/backend.hpp>
-
-#include <algorithm>
-#include <cstring>
-#include <memory>
-#include <string>
-#include <vector>
 
 namespace warpwright::memory {
 
@@ -47,6 +46,12 @@ inline sim::Options sim_options() {
 
 inline std::string sim_source(const std::string& cost) { return "[kernels.triple]\ncost_ns = \"" + cost + "\"\n"; }
 
+inline constexpr const char* cuda_source = R"(
+extern "C" __global__ void triple(unsigned* y, const unsigned* x, int n) {
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) y[i] = 3u * x[i] + 1u;
+}
+)";
+
 inline constexpr const char* opencl_source = R"(
 __kernel void triple(__global uint* y, __global const uint* x, int n) {
   for (int i = get_global_id(0); i < n; i += get_global_size(0)) y[i] = 3u * x[i] + 1u;
@@ -55,7 +60,8 @@ __kernel void triple(__global uint* y, __global const uint* x, int n) {
 
 // An open device with the kernel loaded.
 struct MixDevice {
-  MixDevice(std::unique_ptr<device::Backend> of, const DeviceId& id, const std::string& source) : backend(std::move(of)) {
+  MixDevice(std::unique_ptr<device::Backend> of, const DeviceId& id, const std::string& source)
+      : backend(std::move(of)) {
     context = backend->open(id);
     device::CompileJob job;
     job.source = source;

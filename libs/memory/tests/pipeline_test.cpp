@@ -1,12 +1,10 @@
 // The pipeline on the simulated device: right bytes for every shape, exact times, budgets, faults, cancelling.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <nlohmann/json.hpp>
-
 #include <filesystem>
 #include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <tuple>
 
 #include "pipeline_support.hpp"
@@ -59,8 +57,8 @@ TEST_P(PipelineShapes, GivesWhatTheSerialProgramGives) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, PipelineShapes,
-                         ::testing::Combine(::testing::Values(PipelineVariant::role_streams, PipelineVariant::stream_per_slot,
-                                                              PipelineVariant::graph),
+                         ::testing::Combine(::testing::Values(PipelineVariant::role_streams,
+                                                              PipelineVariant::stream_per_slot, PipelineVariant::graph),
                                             ::testing::Values(1, 2, 3, 5), ::testing::Bool(), ::testing::Bool()));
 
 TEST(Pipeline, EmptyChunksAndOtherOutputSizesPassThrough) {
@@ -75,7 +73,8 @@ TEST(Pipeline, EmptyChunksAndOtherOutputSizesPassThrough) {
     std::ranges::fill(slot, std::byte{1});
     return chunk == 2 ? Bytes{} : Bytes{slot.size()};
   });
-  const auto sink = callback_sink([&](std::uint64_t, std::span<const std::byte> result) { sizes.push_back(result.size()); });
+  const auto sink =
+      callback_sink([&](std::uint64_t, std::span<const std::byte> result) { sizes.push_back(result.size()); });
   const auto copy_head = [&](ChunkWork& work) {
     if (work.input_size.count > 0) work.stream.copy_on_device(work.output, Bytes{}, work.input, Bytes{}, Bytes{8});
     work.output_size = work.input_size.count > 0 ? Bytes{8} : Bytes{};
@@ -84,7 +83,8 @@ TEST(Pipeline, EmptyChunksAndOtherOutputSizesPassThrough) {
   EXPECT_THAT(sizes, ::testing::ElementsAre(8, 8, 0, 8, 8));
   const auto greedy = [&](ChunkWork& work) { work.output_size = Bytes{17}; };
   const auto one = blank_source(1);
-  EXPECT_THAT(error_of([&] { optimizer.run(config, *one, greedy, *sink).check(); }).message(), HasSubstr("raise PipelineConfig::output_chunk"));
+  EXPECT_THAT(error_of([&] { optimizer.run(config, *one, greedy, *sink).check(); }).message(),
+              HasSubstr("raise PipelineConfig::output_chunk"));
 }
 
 TEST(Pipeline, FilesComeAndGo) {
@@ -153,9 +153,11 @@ double speedup(const sim::Options& options, std::uint64_t chunks, const Pipeline
 TEST(PipelineTimes, BalancedStagesReachTheFormula) {
   PipelineConfig config;
   for (const auto& [chunks, expected] : {std::pair{4, 2.0}, {10, 2.5}, {30, 2.812}, {100, 2.941}})
-    EXPECT_NEAR(speedup(balanced_options(1), static_cast<std::uint64_t>(chunks), config), expected, 0.01 * expected) << chunks;
+    EXPECT_NEAR(speedup(balanced_options(1), static_cast<std::uint64_t>(chunks), config), expected, 0.01 * expected)
+        << chunks;
   for (const auto& [chunks, expected] : {std::pair{4, 1.878}, {10, 2.227}, {30, 2.428}, {100, 2.507}})
-    EXPECT_NEAR(speedup(balanced_options(0.82), static_cast<std::uint64_t>(chunks), config), expected, 0.01 * expected) << chunks;
+    EXPECT_NEAR(speedup(balanced_options(0.82), static_cast<std::uint64_t>(chunks), config), expected, 0.01 * expected)
+        << chunks;
 }
 
 TEST(PipelineTimes, InPlaceNeedsThreeSlots) {
@@ -300,7 +302,8 @@ struct Outcome {
 };
 
 Outcome run_with(const MixDevice& device, MemoryOptimizer& optimizer, PipelineConfig config, std::uint64_t chunks,
-                 const std::function<void(ChunkWork&)>& before = {}, const std::function<void(std::uint64_t)>& in_source = {},
+                 const std::function<void(ChunkWork&)>& before = {},
+                 const std::function<void(std::uint64_t)>& in_source = {},
                  const std::function<void(std::uint64_t)>& in_sink = {}, std::stop_token stop = {}) {
   Outcome outcome;
   const auto source = generator_source([&](std::uint64_t chunk, std::span<std::byte> slot) -> std::optional<Bytes> {
@@ -405,8 +408,16 @@ TEST(PipelineFailures, StoppingAtAnyChunkDeliversWhatIsUnderWay) {
         if (now == chunk) stop.request_stop();
       };
       const Outcome outcome = run_with(
-          device, optimizer, small_config(), 20, [&](ChunkWork& work) { if (at == At::kernel) when(work.chunk); },
-          [&](std::uint64_t now) { if (at == At::source) when(now); }, [&](std::uint64_t now) { if (at == At::sink) when(now); },
+          device, optimizer, small_config(), 20,
+          [&](ChunkWork& work) {
+            if (at == At::kernel) when(work.chunk);
+          },
+          [&](std::uint64_t now) {
+            if (at == At::source) when(now);
+          },
+          [&](std::uint64_t now) {
+            if (at == At::sink) when(now);
+          },
           stop.get_token());
       EXPECT_TRUE(outcome.result.stopped);
       EXPECT_EQ(outcome.result.failed, 0u);
@@ -423,7 +434,8 @@ TEST(PipelineFailures, StoppingAtAnyChunkDeliversWhatIsUnderWay) {
 TEST(PipelineFailures, AnyCallMayFailAtAnyTime) {
   using Call = sim::Fault::Call;
   constexpr std::uint64_t chunks = 8;
-  for (const Call call : {Call::copy_to_device, Call::copy_to_host, Call::launch, Call::record, Call::wait, Call::synchronize})
+  for (const Call call :
+       {Call::copy_to_device, Call::copy_to_host, Call::launch, Call::record, Call::wait, Call::synchronize})
     for (const ErrorCode code : {ErrorCode::launch, ErrorCode::device})
       for (int nth = 1; nth <= 30; ++nth) {
         sim::Options options = sim_options();

@@ -1,10 +1,9 @@
-// Long streams through small budgets: a tebibyte of which only the times are simulated, and four gibibytes whose every chunk
-// is checked. Never above a budget, no growth.
+// Long streams through small budgets: a tebibyte of which only the times are simulated, and four gibibytes whose every
+// chunk is checked. Never above a budget, no growth.
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <warpwright/base/hash.hpp>
-
-#include <malloc.h>
 
 #include "pipeline_support.hpp"
 

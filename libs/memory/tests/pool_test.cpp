@@ -1,6 +1,15 @@
 // The pinned pool: verbs, errors, gates, waiting, counting. On ordinary memory and on the simulated device.
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <mutex>
+#include <new>
+#include <numeric>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include <warpwright/base/rng.hpp>
 #include <warpwright/memory/pinned_memory_pool.hpp>
@@ -9,22 +18,12 @@
 
 #include "counting_new.hpp"
 
-#include <algorithm>
-#include <atomic>
-#include <cstdlib>
-#include <mutex>
-#include <new>
-#include <numeric>
-#include <string>
-#include <thread>
-#include <vector>
-
 namespace warpwright::memory {
 namespace {
 
+using std::chrono::steady_clock;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
 template <class Call>
@@ -129,7 +128,8 @@ TEST(PinnedPool, DoubleReleasesStaleHandlesAndForeignPointersAreNamed) {
 
   std::byte elsewhere{};
   EXPECT_THAT(error_of([&] { pool.release(&elsewhere); }).message(), HasSubstr("outside this pool"));
-  EXPECT_THAT(error_of([&] { pool.release(data + 16); }).message(), HasSubstr("points 16 bytes into a block of 64 KiB"));
+  EXPECT_THAT(error_of([&] { pool.release(data + 16); }).message(),
+              HasSubstr("points 16 bytes into a block of 64 KiB"));
   EXPECT_THAT(error_of([&] { pool.release(BlockHandle{77, 1}); }).message(), HasSubstr("foreign handle"));
   auto other_pool = ordinary_pool();
   auto other = *other_pool.try_acquire(kibi);
@@ -188,7 +188,8 @@ TEST(PinnedPool, AHitAllocatesNothingAndCallsNoDriver) {
   EXPECT_NEAR(static_cast<double>(pool.stats().acquire_latency.total()), 1000001.0 / 64, 2);
 }
 
-// ---- waiting ------------------------------------------------------------------------------------------------------------
+// ---- waiting
+// ------------------------------------------------------------------------------------------------------------
 
 TEST(PinnedPool, ADeadlinePasses) {
   auto pool = ordinary_pool(two_classes(1, 1));
@@ -205,7 +206,7 @@ TEST(PinnedPool, NoWakeUpIsLost) {
   // One block, handed to and fro: a lost wake-up stops both for ever.
   auto pool = ordinary_pool(two_classes(1, 1));
   constexpr int rounds = 333334;  // a million hand-overs
-  std::uint64_t shared = 0;  // plain: TSan sees a missing order
+  std::uint64_t shared = 0;       // plain: TSan sees a missing order
   {
     std::vector<std::jthread> workers;
     for (int t = 0; t < 3; ++t)
@@ -252,7 +253,8 @@ TEST(PinnedPool, ManyThreadsNeverShareABlock) {
   for (const auto& each : stats.classes) EXPECT_LE(each.high_water, each.count);
 }
 
-// ---- gates, on the simulated device ----------------------------------------------------------------------------------
+// ---- gates, on the simulated device
+// ----------------------------------------------------------------------------------
 
 class GatedPool : public ::testing::Test {
  protected:
@@ -438,7 +440,8 @@ TEST(HostMemory, RegisteredMemoryFallsBackToTheDriver) {
 }
 
 TEST(HostMemory, ImpossibleSizesAreOutOfMemory) {
-  EXPECT_EQ(error_of([] { ordinary_memory()->reserve(Bytes{std::uint64_t{1} << 62}); }).code(), ErrorCode::out_of_memory);
+  EXPECT_EQ(error_of([] { ordinary_memory()->reserve(Bytes{std::uint64_t{1} << 62}); }).code(),
+            ErrorCode::out_of_memory);
 }
 
 TEST(HostMemory, UnknownDevicesHaveNoNode) {

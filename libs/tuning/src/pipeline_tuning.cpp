@@ -1,12 +1,12 @@
-#include <warpwright/tuning/pipeline_tuning.hpp>
+#include <algorithm>
+#include <fmt/format.h>
+#include <utility>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/model/statistics.hpp>
+#include <warpwright/tuning/pipeline_tuning.hpp>
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <utility>
+#include "evaluator.hpp"
 
 namespace warpwright::tuning {
 namespace {
@@ -39,7 +39,8 @@ std::optional<PipelineConfig> shaped(const Configuration& configuration, Pipelin
   const auto* kib = std::get_if<std::int64_t>(chunk);
   const auto* slots = std::get_if<std::int64_t>(depth);
   const auto* name = std::get_if<std::string>(variant);
-  if (kib == nullptr || slots == nullptr || name == nullptr || *kib < 1 || *slots < 1 || *slots > 64) return std::nullopt;
+  if (kib == nullptr || slots == nullptr || name == nullptr || *kib < 1 || *slots < 1 || *slots > 64)
+    return std::nullopt;
   const auto parsed = memory::parse_pipeline_variant(*name);
   if (!parsed) return std::nullopt;
   // Output follows the input in the baseline's proportion.
@@ -73,7 +74,8 @@ std::unique_ptr<Space> shapes(const memory::MemoryOptimizer& optimizer, const Pi
   parameters[0].name = chunk_name;
   for (const Bytes chunk : chunks) {
     if (chunk.count == 0 || chunk.count % 1024 != 0)
-      throw Error(ErrorCode::bad_input, fmt::format("chunk sizes to search must be multiples of 1 KiB, not {}", format_bytes(chunk)));
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("chunk sizes to search must be multiples of 1 KiB, not {}", format_bytes(chunk)));
     parameters[0].values.emplace_back(static_cast<std::int64_t>(chunk.count / 1024));
   }
   parameters[1].name = depth_name;
@@ -81,7 +83,8 @@ std::unique_ptr<Space> shapes(const memory::MemoryOptimizer& optimizer, const Pi
   parameters[2].name = variant_name;
   parameters[2].ordered = false;
   for (const auto variant : variants)
-    if (variant != memory::PipelineVariant::graph || has_graphs) parameters[2].values.emplace_back(std::string(to_string(variant)));
+    if (variant != memory::PipelineVariant::graph || has_graphs)
+      parameters[2].values.emplace_back(std::string(to_string(variant)));
   const memory::MemoryBudget budget = optimizer.budget();
   const auto fits = [budget, base = options.baseline](const Configuration& configuration) {
     const auto config = shaped(configuration, base);
@@ -112,8 +115,9 @@ store::ProfileKey pipeline_profile_key(const PipelineWork& work, const DeviceInf
 
 memory::PipelineConfig pipeline_config(const store::TuningProfile& profile, const memory::PipelineConfig& base) {
   if (const auto config = shaped(profile.configuration, base)) return *config;
-  throw Error(ErrorCode::corrupted, fmt::format("profile {} of '{}' holds no shape of a pipeline (chunk_kib, depth, variant): {}",
-                                                profile.id, profile.key.kernel, profile.configuration.describe()));
+  throw Error(ErrorCode::corrupted,
+              fmt::format("profile {} of '{}' holds no shape of a pipeline (chunk_kib, depth, variant): {}", profile.id,
+                          profile.key.kernel, profile.configuration.describe()));
 }
 
 PipelineTuningResult tune_pipeline(memory::MemoryOptimizer& optimizer, const StrategyRegistry& strategies,
@@ -136,14 +140,11 @@ PipelineTuningResult tune_pipeline(memory::MemoryOptimizer& optimizer, const Str
   // One run of the volume. Throws when the device is lost.
   const auto measure = [&](PipelineTrial& trial) {
     try {
-      const std::uint64_t chunks = std::max<std::uint64_t>(1, (options.volume.count + trial.config.chunk.count - 1) / trial.config.chunk.count);
-      const auto source = work.source(chunks);
+      const auto source = work.source(options.volume);
       const auto sink = work.sink();
       const memory::PipelineResult run = optimizer.run(trial.config, *source, work.kernel, *sink);
       run.check();
-      // Shapes that do not divide the volume move a little more.
-      const double moved = static_cast<double>(chunks) * static_cast<double>(trial.config.chunk.count);
-      trial.samples.push_back(run.stats.wall * (static_cast<double>(options.volume.count) / moved));
+      trial.samples.push_back(run.stats.wall);
     } catch (const Error& error) {
       if (error.code() == ErrorCode::device || error.code() == ErrorCode::conflict) throw;
       trial.status = error.code() == ErrorCode::timeout         ? TrialStatus::timed_out
@@ -153,7 +154,8 @@ PipelineTuningResult tune_pipeline(memory::MemoryOptimizer& optimizer, const Str
     }
   };
   const auto with_median = [](PipelineTrial& trial) {
-    if (trial.status == TrialStatus::ok && !trial.samples.empty()) trial.median = Nanoseconds{median(plain(trial.samples))};
+    if (trial.status == TrialStatus::ok && !trial.samples.empty())
+      trial.median = Nanoseconds{median(plain(trial.samples))};
   };
 
   const std::uint64_t most = std::min(options.max_evaluations.value_or(space->size()), space->size());
@@ -185,18 +187,24 @@ PipelineTuningResult tune_pipeline(memory::MemoryOptimizer& optimizer, const Str
     if (trial.median) ranked.push_back(trial);
   if (ranked.empty())
     throw Error(result.interrupted ? ErrorCode::interrupted : ErrorCode::launch,
-                "no shape of the pipeline could be measured" + (result.trials.empty() ? std::string() : ": " + result.trials.front().message));
+                "no shape of the pipeline could be measured" +
+                    (result.trials.empty() ? std::string() : ": " + result.trials.front().message));
   std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return *a.median < *b.median; });
   const Configuration baseline = configuration_of(options.baseline);
   const auto is_baseline = [&](const PipelineTrial& trial) { return configuration_of(trial.config) == baseline; };
-  const auto kept = static_cast<std::ptrdiff_t>(std::min<std::size_t>(ranked.size(), static_cast<std::size_t>(std::max(1, options.finalists))));
+  const auto kept = static_cast<std::ptrdiff_t>(
+      std::min<std::size_t>(ranked.size(), static_cast<std::size_t>(std::max(1, options.finalists))));
   result.finalists.assign(ranked.begin(), ranked.begin() + kept);
   if (std::none_of(result.finalists.begin(), result.finalists.end(), is_baseline)) {
     const auto found = std::find_if(ranked.begin(), ranked.end(), is_baseline);
     if (found != ranked.end()) result.finalists.push_back(*found);
   }
   // Each shape allocates anew when another ran before it, so every one gets an untimed run in each round.
-  for (PipelineTrial& each : result.finalists) each.samples.clear();
+  std::vector<PipelineTrial> searched = result.finalists;
+  for (PipelineTrial& each : result.finalists) {
+    each.samples.clear();
+    each.median.reset();
+  }
   for (int round = 0; round < std::max(1, options.final_rounds) && !stopped(); ++round)
     for (PipelineTrial& each : result.finalists) {
       if (each.status != TrialStatus::ok) continue;
@@ -209,7 +217,13 @@ PipelineTuningResult tune_pipeline(memory::MemoryOptimizer& optimizer, const Str
     with_median(each);
     return each.status != TrialStatus::ok || !each.median;
   });
-  if (result.finalists.empty()) throw Error(ErrorCode::launch, "every shape that was the fastest once failed when it was run again");
+  if (result.finalists.empty() && stopped()) {
+    // Stopped before the comparison: what the search measured is what there is.
+    result.interrupted = true;
+    result.finalists = std::move(searched);
+  }
+  if (result.finalists.empty())
+    throw Error(ErrorCode::launch, "every shape that was the fastest once failed when it was run again");
   std::stable_sort(result.finalists.begin(), result.finalists.end(),
                    [](const auto& a, const auto& b) { return *a.median < *b.median; });
   const PipelineTrial& winner = result.finalists.front();
@@ -233,6 +247,7 @@ PipelineTuningResult tune_pipeline(memory::MemoryOptimizer& optimizer, const Str
   profile.strategy = options.strategy;
   profile.seed = options.strategy_settings.seed;
   profile.verification = "by the sink of the work";
+  profile.created_at = utc_now();
   profile.details = {{"pinned_budget_bytes", optimizer.budget().pinned.count},
                      {"device_budget_bytes", optimizer.budget().device.count}};
   return result;

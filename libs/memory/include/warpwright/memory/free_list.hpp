@@ -1,20 +1,22 @@
-// The free-list of the pinned pool: a Treiber stack of indices (R. K. Treiber, IBM RJ 5118, 1986) whose head carries a tag.
+// The free-list of the pinned pool: a Treiber stack of indices (R. K. Treiber, IBM RJ 5118, 1986) whose head carries a
+// tag.
 //
-// Why indices and a tag: one 64-bit word {tag:40, index:24} is compared and swapped, so that a head which was popped and
-// pushed back meanwhile (ABA) differs in its tag; 16-byte atomics are library calls on g++ and not lock-free. A tag of 40
-// bits wraps after three hours of one thread stalled inside its compare-and-swap at 100 million operations a second.
-// Links lie in a side array and never in the blocks: a copy engine may write there, and touching them would cost transfers.
-// Links are atomics because a stale reader may read one while its owner rewrites it; what it read is thrown away when its
-// compare-and-swap fails.
+// Why indices and a tag: one 64-bit word {tag:40, index:24} is compared and swapped, so that a head which was popped
+// and pushed back meanwhile (ABA) differs in its tag; 16-byte atomics are library calls on g++ and not lock-free. A tag
+// of 40 bits wraps after three hours of one thread stalled inside its compare-and-swap at 100 million operations a
+// second. Links lie in a side array and never in the blocks: a copy engine may write there, and touching them would
+// cost transfers. Links are atomics because a stale reader may read one while its owner rewrites it; what it read is
+// thrown away when its compare-and-swap fails.
 //
-// Memory orders: push releases and pop acquires, on success and on failure (the retry follows the link of the index that it
-// read). The head is changed by read-modify-writes only, so every push heads a release sequence, and who pops an index sees
-// everything that the thread wrote which pushed it. Weaker orders and the missing tag are rejected by the model checker in
-// tests/model_check.cpp, which compiles this very header: atomics and orders are template parameters for that reason.
+// Memory orders: push releases and pop acquires, on success and on failure (the retry follows the link of the index
+// that it read). The head is changed by read-modify-writes only, so every push heads a release sequence, and who pops
+// an index sees everything that the thread wrote which pushed it. Weaker orders and the missing tag are rejected by the
+// model checker in tests/model_check.cpp, which compiles this very header: atomics and orders are template parameters
+// for that reason.
 //
-// Rejected: bitmaps for small classes (as fast on two threads, and a second structure to prove), per-thread magazines (7
-// times faster, but they strand blocks, so that a pool fails with free memory), bounded queues with a sequence per cell (not
-// lock-free: a stalled thread blocks its cell).
+// Rejected: bitmaps for small classes (as fast on two threads, and a second structure to prove), per-thread magazines
+// (7 times faster, but they strand blocks, so that a pool fails with free memory), bounded queues with a sequence per
+// cell (not lock-free: a stalled thread blocks its cell).
 #pragma once
 
 #include <atomic>

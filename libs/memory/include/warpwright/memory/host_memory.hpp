@@ -1,14 +1,10 @@
 // Where host memory for transfers comes from: ordinary pages, pinned by the device's driver, or ordinary pages that are
 // prepared by several threads and then handed to the driver to be pinned.
 //
-// Why the third: a driver's allocator clears pages with one thread, under a lock, and pays for it at start-up. Mapping with
-// huge pages, touching by several threads and registering is three to five times faster on machines where others measured
-// it; `HostRegion::report()` holds the times of this one, so that the claim can be checked where it is made.
+// Why the third: a driver's allocator clears pages with one thread, under a lock, and pays for it at start-up. Mapping
+// with huge pages, touching by several threads and registering is three to five times faster on machines where others
+// measured it; `HostRegion::report()` holds the times of this one, so that the claim can be checked where it is made.
 #pragma once
-
-#include <warpwright/base/log.hpp>
-#include <warpwright/base/units.hpp>
-#include <warpwright/device/context.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -16,19 +12,23 @@
 #include <span>
 #include <string>
 
+#include <warpwright/base/log.hpp>
+#include <warpwright/base/units.hpp>
+#include <warpwright/device/context.hpp>
+
 namespace warpwright::memory {
 
 inline constexpr std::size_t page_size = 4096;  // of every machine this runs on; huge pages are multiples
 
 // How a region came to be.
 struct RegionReport {
-  bool pinned = false;         // the device's copy engines reach it directly
-  bool registered = false;     // pinned after it was mapped and touched; false: the driver's own allocation, or none
-  bool huge_pages = false;     // the system was asked for huge pages and did not refuse
+  bool pinned = false;           // the device's copy engines reach it directly
+  bool registered = false;       // pinned after it was mapped and touched; false: the driver's own allocation, or none
+  bool huge_pages = false;       // the system was asked for huge pages and did not refuse
   std::optional<int> numa_node;  // bound to this node
   int touch_threads = 0;
   Nanoseconds map{}, touch{}, pin{};  // where the time went
-  std::string fallback;        // why a wish was not met, in words; empty if all were
+  std::string fallback;               // why a wish was not met, in words; empty if all were
 };
 
 // Page-aligned memory of one piece. Owned. Thread-compatible.
@@ -40,10 +40,10 @@ class HostRegion {
 };
 
 struct HostMemoryOptions {
-  bool huge_pages = true;         // ask for them; refusal is no error
-  std::optional<int> numa_node;   // bind to it before the first touch; refusal is no error
-  int touch_threads = 4;          // times flatten at four threads in published measurements
-  LogSink log;                    // told of fallbacks
+  bool huge_pages = true;        // ask for them; refusal is no error
+  std::optional<int> numa_node;  // bind to it before the first touch; refusal is no error
+  int touch_threads = 4;         // times flatten at four threads in published measurements
+  LogSink log;                   // told of fallbacks
 };
 
 // Makes regions. Thread-compatible.

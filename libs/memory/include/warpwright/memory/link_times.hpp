@@ -15,9 +15,10 @@ struct LinkTimes {
   Nanoseconds period{};                        // one upload and one download together, in the long run
 };
 
-// Copies `repeats` times each way alone, then both ways at once, between pinned memory and buffers of its own (two of each,
-// which live during the call). Method: all copies are enqueued at once and the whole is timed by the host, so the cost of a
-// call is hidden behind the copy before it. Each direction's own time in company is taken from events. `repeats` at least 2.
+// Copies `repeats` times each way alone, then both ways at once, between pinned memory and buffers of its own (two of
+// each, which live during the call). Method: all copies are enqueued at once and the whole is timed by the host, so the
+// cost of a call is hidden behind the copy before it. Each direction's own time in company is taken from events.
+// `repeats` at least 2.
 LinkTimes measure_link(device::Context& context, const Clock& clock, Bytes size, int repeats = 32);
 
 }  // namespace warpwright::memory

@@ -6,14 +6,16 @@
 //   kernel(i)    after upload(i), and after download(i - k) has read the slot's device output
 //   download(i)  after kernel(i)
 // and the host waits: it refills the pinned input after upload(i - k), enqueues download(i) after the sink is done with
-// result i - k, and gives result i to the sink after download(i). A stream waits for the event as it is recorded when the
-// wait is enqueued, so a wait that is enqueued before the record it means silently waits for the round before: kernel(i) is
-// enqueued only when download(i - k) has been.
-// Three slots let the host's part overlap as well; more help where stage times vary. Everything is allocated before the
-// first chunk, inside two exact budgets.
+// result i - k, and gives result i to the sink after download(i). A stream waits for the event as it is recorded when
+// the wait is enqueued, so a wait that is enqueued before the record it means silently waits for the round before:
+// kernel(i) is enqueued only when download(i - k) has been. Three slots let the host's part overlap as well; more help
+// where stage times vary. Everything is allocated before the first chunk, inside two exact budgets.
 //
 // Which variant, chunk size and depth is best differs by device and kernel: `tuning::tune_pipeline` measures it.
 #pragma once
+
+#include <memory>
+#include <stop_token>
 
 #include <warpwright/base/clock.hpp>
 #include <warpwright/base/log.hpp>
@@ -23,16 +25,13 @@
 #include <warpwright/memory/pipeline_stats.hpp>
 #include <warpwright/memory/ranges.hpp>
 
-#include <memory>
-#include <stop_token>
-
 namespace warpwright::memory {
 
 struct MemoryOptimizerOptions {
   // Registered memory where the device can; false: the driver's own allocator.
   bool register_memory = true;
   HostMemoryOptions host;
-  const Clock* clock = nullptr;  // of the run's times; the steady clock if null. Must outlive the optimizer
+  const Clock* clock = nullptr;   // of the run's times; the steady clock if null. Must outlive the optimizer
   RangeMarker* ranges = nullptr;  // told of submitting, filling and delivering; null: nobody
   LogSink log;
 };
@@ -52,13 +51,13 @@ class MemoryOptimizer {
   MemoryOptimizer(const MemoryOptimizer&) = delete;
   MemoryOptimizer& operator=(const MemoryOptimizer&) = delete;
 
-  // Pins and allocates for this shape of ring, unless it is there already. Throws Error(bad_input) for a shape that is no
-  // ring or exceeds a budget (naming it and what is needed), Error(unsupported) for graphs on a device without, and what
-  // allocating throws.
+  // Pins and allocates for this shape of ring, unless it is there already. Throws Error(bad_input) for a shape that is
+  // no ring or exceeds a budget (naming it and what is needed), Error(unsupported) for graphs on a device without, and
+  // what allocating throws.
   ColdStart prepare(const PipelineConfig& config);
   // Takes chunks from `source` until it ends, `stop` asks to, or an error aborts; then delivers what is under way and
-  // returns. Throws what prepare() throws; everything after that is in the result. Error(conflict) after a run that lost
-  // the device.
+  // returns. Throws what prepare() throws; everything after that is in the result. Error(conflict) after a run that
+  // lost the device.
   PipelineResult run(const PipelineConfig& config, ChunkSource& source, const ChunkKernel& kernel, ChunkSink& sink,
                      std::stop_token stop = {});
 

@@ -3,24 +3,18 @@
 // Why: pinning costs half a second a gigabyte and happens under a lock of the driver, so it is done once. After that,
 // taking and giving back a block that is ready is lock-free and makes no system call, no driver call and no allocation.
 //
-// Two ways to give back, because "free" means two things. release(block) is for memory that no device work uses any more.
-// release(block, stream) is for memory that enqueued copies still use: an event in the stream gates the block, and nobody
-// gets it for writing before that event is done. Pools that hand memory back in stream order only, without that gate, let
-// the CPU overwrite bytes which a copy engine still reads; here that is another verb, acquire_on(), and another type,
-// StreamBlock, which gives the CPU no access until its event is waited for.
+// Two ways to give back, because "free" means two things. release(block) is for memory that no device work uses any
+// more. release(block, stream) is for memory that enqueued copies still use: an event in the stream gates the block,
+// and nobody gets it for writing before that event is done. Pools that hand memory back in stream order only, without
+// that gate, let the CPU overwrite bytes which a copy engine still reads; here that is another verb, acquire_on(), and
+// another type, StreamBlock, which gives the CPU no access until its event is waited for.
 //
-// Method: per class a free-list of indices (free_list.hpp); per block one word {generation:56, state:8} beside the memory,
-// never in it. A release compares and swaps that word, so a double release, a stale handle and a foreign pointer are
-// found in every build. Waiters are counted in the word that a release changes anyway, so that a release knows without
-// a fence whether somebody must be woken. Blocks whose device work cannot be proven finished (the context is lost) are
-// quarantined: counted, and never handed out again.
+// Method: per class a free-list of indices (free_list.hpp); per block one word {generation:56, state:8} beside the
+// memory, never in it. A release compares and swaps that word, so a double release, a stale handle and a foreign
+// pointer are found in every build. Waiters are counted in the word that a release changes anyway, so that a release
+// knows without a fence whether somebody must be woken. Blocks whose device work cannot be proven finished (the context
+// is lost) are quarantined: counted, and never handed out again.
 #pragma once
-
-#include <warpwright/base/error.hpp>
-#include <warpwright/base/log.hpp>
-#include <warpwright/base/units.hpp>
-#include <warpwright/memory/host_memory.hpp>
-#include <warpwright/memory/latency_histogram.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -32,6 +26,12 @@
 #include <utility>
 #include <vector>
 
+#include <warpwright/base/error.hpp>
+#include <warpwright/base/log.hpp>
+#include <warpwright/base/units.hpp>
+#include <warpwright/memory/host_memory.hpp>
+#include <warpwright/memory/latency_histogram.hpp>
+
 namespace warpwright::memory {
 
 class PinnedMemoryPool;
@@ -41,8 +41,8 @@ struct PoolClass {
   std::uint32_t count = 0;  // of blocks
 };
 
-// Classes from `smallest` to `largest` in four steps per power of two (whole pages), `count` blocks each: above 16 KiB a
-// request wastes 25 % of its size at most.
+// Classes from `smallest` to `largest` in four steps per power of two (whole pages), `count` blocks each: above 16 KiB
+// a request wastes 25 % of its size at most.
 std::vector<PoolClass> stepped_classes(Bytes smallest, Bytes largest, std::uint32_t count);
 
 struct PoolConfig {
@@ -51,9 +51,9 @@ struct PoolConfig {
   Bytes budget{};
   // For releases gated by a stream; without it they are Error(unsupported). Must outlive the pool.
   device::Context* context = nullptr;
-  int max_streams = 64;  // that releases may name while blocks of theirs are pending
+  int max_streams = 64;                             // that releases may name while blocks of theirs are pending
   std::chrono::milliseconds close_deadline{10000};  // how long the destructor waits for gates
-  LogSink log;           // told of misuse found in destructors, and of quarantined blocks
+  LogSink log;                                      // told of misuse found in destructors, and of quarantined blocks
 };
 
 // Names one acquisition of one block: a released or reacquired block has another generation.
@@ -96,8 +96,9 @@ class PinnedBlock {
   std::size_t size_ = 0;
 };
 
-// A block that work of one stream may use at once, although earlier device work may still use it. The CPU gets it through
-// to_host() only. Move-only; its destructor gates it by the stream. One thread at a time; pool and stream must outlive it.
+// A block that work of one stream may use at once, although earlier device work may still use it. The CPU gets it
+// through to_host() only. Move-only; its destructor gates it by the stream. One thread at a time; pool and stream must
+// outlive it.
 class StreamBlock {
  public:
   StreamBlock(StreamBlock&&) noexcept = default;
@@ -128,8 +129,8 @@ class StreamBlock {
 struct PoolClassStats {
   Bytes size;
   std::uint64_t count = 0, in_use = 0, pending = 0, quarantined = 0;
-  // Most blocks in use (pending ones included) at once. A block passing from one thread to another may count twice for a
-  // moment; never above `count`.
+  // Most blocks in use (pending ones included) at once. A block passing from one thread to another may count twice for
+  // a moment; never above `count`.
   std::uint64_t high_water = 0;
   std::uint64_t acquired = 0;  // since construction
   std::uint64_t misses = 0;    // calls that found no block at first
@@ -153,22 +154,22 @@ struct Leak {
   std::string state;  // "in use", "pending", "quarantined"
 };
 
-// Thread-safe, except construction and destruction. try_acquire() and release() without a stream are lock-free: no lock, no
-// system call, no driver call, no allocation (a release that finds waiters wakes one, which is a system call). release()
-// with a stream also records an event, for which a driver may lock. acquire() and acquire_until() block.
+// Thread-safe, except construction and destruction. try_acquire() and release() without a stream are lock-free: no
+// lock, no system call, no driver call, no allocation (a release that finds waiters wakes one, which is a system call).
+// release() with a stream also records an event, for which a driver may lock. acquire() and acquire_until() block.
 class PinnedMemoryPool {
  public:
-  // Reserves everything at once from `source`, which is not needed afterwards. Throws Error(bad_input) for no classes, more
-  // than 64, a count of 0 or 2^24 and more, or classes beyond the budget, and what reserving throws.
+  // Reserves everything at once from `source`, which is not needed afterwards. Throws Error(bad_input) for no classes,
+  // more than 64, a count of 0 or 2^24 and more, or classes beyond the budget, and what reserving throws.
   PinnedMemoryPool(HostMemory& source, PoolConfig config);
-  // Every block must have been released; leaks are logged. Waits for gates, up to PoolConfig::close_deadline; memory that
-  // device work may still use after that stays mapped for good.
+  // Every block must have been released; leaks are logged. Waits for gates, up to PoolConfig::close_deadline; memory
+  // that device work may still use after that stays mapped for good.
   ~PinnedMemoryPool();
   PinnedMemoryPool(const PinnedMemoryPool&) = delete;
   PinnedMemoryPool& operator=(const PinnedMemoryPool&) = delete;
 
-  // A block of the smallest class that holds `size` (never of a larger one, or the waste would be unbounded); nullopt if
-  // none is ready. Throws Error(bad_input) for a size above the largest class.
+  // A block of the smallest class that holds `size` (never of a larger one, or the waste would be unbounded); nullopt
+  // if none is ready. Throws Error(bad_input) for a size above the largest class.
   std::optional<PinnedBlock> try_acquire(Bytes size);
   // Waits for one until `deadline`; nullopt when it passes. Not fair: who asks at the right moment wins.
   std::optional<PinnedBlock> acquire_until(Bytes size, std::chrono::steady_clock::time_point deadline);
@@ -183,8 +184,8 @@ class PinnedMemoryPool {
   void release(BlockHandle handle);
   // For code that kept the pointer only. A pointer cannot tell whether its block was released and taken by another.
   void release(std::byte* pointer);
-  // The block becomes free when what is enqueued on `stream` now has ended. If the event cannot be recorded the block is
-  // quarantined and the error passed on.
+  // The block becomes free when what is enqueued on `stream` now has ended. If the event cannot be recorded the block
+  // is quarantined and the error passed on.
   void release(PinnedBlock&& block, device::Stream& stream);
   void release(StreamBlock&& block);
   // Never to be handed out again: for a block whose device work cannot be proven finished.

@@ -1,9 +1,6 @@
 // What a transfer pipeline works on: chunks, where they come from and go to, the kernel between, and the ring's shape.
 #pragma once
 
-#include <warpwright/base/units.hpp>
-#include <warpwright/device/context.hpp>
-
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -12,6 +9,9 @@
 #include <optional>
 #include <span>
 #include <string_view>
+
+#include <warpwright/base/units.hpp>
+#include <warpwright/device/context.hpp>
 
 namespace warpwright::memory {
 
@@ -44,10 +44,11 @@ struct PipelineConfig {
   bool in_place = false;
   ErrorPolicy on_error = ErrorPolicy::abort;
   WaitMode wait = WaitMode::block;
-  // Source and sink run in a thread of their own each, so that a chunk is filled while others are submitted and delivered.
-  // Worth it where they copy or compute; not where they write a few bytes.
+  // Source and sink run in a thread of their own each, so that a chunk is filled while others are submitted and
+  // delivered. Worth it where they copy or compute; not where they write a few bytes.
   bool helper_threads = false;
-  // One chunk in this many is stamped with timing events (each costs the driver microseconds); 0: none. A trace stamps all.
+  // One chunk in this many is stamped with timing events (each costs the driver microseconds); 0: none. A trace stamps
+  // all.
   int timed_every = 16;
   bool trace = false;
   // Without progress for so long the run is abandoned with Error(timeout). Needs WaitMode::poll.
@@ -73,7 +74,7 @@ struct ChunkWork {
   device::Buffer& input;
   device::Buffer& output;  // the same as `input` where the pipeline is in place
   Bytes input_size;
-  Bytes output_size;       // by default input_size (at most what an output slot holds); the callable may change it
+  Bytes output_size;  // by default input_size (at most what an output slot holds); the callable may change it
 };
 // Enqueues the kernel of a chunk. What it throws fails the chunk. Called by the thread that runs the pipeline.
 using ChunkKernel = std::function<void(ChunkWork&)>;
@@ -106,6 +107,7 @@ std::unique_ptr<ChunkSource> generator_source(
 std::unique_ptr<ChunkSink> span_sink(std::span<std::byte> bytes, int threads = 1);
 // Writes a file, created or emptied at once. Throws Error(io) naming it. What reached the disk is the system's to say.
 std::unique_ptr<ChunkSink> file_sink(const std::filesystem::path& path);
-std::unique_ptr<ChunkSink> callback_sink(std::function<void(std::uint64_t chunk, std::span<const std::byte> result)> use);
+std::unique_ptr<ChunkSink> callback_sink(
+    std::function<void(std::uint64_t chunk, std::span<const std::byte> result)> use);
 
 }  // namespace warpwright::memory

@@ -1,9 +1,9 @@
 // The pool as a std::pmr::memory_resource, so that containers live in pinned memory.
 #pragma once
 
-#include <warpwright/memory/pinned_memory_pool.hpp>
-
 #include <memory_resource>
+
+#include <warpwright/memory/pinned_memory_pool.hpp>
 
 namespace warpwright::memory {
 

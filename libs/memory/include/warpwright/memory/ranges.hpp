@@ -14,8 +14,8 @@ class RangeMarker {
   virtual void pop() = 0;
 };
 
-// NVTX through libnvToolsExt.so.1, opened now; null where it is not installed. Ranges cost nothing worth naming unless a
-// profiler listens.
+// NVTX through libnvToolsExt.so.1, opened now; null where it is not installed. Ranges cost nothing worth naming unless
+// a profiler listens.
 std::unique_ptr<RangeMarker> nvtx_ranges();
 
 // Marks its own life; `marker` may be null.

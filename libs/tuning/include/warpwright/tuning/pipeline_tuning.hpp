@@ -1,12 +1,7 @@
-// Chooses the shape of a transfer pipeline by measuring it: chunk size, depth and variant, under both byte budgets, with the
-// search strategies that tune kernels. The best few and the default are compared again, interleaved, on fresh runs.
+// Chooses the shape of a transfer pipeline by measuring it: chunk size, depth and variant, under both byte budgets,
+// with the search strategies that tune kernels. The best few and the default are compared again, interleaved, on fresh
+// runs.
 #pragma once
-
-#include <warpwright/base/clock.hpp>
-#include <warpwright/base/log.hpp>
-#include <warpwright/memory/memory_optimizer.hpp>
-#include <warpwright/search/search_algorithm.hpp>
-#include <warpwright/store/profile_database.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -16,14 +11,21 @@
 #include <string>
 #include <vector>
 
+#include <warpwright/base/clock.hpp>
+#include <warpwright/base/log.hpp>
+#include <warpwright/memory/memory_optimizer.hpp>
+#include <warpwright/search/search_algorithm.hpp>
+#include <warpwright/store/profile_database.hpp>
+
 namespace warpwright::tuning {
 
-// What goes through the pipeline. `source` makes `chunks` chunks of the full size; both factories are called once a run.
+// What goes through the pipeline. `source` gives `volume` bytes in chunks of its slots' size; both factories are called
+// once a run.
 struct PipelineWork {
   std::string name;      // of the kernel
   std::string identity;  // changes when the kernel does; part of the profile's key
   memory::ChunkKernel kernel;
-  std::function<std::unique_ptr<memory::ChunkSource>(std::uint64_t chunks)> source;
+  std::function<std::unique_ptr<memory::ChunkSource>(Bytes volume)> source;
   std::function<std::unique_ptr<memory::ChunkSink>()> sink;
 };
 
@@ -32,9 +34,9 @@ struct PipelineTuningOptions {
   memory::PipelineConfig baseline;
   std::vector<Bytes> chunks;  // default: 1, 2, 4, 8, 16, 32 MiB
   std::vector<int> depths{2, 3, 4, 6};
-  std::vector<memory::PipelineVariant> variants{memory::PipelineVariant::role_streams,
-                                                memory::PipelineVariant::stream_per_slot, memory::PipelineVariant::graph};
-  // Of input in each run: what the choice is for. Rounded up to whole chunks.
+  std::vector<memory::PipelineVariant> variants{
+      memory::PipelineVariant::role_streams, memory::PipelineVariant::stream_per_slot, memory::PipelineVariant::graph};
+  // Of input in each run: what the choice is for.
   Bytes volume{std::uint64_t{1} << 30};
   std::string strategy = "exhaustive";
   StrategySettings strategy_settings;
@@ -61,15 +63,15 @@ struct PipelineTuningResult {
   Nanoseconds baseline_median{};  // from the same
   double speedup = 1;
   std::uint64_t space_size = 0;
-  Bytes volume;                        // that every run moved
-  std::vector<PipelineTrial> trials;   // in the order of the search
+  Bytes volume;                          // that every run moved
+  std::vector<PipelineTrial> trials;     // in the order of the search
   std::vector<PipelineTrial> finalists;  // fastest first; the baseline is one
   bool interrupted = false;
-  store::TuningProfile profile;        // ready to be stored
+  store::TuningProfile profile;  // ready to be stored
 };
 
-// Throws Error(bad_input) for an unknown strategy or when no shape fits the budgets, Error(device) when the device is lost,
-// and what the work throws when even the baseline fails. A shape that fails is a trial with its status.
+// Throws Error(bad_input) for an unknown strategy or when no shape fits the budgets, Error(device) when the device is
+// lost, and what the work throws when even the baseline fails. A shape that fails is a trial with its status.
 PipelineTuningResult tune_pipeline(memory::MemoryOptimizer& optimizer, const StrategyRegistry& strategies,
                                    const PipelineWork& work, const PipelineTuningOptions& options);
 

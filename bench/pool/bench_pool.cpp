@@ -1,0 +1,441 @@
+// The pinned pool against other ways to keep free blocks: acquire and release, by threads, held blocks and patterns;
+// and the cold start of a large pool against the driver's allocator.
+//
+//   bench_pool [--threads 1,2,4] [--milliseconds N] [--json FILE] [--cold-start BYTES [--rounds N]]
+//
+// Contenders are interleaved within each round and their medians over the rounds are printed. "pair": every thread
+// takes `hold` blocks and gives them back, for ever. "hand-off": half of the threads take blocks and the others give
+// them back. Latency is of one acquire and its release, timed one by one in a run of its own, less the cost of the
+// clock.
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <warpwright/base/clock.hpp>
+#include <warpwright/base/error.hpp>
+#include <warpwright/cuda/backend.hpp>
+#include <warpwright/memory/pinned_memory_pool.hpp>
+#if WARPWRIGHT_BENCH_BOOST
+#include <boost/lockfree/stack.hpp>
+#endif
+#if WARPWRIGHT_BENCH_TBB
+#include <tbb/concurrent_queue.h>
+#endif
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <fstream>
+#include <functional>
+#include <latch>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <pthread.h>
+#include <sched.h>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using namespace warpwright;
+using Clock = std::chrono::steady_clock;
+using Json = nlohmann::json;
+
+constexpr std::uint32_t block_count = 1024;
+constexpr Bytes block_size{64 * 1024};
+
+struct Contender {
+  virtual ~Contender() = default;
+  virtual std::string name() const = 0;
+  // A pointer to a block, or null.
+  virtual std::byte* take() = 0;
+  virtual void give(std::byte* block) = 0;
+};
+
+// Handles travel in the block's address order, so that a release has the generation that the acquisition got.
+struct Ours final : Contender {
+  Ours() {
+    memory::PoolConfig config;
+    config.classes = {{block_size, block_count}};
+    config.budget = block_size * block_count;
+    pool = std::make_unique<memory::PinnedMemoryPool>(*memory::ordinary_memory(), config);
+    handles.resize(block_count);
+    auto first = pool->try_acquire(block_size);
+    base = first->data();
+  }
+  std::string name() const override { return "warpwright"; }
+  std::byte* take() override {
+    auto block = pool->try_acquire(block_size);
+    if (!block) return nullptr;
+    handles[static_cast<std::size_t>(block->data() - base) / block_size.count] = block->handle();
+    std::byte* const data = block->data();
+    block->detach();
+    return data;
+  }
+  void give(std::byte* block) override {
+    pool->release(handles[static_cast<std::size_t>(block - base) / block_size.count]);
+  }
+  std::unique_ptr<memory::PinnedMemoryPool> pool;
+  std::vector<memory::BlockHandle> handles;
+  std::byte* base = nullptr;
+};
+
+struct Blocks {
+  Blocks() : memory(block_count * std::size_t{64}) {}
+  std::byte* at(std::uint32_t i) { return memory.data() + i * std::size_t{64}; }
+  std::vector<std::byte> memory;  // stands for the blocks: these structures never look inside
+};
+
+struct MutexDeque final : Contender, Blocks {
+  MutexDeque() {
+    for (std::uint32_t i = 0; i < block_count; ++i) free.push_back(at(i));
+  }
+  std::string name() const override { return "mutex + deque"; }
+  std::byte* take() override {
+    const std::lock_guard lock(mutex);
+    if (free.empty()) return nullptr;
+    std::byte* const block = free.back();
+    free.pop_back();
+    return block;
+  }
+  void give(std::byte* block) override {
+    const std::lock_guard lock(mutex);
+    free.push_back(block);
+  }
+  std::mutex mutex;
+  std::deque<std::byte*> free;
+};
+
+#if WARPWRIGHT_BENCH_BOOST
+struct BoostStack final : Contender, Blocks {
+  BoostStack() : free(block_count) {
+    for (std::uint32_t i = 0; i < block_count; ++i) free.bounded_push(at(i));
+  }
+  std::string name() const override { return "boost::lockfree::stack"; }
+  std::byte* take() override {
+    std::byte* block = nullptr;
+    return free.pop(block) ? block : nullptr;
+  }
+  void give(std::byte* block) override { free.bounded_push(block); }
+  boost::lockfree::stack<std::byte*, boost::lockfree::fixed_sized<true>> free;
+};
+#endif
+
+#if WARPWRIGHT_BENCH_TBB
+struct TbbQueue final : Contender, Blocks {
+  TbbQueue() {
+    free.set_capacity(block_count);
+    for (std::uint32_t i = 0; i < block_count; ++i) free.try_push(at(i));
+  }
+  std::string name() const override { return "tbb::concurrent_bounded_queue"; }
+  std::byte* take() override {
+    std::byte* block = nullptr;
+    return free.try_pop(block) ? block : nullptr;
+  }
+  void give(std::byte* block) override { free.try_push(block); }
+  tbb::concurrent_bounded_queue<std::byte*> free;
+};
+#endif
+
+std::vector<std::unique_ptr<Contender>> contenders() {
+  std::vector<std::unique_ptr<Contender>> list;
+  list.push_back(std::make_unique<Ours>());
+  list.push_back(std::make_unique<MutexDeque>());
+#if WARPWRIGHT_BENCH_BOOST
+  list.push_back(std::make_unique<BoostStack>());
+#endif
+#if WARPWRIGHT_BENCH_TBB
+  list.push_back(std::make_unique<TbbQueue>());
+#endif
+  return list;
+}
+
+void pin_to(unsigned core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(core % std::max(1u, std::thread::hardware_concurrency()), &set);
+  static_cast<void>(pthread_setaffinity_np(pthread_self(), sizeof set, &set));
+}
+
+double quantile(std::vector<double>& sorted, double share) {
+  if (sorted.empty()) return 0;
+  return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))];
+}
+
+// Nanoseconds an acquire and release, over all threads.
+double pairs(Contender& contender, unsigned threads, unsigned hold, std::chrono::milliseconds time) {
+  std::atomic<bool> stop{false};
+  std::atomic<std::uint64_t> total{0};
+  std::latch start(threads + 1);
+  std::vector<std::jthread> workers;
+  for (unsigned t = 0; t < threads; ++t)
+    workers.emplace_back([&, t] {
+      pin_to(t);
+      std::vector<std::byte*> held(hold);
+      std::uint64_t mine = 0;
+      start.arrive_and_wait();
+      while (!stop.load(std::memory_order_relaxed)) {
+        for (int burst = 0; burst < 64; ++burst) {
+          unsigned got = 0;
+          for (; got < hold; ++got)
+            if ((held[got] = contender.take()) == nullptr) break;
+          for (unsigned i = 0; i < got; ++i) contender.give(held[i]);
+          mine += got;
+        }
+      }
+      total += mine;
+    });
+  start.arrive_and_wait();
+  const auto begin = Clock::now();
+  std::this_thread::sleep_for(time);
+  stop = true;
+  workers.clear();
+  const double elapsed = std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
+  return total == 0 ? 0 : elapsed / static_cast<double>(total);
+}
+
+// Half of the threads take, the others give back what comes through a ring for each two of them.
+double hand_off(Contender& contender, unsigned threads, std::chrono::milliseconds time) {
+  struct alignas(64) Ring {
+    std::array<std::atomic<std::byte*>, 64> cells{};
+  };
+  const unsigned couples = std::max(1u, threads / 2);
+  std::vector<Ring> rings(couples);
+  std::atomic<bool> stop{false};
+  std::atomic<std::uint64_t> total{0};
+  std::latch start(2 * couples + 1);
+  std::vector<std::jthread> workers;
+  for (unsigned c = 0; c < couples; ++c) {
+    workers.emplace_back([&, c] {
+      pin_to(2 * c);
+      start.arrive_and_wait();
+      for (std::size_t i = 0; !stop.load(std::memory_order_relaxed); ++i) {
+        std::byte* block = contender.take();
+        if (block == nullptr) continue;
+        auto& cell = rings[c].cells[i % 64];
+        std::byte* expected = nullptr;
+        while (!cell.compare_exchange_weak(expected, block, std::memory_order_acq_rel)) {
+          expected = nullptr;
+          if (stop.load(std::memory_order_relaxed)) {
+            contender.give(block);
+            return;
+          }
+        }
+      }
+    });
+    workers.emplace_back([&, c] {
+      pin_to(2 * c + 1);
+      start.arrive_and_wait();
+      std::uint64_t mine = 0;
+      for (std::size_t i = 0;; ++i) {
+        auto& cell = rings[c].cells[i % 64];
+        std::byte* block = nullptr;
+        while ((block = cell.exchange(nullptr, std::memory_order_acq_rel)) == nullptr)
+          if (stop.load(std::memory_order_relaxed)) {
+            total += mine;
+            return;
+          }
+        contender.give(block);
+        ++mine;
+      }
+    });
+  }
+  start.arrive_and_wait();
+  const auto begin = Clock::now();
+  std::this_thread::sleep_for(time);
+  stop = true;
+  workers.clear();
+  for (Ring& ring : rings)
+    for (auto& cell : ring.cells)
+      if (std::byte* left = cell.exchange(nullptr)) contender.give(left);
+  const double elapsed = std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
+  return total == 0 ? 0 : elapsed / static_cast<double>(total);
+}
+
+double clock_cost() {
+  std::vector<double> costs;
+  for (int i = 0; i < 20000; ++i) {
+    const auto a = Clock::now();
+    const auto b = Clock::now();
+    costs.push_back(std::chrono::duration<double, std::nano>(b - a).count());
+  }
+  std::sort(costs.begin(), costs.end());
+  return quantile(costs, 0.5);
+}
+
+// Of acquire and release together on one thread, each timed alone; and the mean over bursts, which the clock does not
+// blur.
+Json latency(Contender& contender, double clock_ns) {
+  pin_to(0);
+  std::vector<double> singles, bursts;
+  for (int i = 0; i < 200000; ++i) {
+    const auto begin = Clock::now();
+    contender.give(contender.take());
+    singles.push_back(std::max(0.0, std::chrono::duration<double, std::nano>(Clock::now() - begin).count() - clock_ns));
+  }
+  for (int i = 0; i < 2000; ++i) {
+    const auto begin = Clock::now();
+    for (int j = 0; j < 200; ++j) contender.give(contender.take());
+    bursts.push_back(std::chrono::duration<double, std::nano>(Clock::now() - begin).count() / 200);
+  }
+  std::sort(singles.begin(), singles.end());
+  std::sort(bursts.begin(), bursts.end());
+  return {{"median_of_bursts_ns", quantile(bursts, 0.5)},
+          {"p50_ns", quantile(singles, 0.5)},
+          {"p99_ns", quantile(singles, 0.99)},
+          {"p99_9_ns", quantile(singles, 0.999)},
+          {"max_ns", singles.empty() ? 0 : singles.back()}};
+}
+
+double median_of(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return quantile(values, 0.5);
+}
+
+// A pool of `bytes` on the GPU, against its driver's allocator: registered memory with huge pages and several threads.
+Json cold_start(Bytes bytes, int rounds) {
+  const auto backend = cuda::make_backend();
+  const auto probe = backend->probe();
+  if (!probe.usable) return {{"skipped", probe.reason}};
+  const DeviceInfo device = backend->devices().front();
+  const auto context = backend->open(device.id);
+  const SteadyClock clock;
+  std::vector<std::pair<std::string, std::function<std::unique_ptr<memory::HostMemory>()>>> ways;
+  ways.emplace_back("cuMemHostAlloc", [&] { return memory::driver_memory(*context); });
+  for (const int threads : {1, 4, 8, 16})
+    ways.emplace_back(fmt::format("registered, {} threads", threads), [&, threads] {
+      memory::HostMemoryOptions options;
+      options.touch_threads = threads;
+      options.numa_node = memory::numa_node_of(device.pci_bus_id);
+      return memory::registered_memory(*context, options);
+    });
+  ways.emplace_back("registered, 8 threads, small pages", [&] {
+    memory::HostMemoryOptions options;
+    options.touch_threads = 8;
+    options.huge_pages = false;
+    return memory::registered_memory(*context, options);
+  });
+  std::vector<std::vector<double>> total(ways.size());
+  std::vector<Json> last(ways.size());
+  for (int round = 0; round < rounds; ++round)
+    for (std::size_t i = 0; i < ways.size(); ++i) {
+      const auto source = ways[i].second();
+      memory::PoolConfig config;
+      config.classes = {
+          {Bytes{std::uint64_t{16} << 20}, static_cast<std::uint32_t>(std::max<std::uint64_t>(1, bytes.count >> 24))}};
+      config.budget = Bytes{config.classes[0].size.count * config.classes[0].count};
+      const Nanoseconds begin = clock.now();
+      memory::PinnedMemoryPool pool(*source, config);
+      total[i].push_back((clock.now() - begin).count() / 1e6);
+      const memory::RegionReport& report = pool.region();
+      last[i] = {{"map_ms", report.map.count() / 1e6}, {"touch_ms", report.touch.count() / 1e6},
+                 {"pin_ms", report.pin.count() / 1e6}, {"huge_pages", report.huge_pages},
+                 {"registered", report.registered},    {"fallback", report.fallback}};
+    }
+  Json list = Json::array();
+  const double driver = median_of(total[0]);
+  for (std::size_t i = 0; i < ways.size(); ++i) {
+    const double median = median_of(total[i]);
+    fmt::print("  {:<36} {:>10.1f} ms  {:.2f} times as fast as the driver's allocator\n", ways[i].first, median,
+               driver / median);
+    list.push_back({{"way", ways[i].first},
+                    {"median_ms", median},
+                    {"samples_ms", total[i]},
+                    {"times_as_fast", driver / median},
+                    {"last", last[i]}});
+  }
+  return {
+      {"device", device.name}, {"driver", device.driver}, {"bytes", bytes.count}, {"rounds", rounds}, {"ways", list}};
+}
+
+int run(int argc, char** argv) {
+  std::vector<unsigned> threads{1, 2, 4, 8, 16};
+  int milliseconds = 60, rounds = 3;
+  std::string json_file;
+  std::uint64_t cold = 0;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string flag = argv[i], value = argv[i + 1];
+    if (flag == "--threads") {
+      threads.clear();
+      for (std::size_t at = 0; at < value.size();) {
+        std::size_t used = 0;
+        threads.push_back(static_cast<unsigned>(std::stoul(value.substr(at), &used)));
+        at += used + 1;
+      }
+    } else if (flag == "--milliseconds")
+      milliseconds = std::stoi(value);
+    else if (flag == "--rounds")
+      rounds = std::stoi(value);
+    else if (flag == "--json")
+      json_file = value;
+    else if (flag == "--cold-start")
+      cold = std::stoull(value);
+    else
+      throw Error(ErrorCode::bad_input, "unknown flag " + flag + "; see the head of bench_pool.cpp");
+  }
+  if (argc % 2 == 0) throw Error(ErrorCode::bad_input, "every flag has a value; see the head of bench_pool.cpp");
+
+  Json report{{"schema_version", 1},
+              {"cores", std::thread::hardware_concurrency()},
+              {"blocks", block_count},
+              {"milliseconds", milliseconds},
+              {"rounds", rounds}};
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.rfind("model name", 0) == 0) {
+      report["cpu"] = line.substr(line.find(':') + 2);
+      break;
+    }
+  const auto all = contenders();
+  const double clock_ns = clock_cost();
+  report["clock_ns"] = clock_ns;
+  fmt::print("acquire and release, one thread (the clock's {:.0f} ns taken off single ones)\n", clock_ns);
+  for (const auto& each : all) {
+    const Json result = latency(*each, clock_ns);
+    fmt::print("  {:<32} {:>6.1f} ns median of bursts; single: p50 {:.0f}, p99 {:.0f}, p99.9 {:.0f} ns\n", each->name(),
+               result["median_of_bursts_ns"].get<double>(), result["p50_ns"].get<double>(),
+               result["p99_ns"].get<double>(), result["p99_9_ns"].get<double>());
+    report["latency"][each->name()] = result;
+  }
+  const auto compare = [&](const std::string& pattern, unsigned count, unsigned hold, auto&& measure) {
+    std::vector<std::vector<double>> samples(all.size());
+    for (int round = 0; round < rounds; ++round)
+      for (std::size_t i = 0; i < all.size(); ++i) samples[i].push_back(measure(*all[i]));
+    Json row{{"pattern", pattern}, {"threads", count}, {"hold", hold}};
+    fmt::print("{:>9}, {:>2} threads, hold {:>2}:", pattern, count, hold);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      row["ns"][all[i]->name()] = median_of(samples[i]);
+      fmt::print("  {} {:.1f} ns", all[i]->name(), median_of(samples[i]));
+    }
+    fmt::print("\n");
+    report["throughput"].push_back(row);
+  };
+  const std::chrono::milliseconds time(milliseconds);
+  for (const unsigned count : threads) {
+    for (const unsigned hold : {1u, 8u, 64u})
+      if (hold * count <= block_count)
+        compare("pair", count, hold, [&](Contender& each) { return pairs(each, count, hold, time); });
+    if (count >= 2) compare("hand-off", count, 1, [&](Contender& each) { return hand_off(each, count, time); });
+  }
+  if (cold > 0) {
+    fmt::print("cold start of {} of pinned memory\n", format_bytes(Bytes{cold}));
+    report["cold_start"] = cold_start(Bytes{cold}, rounds);
+    if (report["cold_start"].contains("skipped"))
+      fmt::print("  skipped: {}\n", report["cold_start"]["skipped"].get<std::string>());
+  }
+  if (!json_file.empty()) std::ofstream(json_file) << report.dump(2) << "\n";
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "error: {}\n", error.what());
+    return 2;
+  }
+}
