@@ -108,6 +108,20 @@ std::uint64_t Space::distance(std::span<const std::uint32_t> a, std::span<const 
   return Metric(parameters())(a, b);
 }
 
+std::vector<std::uint32_t> Space::occurring(std::size_t parameter) const {
+  std::vector<bool> seen(parameters().at(parameter).values.size(), false);
+  Choice choice(parameters().size());
+  for (std::uint64_t i = 0; i < size(); ++i) {
+    read_choice(i, choice);
+    seen[choice[parameter]] = true;
+  }
+  std::vector<std::uint32_t> positions;
+  for (std::size_t i = 0; i < seen.size(); ++i) {
+    if (seen[i]) positions.push_back(static_cast<std::uint32_t>(i));
+  }
+  return positions;
+}
+
 std::vector<std::uint64_t> Space::neighbours(std::uint64_t index, Neighbourhood kind) const {
   const Choice center = choice_at(index);
   const Metric metric(parameters());

@@ -1,12 +1,11 @@
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numeric>
 #include <utility>
 
 #include <warpwright/model/space.hpp>
 
-#include "space_conditions.hpp"
+#include "diagram_space.hpp"
 #include "value_order.hpp"
 
 namespace warpwright {
@@ -59,146 +58,89 @@ Configuration Space::defaults() const {
   return configuration;
 }
 
-namespace {
+namespace detail {
 
-using detail::ConditionGroup;
-using detail::Conditions;
+// ---- groups
+// --------------------------------------------------------------------------------------------------------------
 
-// The solutions of one group of parameters as a sorted table: a row per solution, per parameter the index of its value
-// in as many big-endian bytes as the largest index needs, so that rows compare as plain bytes.
-class SolutionTable {
- public:
-  SolutionTable(const ConditionGroup& group, const std::vector<Parameter>& parameters) {
-    for (const std::size_t p : group.parameters) {
-      const std::size_t largest = parameters[p].values.size() - 1;
-      const std::uint8_t width = largest < 0x100 ? 1 : largest < 0x10000 ? 2 : 4;
-      columns_.push_back({stride_, width});
-      stride_ += width;
+// How often each value of variable `v` occurs among the solutions that agree with `fixed` on the variables before it:
+// one pass down (paths from the root) and one up (solutions behind a node).
+std::vector<std::pair<std::uint32_t, std::uint64_t>> GroupDiagram::counts(std::span<const std::uint32_t> fixed,
+                                                                          std::size_t v) const {
+  const auto& levels = diagram.levels();
+  const auto allowed = [&](const Diagram::Level& level, std::size_t e) {
+    return level.variable >= v || level.value[e] == fixed[level.variable];
+  };
+  const std::size_t own = level_of[v];
+  std::vector<std::uint64_t> behind;  // solutions behind each node of the next level
+  for (std::size_t l = levels.size(); l-- > own + 1;) {
+    const auto& level = levels[l];
+    std::vector<std::uint64_t> sums(level.nodes(), 0);
+    for (std::size_t n = 0; n < level.nodes(); ++n) {
+      for (std::size_t e = level.first[n]; e < level.first[n + 1]; ++e) {
+        if (allowed(level, e)) sums[n] += behind.empty() ? 1 : behind[level.child[e]];
+      }
+    }
+    behind = std::move(sums);
+  }
+  std::vector<std::uint64_t> paths{1};
+  for (std::size_t l = 0; l < own; ++l) {
+    const auto& level = levels[l];
+    std::vector<std::uint64_t> sums(levels[l + 1].nodes(), 0);
+    for (std::size_t n = 0; n < level.nodes(); ++n) {
+      if (paths[n] == 0) continue;
+      for (std::size_t e = level.first[n]; e < level.first[n + 1]; ++e) {
+        if (allowed(level, e)) sums[level.child[e]] += paths[n];
+      }
+    }
+    paths = std::move(sums);
+  }
+  const auto& level = levels[own];
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> found;
+  for (std::size_t n = 0; n < level.nodes(); ++n) {
+    if (paths[n] == 0) continue;
+    for (std::size_t e = level.first[n]; e < level.first[n + 1]; ++e) {
+      const std::uint64_t solutions = paths[n] * (behind.empty() ? 1 : behind[level.child[e]]);
+      if (solutions > 0) found.emplace_back(level.value[e], solutions);
     }
   }
-
-  std::uint64_t size() const { return rows_; }
-  std::size_t columns() const { return columns_.size(); }
-
-  void append(const ConditionGroup& group, const std::vector<std::uint32_t>& choice) {
-    for (std::size_t c = 0; c < columns_.size(); ++c) {
-      const std::uint32_t value = choice[group.parameters[c]];
-      for (int byte = columns_[c].width - 1; byte >= 0; --byte)
-        bytes_.push_back(static_cast<std::uint8_t>(value >> (8 * byte)));
+  std::sort(found.begin(), found.end());
+  std::size_t kept = 0;
+  for (const auto& [wanted, solutions] : found) {
+    if (kept > 0 && found[kept - 1].first == wanted) {
+      found[kept - 1].second += solutions;
+    } else {
+      found[kept++] = {wanted, solutions};
     }
-    ++rows_;
   }
-  void finish(bool sorted) {
-    if (!sorted) sort();
-    bytes_.shrink_to_fit();
-  }
+  found.resize(kept);
+  return found;
+}
 
-  std::uint32_t value(std::uint64_t row, std::size_t column) const {
-    const std::uint8_t* at = bytes_.data() + row * stride_ + columns_[column].offset;
-    std::uint32_t result = 0;
-    for (int byte = 0; byte < columns_[column].width; ++byte) result = result << 8 | at[byte];
-    return result;
-  }
+// ---- construction
+// --------------------------------------------------------------------------------------------------------
 
-  // The rows of [low, high) whose column holds `value`, where all earlier columns are equal throughout.
-  std::pair<std::uint64_t, std::uint64_t> equal_range(std::uint64_t low, std::uint64_t high, std::size_t column,
-                                                      std::uint32_t wanted) const {
-    const auto first_not = [&](auto before) {
-      std::uint64_t from = low, count = high - low;
-      while (count > 0) {
-        const std::uint64_t half = count / 2;
-        if (before(value(from + half, column))) {
-          from += half + 1;
-          count -= half + 1;
-        } else {
-          count = half;
-        }
-      }
-      return from;
-    };
-    return {first_not([&](std::uint32_t v) { return v < wanted; }),
-            first_not([&](std::uint32_t v) { return v <= wanted; })};
-  }
-
- private:
-  void sort() {
-    if (stride_ <= 8) {  // most tables: the rows are numbers
-      std::vector<std::uint64_t> keys(rows_, 0);
-      for (std::uint64_t row = 0; row < rows_; ++row) {
-        for (std::size_t byte = 0; byte < stride_; ++byte) keys[row] = keys[row] << 8 | bytes_[row * stride_ + byte];
-      }
-      std::sort(keys.begin(), keys.end());
-      for (std::uint64_t row = 0; row < rows_; ++row) {
-        for (std::size_t byte = stride_; byte-- > 0; keys[row] >>= 8) {
-          bytes_[row * stride_ + byte] = static_cast<std::uint8_t>(keys[row]);
-        }
-      }
-      return;
-    }
-    std::vector<const std::uint8_t*> rows;
-    rows.reserve(rows_);
-    for (std::uint64_t row = 0; row < rows_; ++row) rows.push_back(bytes_.data() + row * stride_);
-    std::sort(rows.begin(), rows.end(),
-              [this](const std::uint8_t* a, const std::uint8_t* b) { return std::memcmp(a, b, stride_) < 0; });
-    std::vector<std::uint8_t> sorted;
-    sorted.reserve(bytes_.size());
-    for (const std::uint8_t* row : rows) sorted.insert(sorted.end(), row, row + stride_);
-    bytes_ = std::move(sorted);
-  }
-
-  struct Column {
-    std::size_t offset;
-    std::uint8_t width;
-  };
-  std::vector<Column> columns_;
-  std::size_t stride_ = 0;
-  std::vector<std::uint8_t> bytes_;
-  std::uint64_t rows_ = 0;
-};
-
-// Groups of parameters that share no constraint multiply; the index is lexicographic in declared order although their
-// parameters interleave. Under a prefix of choices each group keeps the range of rows that fit, and the number of
-// configurations that begin with this prefix is the product of the lengths of these ranges.
-class TableSpace final : public Space {
- public:
-  TableSpace(std::vector<Parameter> parameters, std::vector<Constraint> constraints, const SpaceOptions& options);
-
-  std::uint64_t size() const override { return size_; }
-  Configuration at(std::uint64_t index) const override;
-  std::optional<std::uint64_t> index_of(const Configuration& configuration) const override;
-  const std::vector<Parameter>& parameters() const override { return parameters_; }
-  const std::vector<Constraint>& constraints() const override { return constraints_; }
-
- private:
-  struct Place {
-    std::size_t table = 0, column = 0;
-  };
-  struct Range {
-    std::uint64_t low = 0, high = 0;
-    std::uint64_t count() const { return high - low; }
-  };
-
-  void check_parameters();
-  void solve(const SpaceOptions& options);
-  std::vector<Range> full_ranges() const;
-  std::optional<std::uint32_t> value_index(std::size_t parameter, const Value& value) const;
-
-  std::vector<Parameter> parameters_;
-  std::vector<Constraint> constraints_;
-  std::vector<std::vector<std::uint32_t>> sorted_values_;  // of each parameter, value indices by value_less
-  std::vector<SolutionTable> tables_;
-  std::vector<Place> places_;  // of each parameter
-  std::uint64_t size_ = 1;
-};
-
-TableSpace::TableSpace(std::vector<Parameter> parameters, std::vector<Constraint> constraints,
-                       const SpaceOptions& options)
+DiagramSpace::DiagramSpace(std::vector<Parameter> parameters, std::vector<Constraint> constraints,
+                           const SpaceOptions& options)
     : parameters_(std::move(parameters)), constraints_(std::move(constraints)) {
   check_parameters();
   solve(options);
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    const auto& group = groups_[g];
+    for (std::size_t l = 0; l < group.diagram.levels().size(); ++l) {
+      const auto& level = group.diagram.levels()[l];
+      const std::size_t parameter = group.parameters[level.variable];
+      steps_.push_back({g, l, parameter});
+      auto& occurring = occurring_[parameter];
+      occurring.assign(level.value.begin(), level.value.end());
+      std::sort(occurring.begin(), occurring.end());
+      occurring.erase(std::unique(occurring.begin(), occurring.end()), occurring.end());
+    }
+  }
+  for (const auto& parameter : parameters_) ordered_.push_back(is_ordered(parameter));
 }
 
-void TableSpace::check_parameters() {
+void DiagramSpace::check_parameters() {
   if (parameters_.empty()) throw Error(ErrorCode::bad_input, "a space needs at least one parameter");
   for (std::size_t p = 0; p < parameters_.size(); ++p) {
     const Parameter& parameter = parameters_[p];
@@ -217,7 +159,7 @@ void TableSpace::check_parameters() {
     auto& sorted = sorted_values_.emplace_back(parameter.values.size());
     std::iota(sorted.begin(), sorted.end(), std::uint32_t{0});
     std::stable_sort(sorted.begin(), sorted.end(), [&](std::uint32_t a, std::uint32_t b) {
-      return detail::value_less(parameter.values[a], parameter.values[b]);
+      return value_less(parameter.values[a], parameter.values[b]);
     });
     for (std::size_t i = 1; i < sorted.size(); ++i) {
       const Value& first = parameter.values[sorted[i - 1]];
@@ -238,139 +180,337 @@ void TableSpace::check_parameters() {
   }
 }
 
-std::optional<std::uint32_t> TableSpace::value_index(std::size_t parameter, const Value& value) const {
+std::optional<std::uint32_t> DiagramSpace::value_index(std::size_t parameter, const Value& value) const {
   const auto& values = parameters_[parameter].values;
   const auto& sorted = sorted_values_[parameter];
   const auto found = std::lower_bound(sorted.begin(), sorted.end(), value, [&](std::uint32_t i, const Value& wanted) {
-    return detail::value_less(values[i], wanted);
+    return value_less(values[i], wanted);
   });
   if (found == sorted.end() || !python_equal(values[*found], value)) return std::nullopt;
   return *found;
 }
 
-void TableSpace::solve(const SpaceOptions& options) {
-  const Conditions conditions(parameters_, constraints_, options.constants);
-  const auto groups = detail::connected_groups(conditions);
-  const auto too_large = [&] {
-    throw Error(ErrorCode::bad_input,
-                "the space has more than " + std::to_string(options.max_size) +
-                    " configurations to hold in memory; more constraints or fewer values are needed");
-  };
+namespace {
 
+// Up to here all solutions are listed and sorted to bring a diagram into declared order: the same work whatever that
+// order is. Beyond, the conditions are applied once more in declared order.
+constexpr std::uint64_t most_sorted_solutions = 4'000'000;
+
+struct FailurePath {
+  std::vector<std::uint32_t> choice;  // by number in the group, positions in Parameter::values
+  std::uint32_t constraint = 0;
+};
+
+// The first path to a terminal where a condition cannot be evaluated.
+std::optional<FailurePath> first_failure(const LayeredGraph& graph,
+                                         const std::vector<std::vector<std::uint32_t>>& domains) {
+  const auto fails = [](std::uint32_t terminal) { return terminal != LayeredGraph::no_condition; };
+  if (std::none_of(graph.terminals.begin(), graph.terminals.end(), fails)) return std::nullopt;
+  std::vector<std::vector<bool>> reaches(graph.layers.size() + 1);
+  for (const std::uint32_t terminal : graph.terminals) reaches.back().push_back(fails(terminal));
+  for (std::size_t l = graph.layers.size(); l-- > 0;) {
+    const auto& layer = graph.layers[l];
+    reaches[l].assign(layer.states(), false);
+    for (std::size_t s = 0; s < layer.states(); ++s) {
+      for (std::size_t e = layer.first[s]; e < layer.first[s + 1] && !reaches[l][s]; ++e)
+        reaches[l][s] = reaches[l + 1][layer.child[e]];
+    }
+  }
+  FailurePath failure;
+  failure.choice.resize(domains.size());
+  std::size_t state = 0;
+  for (std::size_t l = 0; l < graph.layers.size(); ++l) {
+    const auto& layer = graph.layers[l];
+    std::size_t e = layer.first[state];
+    while (!reaches[l + 1][layer.child[e]]) ++e;
+    failure.choice[layer.variable] = domains[layer.variable][layer.value[e]];
+    state = layer.child[e];
+  }
+  failure.constraint = graph.terminals[state];
+  return failure;
+}
+
+}  // namespace
+
+void DiagramSpace::solve(const SpaceOptions& options) {
+  const Conditions conditions(parameters_, constraints_, options.constants);
+  const auto groups = connected_groups(conditions);
   struct Undecided {
-    const detail::Condition* condition;
-    Conditions::Assignment assignment;
+    FailurePath failure;
     const ConditionGroup* group;
   };
   std::optional<Undecided> error;
   Conditions::Assignment first_solution(conditions);
   places_.resize(parameters_.size());
-  std::uint64_t stored = 0;
+  occurring_.resize(parameters_.size());
+  std::uint64_t edges = 0;
   for (const auto& group : groups) {
-    SolutionTable table(group, parameters_);
-    detail::GroupSearch search(conditions, group);
-    if (stored + search.free_size() > static_cast<double>(options.max_size)) too_large();
-    bool failed = false;
-    search.run([&](const Conditions::Assignment& assignment, const std::vector<const detail::Condition*>& errors) {
-      if (table.size() == 0) {
-        for (const std::size_t p : group.parameters) first_solution.set(conditions, p, assignment.choice()[p]);
-      }
-      if (!errors.empty()) {
-        failed = true;
-        if (!error) {
-          const auto earlier = [](const auto* a, const auto* b) { return a->constraint < b->constraint; };
-          error = Undecided{*std::min_element(errors.begin(), errors.end(), earlier), assignment, &group};
-        }
-        return false;
-      }
-      if (++stored > options.max_size) too_large();
-      table.append(group, assignment.choice());
-      return true;
-    });
-    if (table.size() == 0 && !failed) detail::throw_empty_space(conditions, group);
-    if (group.parameters.empty()) continue;
-    for (std::size_t c = 0; c < group.parameters.size(); ++c) places_[group.parameters[c]] = {tables_.size(), c};
-    if (!failed && __builtin_mul_overflow(size_, table.size(), &size_)) {
-      throw Error(ErrorCode::bad_input, "the space has more than 2^64 configurations; fewer values are needed");
+    GroupSolver solver(conditions, group);
+    if (solver.is_rejected()) throw_empty_space(conditions, group);
+    auto order = solver.choose_order();
+    auto graph = solver.expand(order, options.max_edges - edges);
+    if (!graph) {
+      throw Error(ErrorCode::bad_input, "the space needs more than " + std::to_string(options.max_edges) +
+                                            " edges to hold in memory (SpaceOptions::max_edges); constraints that "
+                                            "connect fewer parameters or fewer values are needed");
     }
-    table.finish(search.in_declared_order());
-    tables_.push_back(std::move(table));
+    GroupDiagram made;
+    made.parameters = group.parameters;
+    made.diagram = Diagram::reduce(*graph, solver.domains());
+    auto failure = first_failure(*graph, solver.domains());
+    graph.reset();
+    if (made.diagram.size() == 0 && !failure) throw_empty_space(conditions, group);
+    if (failure) {
+      if (!error) error = Undecided{std::move(*failure), &group};
+      continue;
+    }
+    if (group.parameters.empty()) continue;
+
+    if (order.size() > 1) {
+      std::optional<Diagram> declared;
+      if (made.diagram.size() <= most_sorted_solutions)
+        declared = Diagram::reordered(made.diagram, order.size(), solver.domains());
+      if (!declared && !std::is_sorted(order.begin(), order.end())) {
+        std::vector<std::size_t> numbers(order.size());
+        std::iota(numbers.begin(), numbers.end(), std::size_t{0});
+        const std::uint64_t budget = std::min<std::uint64_t>(options.max_edges - edges, 4'000'000);
+        if (const auto again = solver.expand(numbers, budget)) declared = Diagram::reduce(*again, solver.domains());
+      }
+      if (declared) made.diagram = std::move(*declared);
+    }
+    edges += made.diagram.edges();
+    made.level_of.resize(group.parameters.size());
+    made.is_declared = true;
+    for (std::size_t l = 0; l < made.diagram.levels().size(); ++l) {
+      const std::size_t variable = made.diagram.levels()[l].variable;
+      made.level_of[variable] = l;
+      made.is_declared = made.is_declared && variable == l;
+    }
+    std::uint32_t node = made.diagram.root();
+    for (const auto& level : made.diagram.levels()) {
+      const std::uint32_t e = level.first[node];
+      first_solution.set(conditions, made.parameters[level.variable], level.value[e]);
+      node = level.child[e];
+    }
+    for (std::size_t v = 0; v < group.parameters.size(); ++v) places_[group.parameters[v]] = {groups_.size(), v};
+    if (__builtin_mul_overflow(size_, static_cast<Wide>(made.diagram.size()), &size_))
+      throw Error(ErrorCode::bad_input, "the space has more than 2^128 configurations; fewer values are needed");
+    groups_.push_back(std::move(made));
   }
   if (!error) return;
 
   // Everything else accepts the configuration: the failed evaluation would decide, so it stops.
-  for (const std::size_t p : error->group->parameters) first_solution.set(conditions, p, error->assignment.choice()[p]);
-  const Constraint& constraint = constraints_[error->condition->constraint];
+  for (std::size_t v = 0; v < error->group->parameters.size(); ++v)
+    first_solution.set(conditions, error->group->parameters[v], error->failure.choice[v]);
+  const Constraint& constraint = constraints_[error->failure.constraint];
+  std::string cause;
+  for (const auto& condition : conditions.all()) {
+    if (condition.constraint != error->failure.constraint || !cause.empty()) continue;
+    if (conditions.test(condition, first_solution) == Answer::error)
+      cause = conditions.failure(condition, first_solution);
+  }
   throw Error(ErrorCode::bad_input,
-              "constraint '" + detail::excerpt(constraint.text) + "' cannot be evaluated for the configuration " +
-                  conditions.configuration(first_solution).describe() + ": " +
-                  conditions.failure(*error->condition, first_solution),
+              "constraint '" + excerpt(constraint.text) + "' cannot be evaluated for the configuration " +
+                  conditions.configuration(first_solution).describe() + ": " + cause,
               constraint.position);
 }
 
-std::vector<TableSpace::Range> TableSpace::full_ranges() const {
-  std::vector<Range> ranges;
-  ranges.reserve(tables_.size());
-  for (const auto& table : tables_) ranges.push_back({0, table.size()});
-  return ranges;
+// ---- indices
+// -------------------------------------------------------------------------------------------------------------
+
+std::uint64_t DiagramSpace::size() const {
+  constexpr auto largest = static_cast<std::uint64_t>(-1);
+  return size_ > largest ? largest : static_cast<std::uint64_t>(size_);
 }
 
-Configuration TableSpace::at(std::uint64_t index) const {
-  if (index >= size_) {
-    throw Error(ErrorCode::not_found, "index " + std::to_string(index) + " is outside the space of " +
-                                          std::to_string(size_) + " configurations");
-  }
-  std::vector<Configuration::Entry> entries;
-  entries.reserve(parameters_.size());
-  auto ranges = full_ranges();
-  std::uint64_t total = size_, rest = index;
+std::string DiagramSpace::exact_size() const {
+  std::string digits;
+  for (Wide rest = size_; rest > 0; rest /= 10) digits.insert(digits.begin(), static_cast<char>('0' + rest % 10));
+  return digits;
+}
+
+std::size_t DiagramSpace::memory_bytes() const {
+  std::size_t sum = 0;
+  for (const auto& group : groups_) sum += group.diagram.bytes();
+  return sum;
+}
+
+// Under a prefix of choices each group keeps the solutions that agree with it; the configurations that begin with the
+// prefix are the product of these counts, so the index is lexicographic in declared order although the parameters of
+// the groups interleave.
+template <typename Number>
+void DiagramSpace::unrank(Number index, std::span<std::uint32_t> choice) const {
+  struct Cursor {
+    std::uint64_t count;
+    std::uint32_t node;
+  };
+  std::vector<Cursor> cursors;
+  cursors.reserve(groups_.size());
+  for (const auto& group : groups_) cursors.push_back({group.diagram.size(), group.diagram.root()});
+  auto total = static_cast<Number>(size_);
+  std::vector<std::uint32_t> fixed;
   for (std::size_t p = 0; p < parameters_.size(); ++p) {
-    const auto [t, column] = places_[p];
-    const SolutionTable& table = tables_[t];
-    Range& range = ranges[t];
-    const std::uint64_t others = total / range.count();
-    const std::uint64_t row = range.low + rest / others;
-    const std::uint32_t value = table.value(row, column);
-    if (range.count() > 1) {
-      // A group's only parameter, or its last, has one row per value: no search is needed.
-      const bool last = column + 1 == table.columns();
-      const auto [low, high] = last ? std::pair{row, row + 1} : table.equal_range(range.low, range.high, column, value);
-      rest -= (low - range.low) * others;
-      range = {low, high};
-      total = others * range.count();
+    const auto [g, v] = places_[p];
+    const GroupDiagram& group = groups_[g];
+    Cursor& cursor = cursors[g];
+    const Number others = total / cursor.count;
+    const auto rank = static_cast<std::uint64_t>(index / others);
+    if (group.is_declared) {
+      const auto& level = group.diagram.levels()[v];
+      const std::uint32_t e = group.diagram.edge_at(v, cursor.node, rank);
+      choice[p] = level.value[e];
+      index -= others * level.before[e];
+      const std::uint32_t end = level.first[cursor.node + 1];
+      const std::uint64_t behind = e + 1 < end ? level.before[e + 1] : cursor.count;
+      cursor = {behind - level.before[e], level.child[e]};
+    } else {
+      fixed.assign(group.parameters.size(), 0);
+      for (std::size_t u = 0; u < v; ++u) fixed[u] = choice[group.parameters[u]];
+      std::uint64_t before = 0;
+      for (const auto& [value, count] : group.counts(fixed, v)) {
+        if (rank < before + count) {
+          choice[p] = value;
+          index -= others * before;
+          cursor.count = count;
+          break;
+        }
+        before += count;
+      }
     }
-    entries.emplace_back(parameters_[p].name, parameters_[p].values[value]);
+    total = others * cursor.count;
   }
-  return Configuration(std::move(entries));
 }
 
-std::optional<std::uint64_t> TableSpace::index_of(const Configuration& configuration) const {
-  if (configuration.size() != parameters_.size()) return std::nullopt;
-  auto ranges = full_ranges();
-  std::uint64_t total = size_, index = 0;
+template <typename Number>
+std::optional<Number> DiagramSpace::rank(std::span<const std::uint32_t> choice) const {
+  struct Cursor {
+    std::uint64_t count;
+    std::uint32_t node;
+  };
+  std::vector<Cursor> cursors;
+  cursors.reserve(groups_.size());
+  for (const auto& group : groups_) cursors.push_back({group.diagram.size(), group.diagram.root()});
+  auto total = static_cast<Number>(size_);
+  Number index = 0;
+  std::vector<std::uint32_t> fixed;
   for (std::size_t p = 0; p < parameters_.size(); ++p) {
-    const auto& entry = *(configuration.begin() + static_cast<std::ptrdiff_t>(p));  // usually in declared order
-    const Value* value = entry.first == parameters_[p].name ? &entry.second : configuration.find(parameters_[p].name);
-    if (value == nullptr) return std::nullopt;
-    const auto wanted = value_index(p, *value);
-    if (!wanted) return std::nullopt;
-    const auto [t, column] = places_[p];
-    Range& range = ranges[t];
-    const auto [low, high] = tables_[t].equal_range(range.low, range.high, column, *wanted);
-    if (low == high) return std::nullopt;
-    const std::uint64_t others = total / range.count();
-    index += (low - range.low) * others;
-    range = {low, high};
-    total = others * range.count();
+    const auto [g, v] = places_[p];
+    const GroupDiagram& group = groups_[g];
+    Cursor& cursor = cursors[g];
+    const Number others = total / cursor.count;
+    if (group.is_declared) {
+      const auto e = group.diagram.edge(v, cursor.node, choice[p]);
+      if (!e) return std::nullopt;
+      const auto& level = group.diagram.levels()[v];
+      index += others * level.before[*e];
+      const std::uint32_t end = level.first[cursor.node + 1];
+      const std::uint64_t behind = *e + 1 < end ? level.before[*e + 1] : cursor.count;
+      cursor = {behind - level.before[*e], level.child[*e]};
+    } else {
+      fixed.assign(group.parameters.size(), 0);
+      for (std::size_t u = 0; u < v; ++u) fixed[u] = choice[group.parameters[u]];
+      bool found = false;
+      std::uint64_t before = 0;
+      for (const auto& [value, count] : group.counts(fixed, v)) {
+        found = value == choice[p];
+        if (found) cursor.count = count;
+        if (found) break;
+        before += count;
+      }
+      if (!found) return std::nullopt;
+      index += others * before;
+    }
+    total = others * cursor.count;
   }
   return index;
 }
 
-}  // namespace
+void DiagramSpace::read_choice(std::uint64_t index, std::span<std::uint32_t> choice) const {
+  if (index >= size_) {
+    throw Error(ErrorCode::not_found,
+                "index " + std::to_string(index) + " is outside the space of " + exact_size() + " configurations");
+  }
+  if (size_ > static_cast<std::uint64_t>(-1)) return unrank<Wide>(index, choice);
+  unrank<std::uint64_t>(index, choice);
+}
+
+bool DiagramSpace::contains_choice(std::span<const std::uint32_t> choice) const {
+  for (const auto& group : groups_) {
+    std::uint32_t node = group.diagram.root();
+    for (std::size_t l = 0; l < group.diagram.levels().size(); ++l) {
+      const auto& level = group.diagram.levels()[l];
+      const auto e = group.diagram.edge(l, node, choice[group.parameters[level.variable]]);
+      if (!e) return false;
+      node = level.child[*e];
+    }
+  }
+  return true;
+}
+
+std::optional<std::uint64_t> DiagramSpace::find_choice(std::span<const std::uint32_t> choice) const {
+  if (choice.size() != parameters_.size()) return std::nullopt;
+  if (size_ <= static_cast<std::uint64_t>(-1)) return rank<std::uint64_t>(choice);
+  const auto index = rank<Wide>(choice);
+  if (!index) return std::nullopt;
+  if (*index > static_cast<std::uint64_t>(-1)) {
+    throw Error(ErrorCode::unsupported, "the space has " + exact_size() +
+                                            " configurations and this one lies beyond index 2^64 - 1; use "
+                                            "contains_choice() and draw_choice() on spaces of this size");
+  }
+  return static_cast<std::uint64_t>(*index);
+}
+
+Choice DiagramSpace::draw_choice(Rng& rng) const {
+  Choice choice(parameters_.size());
+  for (const auto& group : groups_) {  // groups are independent: uniform in each is uniform over all
+    std::uint64_t rest = rng.below(group.diagram.size());
+    std::uint32_t node = group.diagram.root();
+    for (std::size_t l = 0; l < group.diagram.levels().size(); ++l) {
+      const auto& level = group.diagram.levels()[l];
+      const std::uint32_t e = group.diagram.edge_at(l, node, rest);
+      rest -= level.before[e];
+      choice[group.parameters[level.variable]] = level.value[e];
+      node = level.child[e];
+    }
+  }
+  return choice;
+}
+
+Configuration DiagramSpace::at(std::uint64_t index) const {
+  Choice choice(parameters_.size());
+  read_choice(index, choice);
+  return configuration(choice);
+}
+
+std::optional<Choice> DiagramSpace::positions(const Configuration& configuration) const {
+  if (configuration.size() != parameters_.size()) return std::nullopt;
+  Choice choice(parameters_.size());
+  for (std::size_t p = 0; p < parameters_.size(); ++p) {
+    const auto& entry = *(configuration.begin() + static_cast<std::ptrdiff_t>(p));  // usually in declared order
+    const Value* value = entry.first == parameters_[p].name ? &entry.second : configuration.find(parameters_[p].name);
+    if (value == nullptr) return std::nullopt;
+    const auto position = value_index(p, *value);
+    if (!position) return std::nullopt;
+    choice[p] = *position;
+  }
+  return choice;
+}
+
+std::optional<std::uint64_t> DiagramSpace::index_of(const Configuration& configuration) const {
+  const auto choice = positions(configuration);
+  return choice ? find_choice(*choice) : std::nullopt;
+}
+
+bool DiagramSpace::contains(const Configuration& configuration) const {
+  const auto choice = positions(configuration);
+  return choice && contains_choice(*choice);
+}
+
+}  // namespace detail
 
 std::unique_ptr<Space> build_space(std::vector<Parameter> parameters, std::vector<Constraint> constraints,
                                    const SpaceOptions& options) {
-  return std::make_unique<TableSpace>(std::move(parameters), std::move(constraints), options);
+  return std::make_unique<detail::DiagramSpace>(std::move(parameters), std::move(constraints), options);
 }
 
 }  // namespace warpwright

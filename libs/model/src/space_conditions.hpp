@@ -55,6 +55,8 @@ class Conditions {
     std::vector<std::uint32_t> choice_;
   };
 
+  // The value of a constant, by the cell that a condition's slot names.
+  const Cell& constant(std::size_t slot) const { return constants_[slot]; }
   Answer test(const Condition& condition, const Assignment& assignment) const;
   // Why test() answers `error`.
   std::string failure(const Condition& condition, const Assignment& assignment) const;

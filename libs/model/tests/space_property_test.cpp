@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <warpwright/model/sampling.hpp>
 #include <warpwright/model/space.hpp>
 
 namespace warpwright {
@@ -35,7 +36,12 @@ rc::Gen<SmallSpace> small_spaces() {
       space.constraints.push_back(*rc::gen::element(
           x + " <= " + y + " + 3", x + " != " + y, "(" + x + " + " + y + ") % 3 != 1", x + " * " + y + " < 30 + " + z,
           x + " > 0 and " + y + " >= 1", x + " in [0, 2, 4, 6, 8, 1]", y + " != 0 and " + x + " % " + y + " < 3",
-          "not (" + x + " == " + y + " == " + z + ")", x + " == 0 or " + y + " // " + x + " <= " + z));
+          "not (" + x + " == " + y + " == " + z + ")", x + " == 0 or " + y + " // " + x + " <= " + z,
+          "min(" + x + ", " + y + ") + " + z + " >= 2", "(" + x + " if " + y + " > 3 else " + z + ") < 7",
+          x + " * " + y + " + " + y + " * " + z + " <= 60", "2 <= " + x + " + " + y + " <= 12",
+          "(" + x + " + 1) / (" + y + " + 1) <= " + z + " + 1.5", x + " in (1, 3, 5, 7) or not " + y,
+          "abs(" + x + " - " + y + ") <= 5", x + " & " + y + " | " + z, "gcd(" + x + " + 1, " + y + " + 1) < 4",
+          "(" + x + " * " + y + ") % ((" + z + " + 2) / 2) != 1", "max([" + x + ", " + y + "]) < 9"));
     }
     return space;
   });
@@ -126,6 +132,57 @@ RC_GTEST_PROP(SpaceProperty, OneConstraintOrItsPartsAreTheSame, ()) {
   const auto b = build_space(given.parameters, parse({joined}));
   RC_ASSERT(a->size() == b->size());
   for (std::uint64_t i = 0; i < a->size(); ++i) RC_ASSERT(a->at(i) == b->at(i));
+}
+
+// The implementations that every space has visit all configurations: an oracle for those that walk the diagrams.
+RC_GTEST_PROP(SpaceProperty, WalksEqualScans, ()) {
+  const SmallSpace given = *small_spaces();
+  if (brute_force(given).empty()) return;
+  const auto space = build_space(given.parameters, parse(given.constraints));
+  const std::uint64_t index = *rc::gen::inRange<std::uint64_t>(0, space->size());
+  for (const auto kind : {Neighbourhood::hamming, Neighbourhood::hamming_adjacent, Neighbourhood::strictly_adjacent,
+                          Neighbourhood::adjacent, Neighbourhood::closest}) {
+    RC_ASSERT(space->neighbours(index, kind) == space->Space::neighbours(index, kind));
+  }
+  Choice choice;
+  for (const auto& parameter : given.parameters)
+    choice.push_back(*rc::gen::inRange<std::uint32_t>(0, static_cast<std::uint32_t>(parameter.values.size())));
+  RC_ASSERT(space->nearest(choice) == space->Space::nearest(choice));
+  RC_ASSERT(space->find_choice(choice) == space->Space::find_choice(choice));
+  RC_ASSERT(space->contains_choice(choice) == space->find_choice(choice).has_value());
+  const auto distance = *rc::gen::inRange<std::uint64_t>(0, 6);
+  const auto limit = *rc::gen::inRange<std::size_t>(1, 40);
+  RC_ASSERT(space->within(choice, distance, limit) == space->Space::within(choice, distance, limit));
+  for (std::size_t p = 0; p < given.parameters.size(); ++p)
+    RC_ASSERT(space->occurring(p) == space->Space::occurring(p));
+  RC_ASSERT(space->exact_size() == std::to_string(space->size()));
+}
+
+RC_GTEST_PROP(SpaceProperty, BeingANeighbourIsMutual, ()) {
+  const SmallSpace given = *small_spaces();
+  if (brute_force(given).empty()) return;
+  const auto space = build_space(given.parameters, parse(given.constraints));
+  const std::uint64_t index = *rc::gen::inRange<std::uint64_t>(0, space->size());
+  for (const auto kind : {Neighbourhood::hamming, Neighbourhood::hamming_adjacent, Neighbourhood::strictly_adjacent,
+                          Neighbourhood::adjacent}) {
+    for (const std::uint64_t neighbour : space->neighbours(index, kind)) {
+      RC_ASSERT(neighbour != index);
+      const auto back = space->neighbours(neighbour, kind);
+      RC_ASSERT(std::find(back.begin(), back.end(), index) != back.end());
+    }
+  }
+}
+
+RC_GTEST_PROP(SpaceProperty, OrderOfParametersChangesTheOrderOnly, ()) {
+  const SmallSpace given = *small_spaces();
+  if (brute_force(given).empty()) return;
+  auto shuffled = given.parameters;
+  for (std::size_t i = shuffled.size(); i > 1; --i)
+    std::swap(shuffled[i - 1], shuffled[*rc::gen::inRange<std::size_t>(0, i)]);
+  const auto a = build_space(given.parameters, parse(given.constraints));
+  const auto b = build_space(shuffled, parse(given.constraints));
+  RC_ASSERT(a->size() == b->size());
+  for (std::uint64_t i = 0; i < a->size(); ++i) RC_ASSERT(b->contains(a->at(i)));
 }
 
 }  // namespace

@@ -385,16 +385,43 @@ TEST(TestSpaces, WideSpacesHaveIndicesBeyond32Bits) {
 
 TEST(TestSpaces, TooLargeIsSaid) {
   SpaceOptions options;
-  options.max_size = 1000;
+  options.max_edges = 1000;
   const auto values = range(1, 100);
   const auto error = refusal({parameter("a", values), parameter("b", values)}, constraints({"a <= b"}), options);
-  EXPECT_THAT(error.what(), HasSubstr("more than 1000 configurations"));
+  EXPECT_THAT(error.what(), HasSubstr("more than 1000 edges"));
   EXPECT_EQ(build_space({parameter("a", values), parameter("b", values), parameter("c", values)}, {}, options)->size(),
-            1'000'000u)
-      << "parameters without constraints take no memory";
+            1'000'000u);
   std::vector<Parameter> parameters;
-  for (int i = 0; i < 17; ++i) parameters.push_back(parameter("p" + std::to_string(i), range(0, 15)));
-  EXPECT_THAT(refusal(parameters, {}).what(), HasSubstr("2^64"));
+  for (int i = 0; i < 33; ++i) parameters.push_back(parameter("p" + std::to_string(i), range(0, 15)));
+  EXPECT_THAT(refusal(parameters, {}).what(), HasSubstr("2^128"));
+  std::string sum = "p0";
+  for (int i = 1; i < 17; ++i) sum += " + p" + std::to_string(i);
+  parameters.resize(17);
+  EXPECT_THAT(refusal(parameters, constraints({sum + " >= 1"})).what(), HasSubstr("2^64 combinations"));
+}
+
+TEST(TestSpaces, MoreThanSixtyFourBitsAreCountedDrawnAndAsked) {
+  std::vector<Parameter> parameters;
+  for (int i = 0; i < 20; ++i) parameters.push_back(parameter("p" + std::to_string(i), range(0, 15)));
+  const auto space = build_space(parameters, constraints({"p0 < p19"}));
+  EXPECT_EQ(space->exact_size(), "566683977944357425643520") << "16^18 * 120";
+  EXPECT_EQ(space->size(), static_cast<std::uint64_t>(-1));
+  Rng rng(1);
+  bool late = false;
+  for (int i = 0; i < 100; ++i) {
+    const Choice choice = space->draw_choice(rng);
+    EXPECT_TRUE(space->contains_choice(choice));
+    EXPECT_TRUE(space->contains(space->configuration(choice)));
+    EXPECT_LT(choice.front(), choice.back());
+    late = late || choice.front() > 7;
+  }
+  EXPECT_TRUE(late);
+  const std::uint64_t index = 0xFEDCBA9876543210;
+  EXPECT_EQ(space->index_of(space->at(index)), index);
+  Choice last(20, 15);
+  last.front() = 14;
+  EXPECT_THROW(space->find_choice(last), Error);
+  EXPECT_FALSE(space->contains_choice(Choice(20, 15)));
 }
 
 }  // namespace

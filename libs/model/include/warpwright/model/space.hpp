@@ -1,13 +1,14 @@
 // A constrained parameter space with a canonical index.
 // The index is lexicographic in declared parameter order and declared value order (the last parameter varies fastest),
 // whatever the order of the constraints: the same on every machine and in every run.
-// Construction: parameters connected by constraints form groups, whose numbers of solutions multiply; each group is
-// solved by backtracking in an order of our own (most constrained first, few values first), each conjunct of each
-// constraint applied as soon as its last parameter is bound, and conjuncts on one parameter before the search.
-// Solutions are held as one sorted table of value indices per group, so memory grows with the sum of the groups, not
-// with their product, and an index is found by binary search, without a hash of all configurations. Trees of shared
-// prefixes would be smaller still for long groups; tables were fast enough on every published space. The interface
-// depends on none of this.
+// Construction: parameters connected by constraints form groups, whose numbers of solutions multiply. Each group is
+// solved in an order of our own by merging partial assignments that leave the same question open (the values of the
+// sub-expressions that are already determined), with bounds propagated through sums, products, quotients and
+// comparisons; so the work follows the structure of the constraints, not the number of solutions, and does not depend
+// on the order of declaration. The solutions are held as a reduced decision diagram per group with counts: spaces of
+// 10^12 configurations and more are counted exactly, indexed and sampled without ever being listed. Tables of all
+// solutions and chains of trees were rejected: their size follows the number of solutions. See docs/spaces.md for
+// figures and limits.
 #pragma once
 
 #include <cstdint>
@@ -82,19 +83,26 @@ std::optional<Neighbourhood> parse_neighbourhood(std::string_view name) noexcept
 class Space {
  public:
   virtual ~Space() = default;
+  // Number of configurations; 2^64 - 1 where there are more. Spaces beyond are counted exactly (exact_size), drawn from
+  // uniformly (draw_choice) and asked (contains_choice); at() reaches the first 2^64 of them.
   virtual std::uint64_t size() const = 0;
+  // The number of configurations in decimal digits.
+  virtual std::string exact_size() const { return std::to_string(size()); }
+  // What the index structure takes; 0 if unknown.
+  virtual std::size_t memory_bytes() const { return 0; }
   // Throws Error(not_found) when index >= size().
   virtual Configuration at(std::uint64_t index) const = 0;
   // nullopt for a configuration with other parameters, an undeclared value, or a violated constraint. Parameters may
   // come in any order; values compare as Python does.
   virtual std::optional<std::uint64_t> index_of(const Configuration& configuration) const = 0;
-  bool contains(const Configuration& configuration) const { return index_of(configuration).has_value(); }
+  virtual bool contains(const Configuration& configuration) const { return index_of(configuration).has_value(); }
   virtual const std::vector<Parameter>& parameters() const = 0;
   virtual const std::vector<Constraint>& constraints() const = 0;
 
   // at() and index_of() in positions instead of values. `choice` has parameters().size() elements.
   virtual void read_choice(std::uint64_t index, std::span<std::uint32_t> choice) const;
   virtual std::optional<std::uint64_t> find_choice(std::span<const std::uint32_t> choice) const;
+  virtual bool contains_choice(std::span<const std::uint32_t> choice) const { return find_choice(choice).has_value(); }
   Choice choice_at(std::uint64_t index) const;
   // The values at these positions; not necessarily valid. Throws Error(bad_input) for a position outside its list.
   Configuration configuration(std::span<const std::uint32_t> choice) const;
@@ -117,8 +125,11 @@ class Space {
   // is missing or has nothing near takes the default. Throws Error(bad_input) for an unknown parameter ("did you
   // mean").
   std::uint64_t repair(const Configuration& configuration) const;
-  // Uniform over all configurations.
+  // Uniform over all configurations; draw() only up to 2^64 of them.
   std::uint64_t draw(Rng& rng) const { return rng.below(size()); }
+  virtual Choice draw_choice(Rng& rng) const { return choice_at(draw(rng)); }
+  // Positions of the values that at least one configuration has, ascending.
+  virtual std::vector<std::uint32_t> occurring(std::size_t parameter) const;
 
   // Sum of the distances that `within` and `nearest` mean.
   std::uint64_t distance(std::span<const std::uint32_t> a, std::span<const std::uint32_t> b) const;
@@ -129,9 +140,8 @@ class Space {
 };
 
 struct SpaceOptions {
-  // The most rows to hold in memory: solutions of groups of parameters that share constraints, summed over the groups.
-  // More is an error that says so. Parameters without constraints multiply the space and cost nothing.
-  std::uint64_t max_size = 50'000'000;
+  // The most edges of decision diagrams to hold while solving (about 30 bytes each); more is an error that says so.
+  std::uint64_t max_edges = 40'000'000;
   // Names known to constraints besides the parameters: problem dimensions and device limits. A parameter hides a
   // constant of its name.
   std::vector<std::pair<std::string, Value>> constants;
