@@ -41,6 +41,7 @@ void add_tune_command(CLI::App& app, const Console& console, int& exit_code);
 void add_compare_command(CLI::App& app, const Console& console, int& exit_code);
 void add_show_command(CLI::App& app, const Console& console, int& exit_code);
 void add_pipeline_command(CLI::App& app, const Console& console, int& exit_code);
+void add_space_command(CLI::App& app, const Console& console, int& exit_code);
 void add_profiles_command(CLI::App& app, const Console& console, int& exit_code);
 void add_occupancy_command(CLI::App& app, const Console& console, int& exit_code);
 void add_recommend_command(CLI::App& app, const Console& console, int& exit_code);
