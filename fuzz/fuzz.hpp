@@ -11,6 +11,8 @@ namespace warpwright::fuzz {
 
 // Parse, split, bind and evaluate: both ways of evaluation agree.
 void expression(std::string_view text);
+// Parameters and constraints, one a line: the space equals the filtered product of the values.
+void space(std::string_view text);
 // Read as a TOML specification beside a kernel named k.kernel; what is accepted passes the checks again.
 void toml(std::string_view text);
 // The same for T1.

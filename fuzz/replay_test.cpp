@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ctime>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -37,7 +38,52 @@ TEST_P(Replay, EveryFileOfTheCorpusIsHandled) {
 
 INSTANTIATE_TEST_SUITE_P(Corpora, Replay,
                          testing::Values(Corpus{"expression", warpwright::fuzz::expression},
+                                         Corpus{"space", warpwright::fuzz::space},
                                          Corpus{"toml", warpwright::fuzz::toml}, Corpus{"t1", warpwright::fuzz::t1}, Corpus{"cubin", warpwright::fuzz::cubin}),
                          [](const auto& param_info) { return std::string(param_info.param.folder); });
+
+// Text of every repeatable form, four times as long: linear work grows by 4, quadratic by 16. Processor time, the best
+// of several runs; below a millisecond the clock says too little to judge.
+TEST(Growth, OfExpressionsIsNotQuadratic) {
+  struct Form {
+    const char* before;
+    const char* part;
+    const char* after;
+  };
+  const Form forms[] = {{"a", " + a", ""},
+                        {"a", " and a", ""},
+                        {"a", " or 0", ""},
+                        {"1", " < a", ""},
+                        {"a", " * (a)", ""},
+                        {"[a", ", a", "]"},
+                        {"max(a", ", a", ")"},
+                        {"a in [1", ", 2", "]"},
+                        {"", "not ", "a"},
+                        {"'", "xyz ", "' == a"},
+                        {"1", " if a else 1", ""},
+                        {"a", " % 7 // 3", ""},
+                        {"len([[1]", " + [[1]]", "])"},
+                        {"a", "\t\t \t", ""},
+                        {"2", "**1", ""},
+                        {"", "(", "a"},
+                        {"", "-", "a"}};
+  const auto cost = [](const Form& form, std::size_t length) {
+    std::string text = form.before;
+    while (text.size() < length) text += form.part;
+    text += form.after;
+    double best = 1e9;
+    for (int run = 0; run < 5; ++run) {
+      const std::clock_t begin = std::clock();
+      warpwright::fuzz::expression(text);
+      best = std::min(best, static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC);
+    }
+    return best;
+  };
+  for (const Form& form : forms) {
+    const double small = cost(form, 15'000), large = cost(form, 60'000);
+    EXPECT_LT(large, std::max(9 * small, 0.01))
+        << form.before << form.part << form.after << ": " << small << " s, then " << large;
+  }
+}
 
 }  // namespace

@@ -1,15 +1,14 @@
+#include <algorithm>
+#include <chrono>
+#include <fmt/format.h>
+#include <memory>
+
 #include <warpwright/model/sampling.hpp>
 #include <warpwright/model/space.hpp>
 #include <warpwright/spec/read.hpp>
 #include <warpwright/store/json.hpp>
 
 #include "command.hpp"
-
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <chrono>
-#include <memory>
 
 namespace warpwright::app {
 namespace {
@@ -30,8 +29,9 @@ Problem read_problem(const SpaceArguments& arguments) {
       std::vector<std::string> names;
       for (const auto& entry : problem.dimensions) names.push_back(entry.first);
       const auto close = closest_match(name, names);
-      throw Error(ErrorCode::bad_input, fmt::format("--problem: there is no dimension '{}'{}; the dimensions are {}", name,
-                                                    close ? "; did you mean '" + *close + "'?" : "", fmt::join(names, ", ")));
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("--problem: there is no dimension '{}'{}; the dimensions are {}", name,
+                              close ? "; did you mean '" + *close + "'?" : "", fmt::join(names, ", ")));
     }
     problem.dimensions.set(name, std::move(value));
   }
@@ -64,10 +64,14 @@ int show_space(const SpaceArguments& arguments, const Console& console) {
                       {"occurring", space->occurring(p).size()},
                       {"ordered", is_ordered(parameter)}});
     }
-    store::Json json{{"schema_version", 1},        {"kernel", problem.name},
-                     {"size", space->size()},      {"exact_size", space->exact_size()},
-                     {"cartesian", space->cartesian_size()}, {"build_ms", build_ms},
-                     {"memory_bytes", space->memory_bytes()}, {"parameters", std::move(list)}};
+    store::Json json{{"schema_version", 1},
+                     {"kernel", problem.name},
+                     {"size", space->size()},
+                     {"exact_size", space->exact_size()},
+                     {"cartesian", space->cartesian_size()},
+                     {"build_ms", build_ms},
+                     {"memory_bytes", space->memory_bytes()},
+                     {"parameters", std::move(list)}};
     if (arguments.sample > 0) {
       store::Json samples = store::Json::array();
       for (const auto& choice : drawn) samples.push_back(store::to_json(space->configuration(choice)));
@@ -96,8 +100,7 @@ int show_space(const SpaceArguments& arguments, const Console& console) {
   for (std::size_t p = 0; p < parameters.size(); ++p) {
     const auto occurring = space->occurring(p);
     std::string note;
-    if (occurring.size() < parameters[p].values.size())
-      note = fmt::format(", {} of them occur", occurring.size());
+    if (occurring.size() < parameters[p].values.size()) note = fmt::format(", {} of them occur", occurring.size());
     if (occurring.size() == 1 && parameters[p].values.size() > 1)
       note += " (only " + to_literal(parameters[p].values[occurring.front()]) + ")";
     fmt::print(console.out, "  {}: {} value{}{}\n", parameters[p].name, parameters[p].values.size(),
@@ -112,14 +115,16 @@ void add_space_command(CLI::App& app, const Console& console, int& exit_code) {
   CLI::App* command =
       app.add_subcommand("space", "Count, list or sample the valid configurations of a specification; needs no device");
   auto arguments = std::make_shared<SpaceArguments>();
-  command->add_option("spec", arguments->specification, "Specification: TOML or T1 JSON")->required()->type_name("SPEC");
+  command->add_option("spec", arguments->specification, "Specification: TOML or T1 JSON")
+      ->required()
+      ->type_name("SPEC");
   command->add_option("--problem", arguments->dimensions, "Replace a problem dimension, e.g. n=1048576")
       ->type_name("NAME=VALUE");
   auto* count = command->add_flag("--count", arguments->count, "Print the number of valid configurations only");
-  auto* sampled = command->add_option("--sample", arguments->sample,
-                                      "Print N configurations drawn uniformly, without repetition")
-                      ->type_name("N")
-                      ->check(at_least(1));
+  auto* sampled =
+      command->add_option("--sample", arguments->sample, "Print N configurations drawn uniformly, without repetition")
+          ->type_name("N")
+          ->check(at_least(1));
   auto* list = command->add_flag("--list", arguments->list, "Print every valid configuration in index order");
   count->excludes(sampled)->excludes(list);
   sampled->excludes(list);

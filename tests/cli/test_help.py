@@ -4,7 +4,7 @@ import re
 
 from support import CommandLineTest, EXIT_SUCCESS, SOURCE
 
-COMMANDS = ("devices", "check", "tune", "compare", "show", "profiles", "occupancy", "recommend")
+COMMANDS = ("devices", "check", "tune", "compare", "show", "space", "profiles", "occupancy", "recommend")
 
 
 class Help(CommandLineTest):
@@ -30,7 +30,7 @@ class Help(CommandLineTest):
             with self.subTest(command=command):
                 text = self.help_of(command)
                 self.assertIn(f"warpwright {command}", text)
-        for command in ("devices", "check", "tune", "compare", "show"):
+        for command in ("devices", "check", "tune", "compare", "show", "space"):
             with self.subTest(command=command):
                 self.assertIn("--json", self.help_of(command))
 

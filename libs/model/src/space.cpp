@@ -273,7 +273,9 @@ void DiagramSpace::solve(const SpaceOptions& options) {
       if (!declared && !std::is_sorted(order.begin(), order.end())) {
         std::vector<std::size_t> numbers(order.size());
         std::iota(numbers.begin(), numbers.end(), std::size_t{0});
-        const std::uint64_t budget = std::min<std::uint64_t>(options.max_edges - edges, 4'000'000);
+        // An order that needs so much more than ours is not worth the memory.
+        const std::uint64_t wanted = std::max<std::uint64_t>(1'500'000, 16 * made.diagram.edges());
+        const std::uint64_t budget = std::min(options.max_edges - edges, wanted);
         if (const auto again = solver.expand(numbers, budget)) declared = Diagram::reduce(*again, solver.domains());
       }
       if (declared) made.diagram = std::move(*declared);
