@@ -69,16 +69,14 @@ void GroupSolver::make_checks() {
   for (std::size_t v = 0; v < count; ++v) {
     const auto& values = conditions_.parameters()[group_.parameters[v]].values;
     TermDomain& domain = term_domains[v];
-    std::optional<std::size_t> kind = values[domains_[v].front()].index();
-    for (const std::uint32_t position : domains_[v]) {
-      if (values[position].index() != *kind) kind.reset();
-      if (!kind) break;
-    }
+    const std::size_t kind = values[domains_[v].front()].index();
+    const bool is_uniform =
+        std::all_of(domains_[v].begin(), domains_[v].end(), [&](std::uint32_t i) { return values[i].index() == kind; });
     lowest_.push_back(0);
     highest_.push_back(0);
-    if (kind == 0u) domain.type = TermType::integer;
-    if (kind == 1u) domain.type = TermType::real;
-    if (kind == 2u) domain.type = TermType::boolean;
+    if (is_uniform && kind == 0) domain.type = TermType::integer;
+    if (is_uniform && kind == 1) domain.type = TermType::real;
+    if (is_uniform && kind == 2) domain.type = TermType::boolean;
     for (std::size_t i = 0; i < domains_[v].size(); ++i) {
       const Value& value = values[domains_[v][i]];
       if (domain.type == TermType::integer) domain.values.push_back(std::get<std::int64_t>(value));
