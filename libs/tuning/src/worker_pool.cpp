@@ -192,9 +192,9 @@ class WorkerPool final : public Evaluation {
     if (ready < 0 && errno == EINTR) return false;
     for (std::size_t i = 0; i < items.size(); ++i)
       if (items[i].revents != 0) read(*owners[i]);
-    const Nanoseconds later = clock_.now();
+    // Not the time of now: if everything stood still since, the next call forgives that.
     for (auto& slot : slots_)
-      if (timed(slot) && later >= slot.deadline) on_deadline(slot);
+      if (timed(slot) && *last_seen_ >= slot.deadline) on_deadline(slot);
     return true;
   }
 
@@ -223,8 +223,8 @@ class WorkerPool final : public Evaluation {
         if (!message) break;
         on_message(slot, std::move(*message));
       }
-    } catch (const store::Json::exception& error) {
-      if (same()) on_garbage(slot, error.what());
+    } catch (const store::Json::exception&) {
+      if (same()) on_garbage(slot, "a message without what belongs into it");
     } catch (const Error& error) {
       if (error.code() != ErrorCode::corrupted || !started_) throw;
       if (same()) on_garbage(slot, error.what());
