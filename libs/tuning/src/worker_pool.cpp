@@ -100,8 +100,9 @@ class WorkerPool final : public Evaluation {
   }
   void interleave(InterleaveTask task) override {
     device_slot().interleaving = true;
-    const double runs = static_cast<double>(task.configurations.size()) * task.rounds;
-    dispatch(device_slot(), task.id, to_message(task), options_.run_deadline * std::max(1.0, runs / 10));
+    // A round of one configuration is one sample of a run, and a whole run with up to 30 of them kept to its deadline.
+    const double samples = static_cast<double>(task.configurations.size()) * std::max(1.0, task.rounds / 30.0);
+    dispatch(device_slot(), task.id, to_message(task), options_.run_deadline * std::max(1.0, samples));
   }
 
   std::optional<Completion> wait(Nanoseconds timeout) override {
