@@ -84,6 +84,21 @@ Nanoseconds parse_duration(const std::string& text, const std::string& flag) {
   return Nanoseconds(number * scale);
 }
 
+Bytes parse_bytes(const std::string& text, const std::string& flag) {
+  double number = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string unit(end, text.data() + text.size());
+  constexpr std::pair<std::string_view, double> units[] = {
+      {"", 1}, {"B", 1}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
+  double scale = 0;
+  for (const auto& [name, factor] : units)
+    if (unit == name) scale = factor;
+  if (status != std::errc{} || scale == 0 || !(number * scale >= 1) || number * scale > 1e18)
+    throw Error(ErrorCode::bad_input,
+                fmt::format("{} '{}': write a positive size with a unit, e.g. 512MiB, 4GiB or 2GB", flag, text));
+  return Bytes{static_cast<std::uint64_t>(number * scale)};
+}
+
 CLI::Validator at_least(std::uint64_t minimum) {
   return CLI::Validator(
       [minimum](std::string& text) {

@@ -65,6 +65,8 @@ ChosenProblem choose_problem(const ProblemArguments& arguments, const device::Ba
 std::pair<std::string, Value> parse_assignment(const std::string& text, const std::string& flag);
 // "30", "30s", "2m", "1.5h", "500ms"; throws Error(bad_input) naming the flag.
 Nanoseconds parse_duration(const std::string& text, const std::string& flag);
+// "4GiB", "512MiB", "2GB", "100000"; throws Error(bad_input) naming the flag.
+Bytes parse_bytes(const std::string& text, const std::string& flag);
 
 // Accepts whole numbers from `minimum` on; CLI11's own check prints the limits of a double.
 CLI::Validator at_least(std::uint64_t minimum);

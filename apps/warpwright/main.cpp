@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <csignal>
 #include <exception>
 
 namespace warpwright::app {
@@ -23,6 +24,8 @@ int exit_code_for(const Error& error) {
 }
 
 int run(int argc, char** argv) {
+  // A file beyond the limit of `ulimit -f` is a write that fails, like one on a full disk.
+  std::signal(SIGXFSZ, SIG_IGN);
   CLI::App app("Finds the fastest correct configuration of a GPU kernel on the device at hand, remembers it, and proves it.",
                "warpwright");
   app.set_version_flag("--version", std::string("warpwright ") + WARPWRIGHT_VERSION);

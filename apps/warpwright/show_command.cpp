@@ -114,6 +114,7 @@ int show(const ShowArguments& arguments, const Console& console) {
   const store::JournalContents contents = store::Journal::read(arguments.session);
   if (contents.torn_last_line)
     fmt::print(console.err, "warning: the last line of the journal was cut off; it is left out\n");
+  for (const auto& line : contents.damage) fmt::print(console.err, "warning: the journal is damaged, {}\n", line);
   const bool selects = !arguments.configuration.empty() || arguments.trial >= 0;
   if (!selects) {
     const store::Json notes = store::read_notes(arguments.session);

@@ -99,7 +99,6 @@ int tune(const TuneArguments& arguments, const Console& console) {
                                  : std::filesystem::absolute(arguments.profiles);
   if (!arguments.no_profile) database.emplace(profiles_file);
 
-  const auto pool = tuning::make_worker_pool(chosen.device, chosen.problem, clock, arguments.workers.options(console));
   if (!arguments.quiet)
     fmt::print(console.err, "tuning {} on {} ({}): {} valid configurations\n", chosen.problem.name, chosen.device.name,
                chosen.device.id.to_string(), space->size());
@@ -110,6 +109,10 @@ int tune(const TuneArguments& arguments, const Console& console) {
   };
   const StopSignal stop;
   options.stop = stop.flag();
+  tuning::WorkerPoolOptions pool_options = arguments.workers.options(console);
+  pool_options.stop = stop.flag();
+  pool_options.log = options.log;
+  const auto pool = tuning::make_worker_pool(chosen.device, chosen.problem, clock, std::move(pool_options));
   options.time_before = clock.now() - begin;
   tuning::SessionResult result;
   try {
@@ -120,8 +123,12 @@ int tune(const TuneArguments& arguments, const Console& console) {
       throw Error(ErrorCode::conflict,
                   "'" + options.session_folder->string() +
                       "' already holds a session: add --resume to go on with it, or name another folder with --session");
-    if (options.session_folder && error.code() == ErrorCode::device)
-      error.add_context("tuning; what was measured is kept in " + options.session_folder->string());
+    const bool users_doing = error.code() == ErrorCode::conflict || error.code() == ErrorCode::bad_input ||
+                             error.code() == ErrorCode::interrupted;
+    if (options.session_folder && !users_doing &&
+        std::filesystem::exists(*options.session_folder / store::Journal::file_name))
+      error.add_context("tuning; what was measured is kept in " + options.session_folder->string() +
+                        ", and the same command with --session and --resume goes on");
     throw;
   }
   progress.finish();
@@ -130,16 +137,26 @@ int tune(const TuneArguments& arguments, const Console& console) {
     for (const auto& warning : result.warnings) fmt::print(console.err, "warning: {}\n", warning);
 
   TuneReport report{chosen.problem, result, options.timing.cache, options.session_folder, std::nullopt, std::nullopt};
+  bool stored = true;
   if (database && !result.interrupted) {
     if (const auto profile = tuning::make_profile(chosen.problem, result, options.timing.cache)) {
-      report.profiles_file = profiles_file;
-      report.profile_id = database->put(*profile);
+      // A disk that is full by now must not cost the report.
+      try {
+        report.profile_id = database->put(*profile);
+        report.profiles_file = profiles_file;
+      } catch (const Error& error) {
+        stored = false;
+        fmt::print(console.err, "error: the winner was not stored: {}{}\n", error.what(),
+                   options.session_folder ? "; repair that, then run the same command with --session " +
+                                                options.session_folder->string() + " --resume"
+                                          : "");
+      }
     }
   }
   if (arguments.json) fmt::print(console.out, "{}\n", tune_json(report).dump(2));
   else print_tune_report(report, arguments.rows, console.out);
   if (result.interrupted) return exit_interrupted;
-  return result.best ? exit_success : exit_failure;
+  return result.best && stored ? exit_success : exit_failure;
 }
 
 }  // namespace

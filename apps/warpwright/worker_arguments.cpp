@@ -13,6 +13,12 @@ void WorkerArguments::add_to(CLI::App& command) {
       ->type_name("TIME");
   command.add_option("--run-deadline", run_deadline, "Longest verification and measurement of one configuration (default 10s)")
       ->type_name("TIME");
+  command.add_option("--startup-deadline", startup_deadline,
+                     "Longest opening of the device with the reference computed (default 2m)")
+      ->type_name("TIME");
+  command.add_option("--compile-memory", compile_memory,
+                     "Memory of a compile worker, e.g. 4GiB, or 'none'; not where the compiler needs the device (default 4GiB)")
+      ->type_name("SIZE");
   command.add_option("--jobs", jobs, "Compile workers (default: all cores but one; all cores on a CPU device)")
       ->type_name("N")
       ->check(CLI::Range(1, 1024));
@@ -28,6 +34,8 @@ tuning::WorkerPoolOptions WorkerArguments::options(const Console& console) const
   options.compile_workers = jobs;
   options.compile_deadline = parse_duration(compile_deadline, "--compile-deadline");
   options.run_deadline = parse_duration(run_deadline, "--run-deadline");
+  options.startup_deadline = parse_duration(startup_deadline, "--startup-deadline");
+  options.compile_memory = compile_memory == "none" ? Bytes{} : parse_bytes(compile_memory, "--compile-memory");
   options.cache_folder = cache_folder.empty() ? default_cache_folder() : std::filesystem::absolute(cache_folder);
   options.use_cache = !no_cache;
   options.allow_commands = allow_commands;

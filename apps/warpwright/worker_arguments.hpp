@@ -12,6 +12,8 @@ namespace warpwright::app {
 struct WorkerArguments {
   std::string compile_deadline = "20s";
   std::string run_deadline = "10s";
+  std::string startup_deadline = "2m";
+  std::string compile_memory = "4GiB";
   int jobs = 0;
   bool no_cache = false;
   std::string cache_folder;

@@ -14,6 +14,8 @@ import xml.etree.ElementTree as ElementTree
 RUN = re.compile(r"^\[ RUN      \] (?P<name>\S+)")
 SKIPPED = re.compile(r"^\[  SKIPPED \] (?P<name>\S+) \(\d+ ms\)")
 FAILED = re.compile(r"^\[  FAILED  \] (?P<name>\S+?),? .*\(\d+ ms\)$")
+# What the tests of tests/faults count.
+INJECTED = re.compile(r"^(injection points: .*|\d+ SIGKILLs in .*)$", re.MULTILINE)
 # "file.cpp:12: Skipped", printed by GoogleTest above the reason.
 LOCATION = re.compile(r"^\S+:\d+: Skipped$")
 
@@ -49,11 +51,12 @@ def main():
     root = ElementTree.parse(sys.argv[1]).getroot()
     left_out = [argument.split("=", 1) for argument in sys.argv[2:]]
 
-    passed, failed, skipped = [], [], []
+    passed, failed, skipped, injected = [], [], [], []
     for case in root.iter("testcase"):
         name = case.get("name")
         output = case.findtext("system-out") or ""
         cases = skipped_cases(output)
+        injected += INJECTED.findall(output)
         message = case.find("skipped")
         reason = (message.get("message") if message is not None else None) or "CTest did not run it"
         if case.find("failure") is not None or case.get("status") == "fail":
@@ -68,6 +71,10 @@ def main():
             passed.append(name)
     skipped += [(name, [("all", reason)]) for name, reason in left_out]
 
+    if injected:
+        print("\nFaults on purpose:")
+        for line in injected:
+            print(f"  {line}")
     if skipped:
         print("\nTests that were skipped, whole or in part:")
         for name, cases in skipped:

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include <warpwright/base/files.hpp>
+#include <warpwright/base/hash.hpp>
 #include <warpwright/store/journal.hpp>
 
 #include "descriptor.hpp"
@@ -20,9 +21,30 @@ namespace {
 
 using namespace detail;
 
-constexpr int schema_version = 1;
+// 2: each line ends with a checksum. Lines of schema 1 have none and are believed when they parse.
+constexpr int schema_version = 2;
 // Every journal starts with these bytes: what tells the torn header of a crash from a file that is not ours.
 constexpr std::string_view header_prefix = R"({"type":"header","schema":)";
+
+// The last key of a line: 16 digits of the hash of what stands before it.
+constexpr std::string_view check_key = R"(,"check":")";
+constexpr std::size_t check_digits = 16;
+constexpr std::size_t check_size = check_key.size() + check_digits + 2;  // with the quote and the brace at the end
+
+std::string check_of(std::string_view text) { return content_hash(text).substr(0, check_digits); }
+
+// Throws Error(corrupted) unless the line is as it was written.
+void check_line(std::string_view line, bool must_have_one) {
+  const std::size_t body = line.size() < check_size ? 0 : line.size() - check_size;
+  const std::string_view tail = line.substr(body);
+  const bool has_one = tail.size() == check_size && tail.starts_with(check_key) && tail.ends_with("\"}");
+  if (!has_one) {
+    if (must_have_one) throw Error(ErrorCode::corrupted, "the line has no checksum");
+    return;
+  }
+  if (tail.substr(check_key.size(), check_digits) != check_of(line.substr(0, body)))
+    throw Error(ErrorCode::corrupted, "the line's checksum does not fit what it says");
+}
 
 InputPosition at_line(const std::filesystem::path& file, std::size_t line) {
   InputPosition position;
@@ -92,6 +114,7 @@ Parsed parse_journal(std::string_view bytes, const std::filesystem::path& file) 
     const std::string_view text = bytes.substr(0, end);
     bytes.remove_prefix(end + 1);
     try {
+      check_line(text, line > 1 && parsed.contents->header.schema > 1);
       const Json json = parse(text, "the line");
       const Where where("record");
       const ObjectReader object(json, where);
@@ -100,9 +123,12 @@ Parsed parse_journal(std::string_view bytes, const std::filesystem::path& file) 
         if (type != "header") reject(json["type"], Where(where, "type"), "\"header\" in the first line");
         parsed.contents.emplace();
         parsed.contents->header = read_header(json, file);
+        // A schema that says so and a line without a checksum do not go together.
+        check_line(text, parsed.contents->header.schema != 1);
         parsed.contents->torn_last_line = torn;
       } else if (type == "header") {
-        throw Error(ErrorCode::corrupted, "a second header: two journals were joined");
+        throw Error(ErrorCode::conflict, "a second header: two journals were joined; cut the file before this line",
+                    at_line(file, line));
       } else if (type == "trial") {
         parsed.contents->trials.push_back(read_trial(json, Where("trial")));
       } else if (type == "note") {
@@ -111,10 +137,10 @@ Parsed parse_journal(std::string_view bytes, const std::filesystem::path& file) 
       }
     } catch (const Error& error) {
       if (error.code() != ErrorCode::corrupted) throw;
-      throw Error(ErrorCode::corrupted,
-                  error.message() +
-                      (line == 1 ? "" : "; the lines above it are whole: cut the file before this line to keep them"),
-                  at_line(file, line));
+      if (line == 1) throw Error(ErrorCode::corrupted, error.message(), at_line(file, line));
+      // Each line stands for itself: the others are as good as before.
+      parsed.contents->damage.push_back(at_line(file, line).describe() + ": " + error.message() +
+                                        "; this line is left out");
     }
   }
   return parsed;
@@ -178,6 +204,16 @@ void check_header(const JournalHeader& journal, const JournalHeader& expected, c
 
 }  // namespace
 
+std::string journal_line(const Json& record) {
+  std::string line = dump(record);
+  line.pop_back();
+  const std::string check = check_of(line);
+  line += check_key;
+  line += check;
+  line += "\"}\n";
+  return line;
+}
+
 std::vector<std::string> header_differences(const JournalHeader& journal, const JournalHeader& now) {
   std::vector<std::string> names;
   if (journal.kernel != now.kernel) names.emplace_back("kernel");
@@ -197,8 +233,7 @@ struct Journal::State {
   }
 
   void append(const Json& record) {
-    std::string line = dump(record);
-    line += '\n';
+    const std::string line = journal_line(record);
     {
       const std::lock_guard lock(mutex);
       if (sync_error != 0) throw sync_failed();
@@ -335,7 +370,7 @@ std::pair<Journal, JournalContents> Journal::resume(const std::filesystem::path&
   if (!parsed.contents) {
     // Killed while the header was being written: nothing was measured.
     state->append(header_json(expected));
-    parsed.contents = JournalContents{.header = expected, .trials = {}, .torn_last_line = !bytes.empty()};
+    parsed.contents = JournalContents{.header = expected, .trials = {}, .torn_last_line = !bytes.empty(), .damage = {}};
   }
   return {Journal(std::move(state)), *std::move(parsed.contents)};
 }

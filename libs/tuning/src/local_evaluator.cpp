@@ -4,6 +4,7 @@
 #include <warpwright/measure/kernel_job.hpp>
 
 #include <ctime>
+#include <new>
 
 #include <utility>
 
@@ -40,7 +41,14 @@ CompileStation::CompileStation(const device::Backend& backend, const DeviceInfo&
       clock_(clock),
       options_(std::move(options)),
       compiler_(backend.compiler(device)) {
-  if (options_.cache_folder) cache_.emplace(*options_.cache_folder);
+  if (!options_.cache_folder) return;
+  // The cache saves time and nothing else depends on it.
+  try {
+    cache_.emplace(*options_.cache_folder);
+  } catch (const Error& error) {
+    log_to(options_.log, LogLevel::warning,
+           std::string("compiling without the cache of binaries: ") + error.what());
+  }
 }
 
 CompileStation::~CompileStation() = default;
@@ -68,7 +76,9 @@ CompileDone CompileStation::compile(const CompileTask& task, const PhaseCallback
     std::optional<device::Binary> cached = cache_ ? cache_->find(key) : std::nullopt;
     done.from_cache = cached.has_value();
     done.binary = cached ? std::move(*cached) : compiler_->compile(job);
-    if (cache_ && !done.from_cache) cache_->put(key, done.binary);
+    if (cache_ && !done.from_cache && !cache_->put(key, done.binary))
+      log_to(options_.log, LogLevel::warning, "compiled binaries cannot be kept in " + options_.cache_folder->string() +
+                                                  ": is the folder writable, and is there space on the disk?");
     done.log = std::exchange(done.binary.log, {});  // travels once
     // On a CPU the machine code of a work-group size is made at the first launch, so that launch is part of compiling.
     if (compiler_->needs_device() && device_.kind == DeviceKind::cpu && task.dimensions.empty()) {
@@ -80,8 +90,17 @@ CompileDone CompileStation::compile(const CompileTask& task, const PhaseCallback
     done.status = error.code() == ErrorCode::timeout ? TrialStatus::compile_timed_out : TrialStatus::compile_failed;
     done.log = error.what();
     done.message = first_line(done.log);
+    if (error.code() == ErrorCode::out_of_memory) done.message += memory_hint();
+  } catch (const std::bad_alloc&) {
+    done.status = TrialStatus::compile_failed;
+    done.log = done.message = "out of memory while compiling" + memory_hint();
   }
   return finish();
+}
+
+std::string CompileStation::memory_hint() const {
+  if (options_.compile_memory.count == 0) return {};
+  return "; a compile worker may use " + format_bytes(options_.compile_memory) + " (--compile-memory)";
 }
 
 TrialStatus CompileStation::first_launch(const CompileTask& task, CompileDone& done) {

@@ -33,10 +33,13 @@ NativeError last_errno() {
   return {code, std::strerror(code)};
 }
 
-void wait_for(int descriptor, short events) {
+// False when `timeout_ms` passed.
+bool wait_for(int descriptor, short events, int timeout_ms) {
   pollfd item{descriptor, events, 0};
-  while (::poll(&item, 1, -1) < 0 && errno == EINTR) {
+  int ready = 0;
+  while ((ready = ::poll(&item, 1, timeout_ms)) < 0 && errno == EINTR) {
   }
+  return ready != 0;
 }
 
 }  // namespace
@@ -54,21 +57,27 @@ MessageChannel& MessageChannel::operator=(MessageChannel&& other) noexcept {
   return *this;
 }
 
-void MessageChannel::send(const Message& message) {
-  const std::string head = message.head.dump();
-  std::string frame;
-  frame.reserve(prefix_size + head.size() + message.payload.size());
-  put_little_endian(frame, head.size(), 4);
-  put_little_endian(frame, message.payload.size(), 8);
-  frame += head;
-  frame += message.payload;
+std::string MessageChannel::frame(const Message& message) {
+  const std::string head = message.head.dump(-1, ' ', false, store::Json::error_handler_t::replace);
+  std::string bytes;
+  bytes.reserve(prefix_size + head.size() + message.payload.size());
+  put_little_endian(bytes, head.size(), 4);
+  put_little_endian(bytes, message.payload.size(), 8);
+  bytes += head;
+  bytes += message.payload;
+  return bytes;
+}
+
+void MessageChannel::send(const Message& message, int patience_ms) {
+  const std::string bytes = frame(message);
   std::size_t sent = 0;
-  while (sent < frame.size()) {
-    const ssize_t put = ::send(descriptor_, frame.data() + sent, frame.size() - sent, MSG_NOSIGNAL);
+  while (sent < bytes.size()) {
+    const ssize_t put = ::send(descriptor_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (put >= 0) {
       sent += static_cast<std::size_t>(put);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      wait_for(descriptor_, POLLOUT);
+      if (!wait_for(descriptor_, POLLOUT, patience_ms))
+        throw Error(ErrorCode::timeout, "the other process does not read what is sent to it");
     } else if (errno != EINTR) {
       throw Error(ErrorCode::io, "cannot send to the other process", last_errno());
     }
@@ -100,8 +109,8 @@ std::optional<Message> MessageChannel::next() {
   Message message;
   try {
     message.head = store::Json::parse(inbox_.data() + prefix_size, inbox_.data() + prefix_size + head);
-  } catch (const store::Json::exception& error) {
-    throw Error(ErrorCode::corrupted, std::string("a message from the other process is garbled: ") + error.what());
+  } catch (const store::Json::exception&) {  // whose text quotes the garbage
+    throw Error(ErrorCode::corrupted, "a message from the other process is garbled");
   }
   message.payload = inbox_.substr(prefix_size + head, payload);
   inbox_.erase(0, prefix_size + head + payload);
@@ -111,7 +120,7 @@ std::optional<Message> MessageChannel::next() {
 std::optional<Message> MessageChannel::receive() {
   for (;;) {
     if (auto message = next()) return message;
-    wait_for(descriptor_, POLLIN);
+    wait_for(descriptor_, POLLIN, -1);
     if (!read_available()) return next();
   }
 }

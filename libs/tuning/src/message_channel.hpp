@@ -23,8 +23,11 @@ class MessageChannel {
   MessageChannel& operator=(MessageChannel&& other) noexcept;
 
   int descriptor() const { return descriptor_; }
-  // Blocks until all is written. Throws Error(io) when the other side is gone.
-  void send(const Message& message);
+  // The bytes of a message on the wire. Text that is no UTF-8 (a compiler's log) is replaced where it is not.
+  static std::string frame(const Message& message);
+  // Blocks until all is written. Throws Error(io) when the other side is gone, Error(timeout) when it does not read for
+  // `patience_ms`; negative: waits for ever.
+  void send(const Message& message, int patience_ms = -1);
   // Blocks for one message; nullopt when the other side closed. Throws Error(io) / Error(corrupted).
   std::optional<Message> receive();
   // Reads what is there without blocking; `closed` tells that the other side is gone. Then next() gives whole messages.

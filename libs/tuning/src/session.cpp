@@ -102,6 +102,8 @@ class Session {
     }
     auto [journal, contents] = store::Journal::resume(*options_.session_folder, header);
     journal_.emplace(std::move(journal));
+    for (const auto& line : contents.damage)
+      result_.warnings.push_back("the journal is damaged, " + line + "; what it recorded is measured again");
     if (contents.torn_last_line)
       result_.warnings.push_back("the journal's last line was cut off when the session was killed; that trial runs again");
     for (auto& trial : contents.trials) {

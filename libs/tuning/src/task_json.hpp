@@ -7,6 +7,9 @@
 
 namespace warpwright::tuning {
 
+// The phase that a compile worker reports with its last breath.
+inline constexpr const char* out_of_memory_phase = "out of memory";
+
 Message to_message(const CompileTask& task);
 Message to_message(const RunTask& task);
 Message to_message(const InterleaveTask& task);

@@ -1,9 +1,11 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/tuning/worker.hpp>
 
+#include "memory_limit.hpp"
 #include "message_channel.hpp"
 #include "task_json.hpp"
 
+#include <poll.h>
 #include <sys/prctl.h>
 
 #include <csignal>
@@ -48,6 +50,7 @@ class Worker {
     if (type == "hello") {
       hello(message);
     } else if (type == "compile") {
+      forget_failed_allocations();
       const CompileTask task = compile_task_from(message);
       channel_.send(to_message(compiler_->compile(task, [&](const char* phase) {
         channel_.send({{{"type", "phase"}, {"phase", phase}}, {}});
@@ -73,7 +76,15 @@ class Worker {
     };
     const device::Backend& backend = backends_.find(device.id);
     if (message.head.at("role") == "compile") {
+      const Bytes memory{message.head.at("compile_memory").get<std::uint64_t>()};
+      options.compile_memory = memory;
       compiler_ = std::make_unique<CompileStation>(backend, device, std::move(problem), clock_, std::move(options));
+      // A driver with an open device reserves huge ranges of addresses: no limit there.
+      if (memory.count > 0 && !compiler_->compiler().needs_device()) {
+        limit_memory(memory);
+        report_out_of_memory(channel_.descriptor(),
+                             MessageChannel::frame({{{"type", "phase"}, {"phase", out_of_memory_phase}}, {}}));
+      }
       channel_.send({{{"type", "ready"}}, {}});
     } else {
       station_ = std::make_unique<DeviceStation>(backend, device.id, std::move(problem), clock_, std::move(options));
@@ -93,6 +104,9 @@ class Worker {
 int worker_main(const device::BackendRegistry& backends, int descriptor) {
   // Dies with the coordinator even in the middle of a driver call that never returns.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // It may have died before that call. A closed channel tells.
+  pollfd channel{descriptor, POLLIN | POLLRDHUP, 0};
+  if (::poll(&channel, 1, 0) > 0 && (channel.revents & (POLLHUP | POLLRDHUP)) != 0) return exit_failed;
   try {
     return Worker(backends, MessageChannel(descriptor)).serve();
   } catch (const std::exception&) {

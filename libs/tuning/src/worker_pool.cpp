@@ -1,24 +1,32 @@
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <deque>
+#include <optional>
+#include <poll.h>
+#include <set>
+#include <thread>
+#include <utility>
+
 #include <warpwright/base/error.hpp>
 #include <warpwright/tuning/worker.hpp>
 
 #include "task_json.hpp"
 #include "worker_process.hpp"
 
-#include <poll.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cmath>
-#include <deque>
-#include <optional>
-#include <thread>
-#include <utility>
-
 namespace warpwright::tuning {
 namespace {
 
-// Attempts to bring a device worker back before the device counts as lost.
+// Attempts to bring a worker back before its device or compiler counts as lost.
 constexpr int max_restart_attempts = 3;
+// The task that proves a doubtful device.
+constexpr std::uint64_t proof_id = ~std::uint64_t{0};
+// A worker that does not read its next task for this long hangs.
+constexpr int send_patience_ms = 30'000;
+// A wait that lasted this much longer than was asked for: the whole machine stood still, and the workers with it.
+constexpr Nanoseconds standstill{2e9};
+// Longest single wait, so that a stop flag is seen.
+constexpr Nanoseconds longest_wait{200e6};
 
 ErrorCode error_code_from(const std::string& text) {
   for (int code = 0; code <= static_cast<int>(ErrorCode::internal); ++code)
@@ -32,6 +40,8 @@ struct Slot {
   bool compiles = false;
   State state = State::dead;
   std::optional<WorkerProcess> process;
+  std::uint64_t generation = 0;  // counts the processes this slot has had
+  int attempts = 0;              // starts in a row that failed
   std::uint64_t task = 0;
   bool interleaving = false;
   std::string phase;  // of a compilation
@@ -56,7 +66,11 @@ class WorkerPool final : public Evaluation {
     for (auto& slot : slots_)
       if (slot.compiles) spawn(slot);
     spawn(device_slot());
-    while (device_slot().state != Slot::State::idle) pump(Nanoseconds(1e9));
+    while (device_slot().state != Slot::State::idle) {
+      if (options_.stop != nullptr && options_.stop->load()) throw Error(ErrorCode::interrupted, "interrupted");
+      pump(longest_wait);
+    }
+    started_ = true;
     return info_;
   }
 
@@ -82,11 +96,13 @@ class WorkerPool final : public Evaluation {
     Nanoseconds deadline = options_.run_deadline;
     if (task.deadline.count() > 0) deadline = std::min(deadline, task.deadline);
     dispatch(device_slot(), task.id, to_message(task), fresh ? deadline + options_.startup_deadline : deadline);
+    if (!fresh) last_run_ = std::move(task);
   }
   void interleave(InterleaveTask task) override {
     device_slot().interleaving = true;
-    const double runs = static_cast<double>(task.configurations.size()) * task.rounds;
-    dispatch(device_slot(), task.id, to_message(task), options_.run_deadline * std::max(1.0, runs / 10));
+    // A round of one configuration is one sample of a run, and a whole run with up to 30 of them kept to its deadline.
+    const double samples = static_cast<double>(task.configurations.size()) * std::max(1.0, task.rounds / 30.0);
+    dispatch(device_slot(), task.id, to_message(task), options_.run_deadline * std::max(1.0, samples));
   }
 
   std::optional<Completion> wait(Nanoseconds timeout) override {
@@ -97,9 +113,12 @@ class WorkerPool final : public Evaluation {
         completions_.pop_front();
         return completion;
       }
+      // What the last worker left is delivered first, so that it is recorded.
+      if (fatal_) throw Error(*fatal_);
+      if (std::exchange(became_idle_, false)) return std::nullopt;
       const Nanoseconds left = end - clock_.now();
       if (left.count() <= 0 || !pump(left)) {
-        if (completions_.empty()) return std::nullopt;
+        if (completions_.empty() && !fatal_) return std::nullopt;
       }
     }
   }
@@ -109,7 +128,9 @@ class WorkerPool final : public Evaluation {
 
   void spawn(Slot& slot) {
     slot.process.emplace(WorkerProcess::start(options_.executable, environment()));
+    ++slot.generation;
     slot.state = Slot::State::starting;
+    slot.phase.clear();
     slot.begin = clock_.now();
     slot.deadline = slot.begin + options_.startup_deadline;
     Message hello{{{"type", "hello"},
@@ -117,10 +138,11 @@ class WorkerPool final : public Evaluation {
                    {"device", store::to_json(device_)},
                    {"problem", store::to_json(problem_)},
                    {"cache_folder", options_.use_cache ? (options_.cache_folder / "binaries").string() : std::string()},
+                   {"compile_memory", options_.compile_memory.count},
                    {"allow_commands", options_.allow_commands}},
                   {}};
     try {
-      slot.process->channel().send(hello);
+      slot.process->channel().send(hello, send_patience_ms);
     } catch (const Error&) {
       on_closed(slot);
     }
@@ -142,169 +164,312 @@ class WorkerPool final : public Evaluation {
     slot.begin = clock_.now();
     slot.deadline = slot.begin + deadline;
     try {
-      slot.process->channel().send(message);
+      slot.process->channel().send(message, send_patience_ms);
     } catch (const Error&) {
       on_closed(slot);
     }
   }
+
+  static bool timed(const Slot& slot) { return slot.state == Slot::State::busy || slot.state == Slot::State::starting; }
 
   // Waits for messages, deaths and deadlines, at most `timeout`; false when a signal interrupted.
   bool pump(Nanoseconds timeout) {
     std::vector<pollfd> items;
     std::vector<Slot*> owners;
     const Nanoseconds now = clock_.now();
+    if (last_seen_) forgive_standstill(now - *last_seen_, now);
     Nanoseconds wake = now + timeout;
     for (auto& slot : slots_) {
       if (!slot.process) continue;
       items.push_back({slot.process->channel().descriptor(), POLLIN, 0});
       owners.push_back(&slot);
-      if (slot.state == Slot::State::busy || slot.state == Slot::State::starting) wake = std::min(wake, slot.deadline);
+      if (timed(slot)) wake = std::min(wake, slot.deadline);
     }
-    const double milliseconds = std::ceil(std::max(0.0, (wake - now).count()) / 1e6);
-    const int ready = ::poll(items.data(), items.size(), static_cast<int>(std::min(milliseconds, 60'000.0)));
+    const Nanoseconds asked = std::clamp(wake - now, Nanoseconds{}, Nanoseconds(60e9));
+    const int ready = ::poll(items.data(), items.size(), static_cast<int>(std::ceil(asked.count() / 1e6)));
+    last_seen_ = clock_.now();
+    const Nanoseconds passed = *last_seen_ - now;
+    forgive_standstill(passed.count() < 0 ? passed : passed - asked, *last_seen_);
     if (ready < 0 && errno == EINTR) return false;
     for (std::size_t i = 0; i < items.size(); ++i)
       if (items[i].revents != 0) read(*owners[i]);
-    const Nanoseconds later = clock_.now();
+    // Not the time of now: if everything stood still since, the next call forgives that.
     for (auto& slot : slots_)
-      if ((slot.state == Slot::State::busy || slot.state == Slot::State::starting) && later >= slot.deadline)
-        on_deadline(slot);
+      if (timed(slot) && *last_seen_ >= slot.deadline) on_deadline(slot);
     return true;
+  }
+
+  // A suspended machine, a stopped process group, a clock that was set: the time that passed meanwhile is nobody's
+  // work, and no deadline counts it.
+  void forgive_standstill(Nanoseconds jump, Nanoseconds now) {
+    if (jump.count() >= 0 && jump < standstill) return;
+    const auto move = [&](Nanoseconds& begin) { begin = std::min(begin + jump, now); };
+    for (auto& slot : slots_) {
+      const Nanoseconds allowed = slot.deadline - slot.begin;
+      move(slot.begin);
+      slot.deadline = slot.begin + allowed;
+    }
+    move(restart_begin_);
   }
 
   void read(Slot& slot) {
     if (!slot.process) return;
+    const std::uint64_t generation = slot.generation;
+    // A message may end this process and start the next one, whose channel is not the one that was read.
+    const auto same = [&] { return slot.process && slot.generation == generation; };
     const bool open = slot.process->channel().read_available();
-    while (slot.process) {
-      auto message = slot.process->channel().next();
-      if (!message) break;
-      on_message(slot, std::move(*message));
+    try {
+      while (same()) {
+        auto message = slot.process->channel().next();
+        if (!message) break;
+        on_message(slot, std::move(*message));
+      }
+    } catch (const store::Json::exception&) {
+      if (same()) on_garbage(slot, "a message without what belongs into it");
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::corrupted || !started_) throw;
+      if (same()) on_garbage(slot, error.what());
     }
-    if (!open && slot.process) on_closed(slot);
+    if (!open && same()) on_closed(slot);
   }
 
   void on_message(Slot& slot, Message message) {
     const auto type = message.head.at("type").get<std::string>();
     if (type == "log") {
-      log_to(options_.log, static_cast<LogLevel>(message.head.at("level").get<int>()),
-             message.head.at("text").get<std::string>());
+      const auto text = message.head.at("text").get<std::string>();
+      // Every worker meets the same full disk.
+      if (logged_.insert(text).second)
+        log_to(options_.log, static_cast<LogLevel>(message.head.at("level").get<int>()), text);
     } else if (type == "phase") {
       slot.phase = message.head.at("phase").get<std::string>();
     } else if (type == "ready") {
-      if (!slot.compiles) info_ = evaluation_info_from(message);
-      slot.state = Slot::State::idle;
+      on_ready(slot, message);
     } else if (type == "error") {
       const ErrorCode code = error_code_from(message.head.at("code").get<std::string>());
       on_failure(slot, code, message.head.at("message").get<std::string>());
-    } else {
-      slot.state = Slot::State::idle;
-      if (type == "compiled") {
-        completions_.emplace_back(compile_done_from(std::move(message)));
-      } else {
+    } else if (slot.state != Slot::State::busy) {
+      throw Error(ErrorCode::corrupted, "a '" + type + "' that nobody asked for");
+    } else if (type == "compiled") {
+      finish_task(slot, compile_done_from(std::move(message)));
+    } else if (type == "ran") {
+      RunDone done = run_done_from(message);
+      const bool right = done.result.status == TrialStatus::ok || done.result.status == TrialStatus::censored;
+      if (slot.task == proof_id) {
+        check_id(slot, done.id);
+        if (!right) {
+          fail_for_good(device_failed_text() +
+                        ", and then also with a configuration that was right before: " + done.result.message);
+          return;
+        }
         device_failures_ = 0;
-        if (type == "ran") completions_.emplace_back(run_done_from(message));
-        else completions_.emplace_back(interleave_done_from(message));
+        device_is_back(slot);
+        return;
       }
+      if (right) {
+        device_failures_ = 0;
+        if (last_run_ && last_run_->id == done.id) right_run_ = std::move(last_run_);
+      }
+      finish_task(slot, std::move(done));
+    } else if (type == "interleaved") {
+      device_failures_ = 0;
+      finish_task(slot, interleave_done_from(message));
+    } else {
+      throw Error(ErrorCode::corrupted, "a message of unknown type '" + type + "'");
     }
+  }
+
+  static void check_id(const Slot& slot, std::uint64_t id) {
+    if (id != slot.task) throw Error(ErrorCode::corrupted, "the result of another task");
+  }
+
+  template <class Done>
+  void finish_task(Slot& slot, Done done) {
+    check_id(slot, done.id);
+    slot.state = Slot::State::idle;
+    completions_.emplace_back(std::move(done));
+  }
+
+  void on_ready(Slot& slot, const Message& message) {
+    if (slot.state != Slot::State::starting) throw Error(ErrorCode::corrupted, "a worker is ready for the second time");
+    if (!slot.compiles) info_ = evaluation_info_from(message);
+    slot.state = Slot::State::idle;
+    slot.attempts = 0;
+    if (slot.compiles || !started_) {
+      became_idle_ = started_;
+    } else if (device_failures_ >= options_.max_device_failures) {
+      prove(slot);
+    } else {
+      device_is_back(slot);
+    }
+  }
+
+  // The device works again: the outcome of the run that failed on it may be told.
+  void device_is_back(Slot& slot) {
+    slot.state = Slot::State::idle;
+    restart_time_ += clock_.now() - restart_begin_;
+    release_held();
+    became_idle_ = true;
+  }
+
+  void release_held() {
+    if (held_) completions_.push_back(std::move(*held_));
+    held_.reset();
+  }
+
+  std::string device_failed_text() const {
+    return "the device failed " + std::to_string(device_failures_) + " times without a good run in between";
+  }
+
+  // Runs what was right before, to tell a bad device from bad configurations.
+  void prove(Slot& slot) {
+    RunTask task = *right_run_;
+    task.id = proof_id;
+    task.deadline = {};
+    slot.interleaving = false;
+    dispatch(slot, proof_id, to_message(task), options_.run_deadline);
+  }
+
+  // Ends the session at the next wait().
+  void fail_for_good(const std::string& text) {
+    device_slot().process.reset();
+    device_slot().state = Slot::State::dead;
+    release_held();
+    fatal_.emplace(ErrorCode::device, text + "; everything measured so far is kept");
   }
 
   // The worker itself reported that it cannot go on.
   void on_failure(Slot& slot, ErrorCode code, const std::string& text) {
     if (slot.state == Slot::State::starting) {
-      slot.process.reset();
-      slot.state = Slot::State::dead;
-      throw Error(code, text);
+      start_failed(slot, Error(code, text));
+      return;
     }
-    complete_failed(slot, TrialStatus::device_fault, text);
-    replace(slot);
+    task_failed(slot, TrialStatus::device_fault, text);
   }
 
   // The process is gone without a word.
   void on_closed(Slot& slot) {
     const std::string how = slot.process->end();
-    const Slot::State before = slot.state;
-    slot.process.reset();
-    if (before == Slot::State::starting)
-      throw Error(ErrorCode::device, std::string(slot.compiles ? "the compile worker " : "the device worker ") + how +
-                                         " while starting on " + device_.id.to_string());
-    if (before == Slot::State::busy) {
-      const bool building = slot.compiles && slot.phase != "first launch";
-      complete_failed(slot, building ? TrialStatus::compile_failed : TrialStatus::crashed,
-                      (building ? "the compiler process was " : "the worker process was ") + how);
+    if (slot.state == Slot::State::starting) {
+      start_failed(slot,
+                   Error(ErrorCode::device, std::string(slot.compiles ? "the compile worker " : "the device worker ") +
+                                                how + " while starting on " + device_.id.to_string()));
+      return;
     }
-    replace(slot);
+    if (slot.phase == out_of_memory_phase) {
+      task_failed(slot, TrialStatus::compile_failed,
+                  "the compiler ran out of memory: a compile worker may use " + format_bytes(options_.compile_memory) +
+                      " (--compile-memory); it was " + how);
+      return;
+    }
+    const bool building = slot.compiles && slot.phase != "first launch";
+    task_failed(slot, building ? TrialStatus::compile_failed : TrialStatus::crashed,
+                (building ? "the compiler process was " : "the worker process was ") + how);
+  }
+
+  // The process talks nonsense: its memory may have been overwritten by a kernel.
+  void on_garbage(Slot& slot, const std::string& what) {
+    if (slot.state == Slot::State::starting) {
+      start_failed(slot, Error(ErrorCode::corrupted, "a worker sent " + what));
+      return;
+    }
+    task_failed(slot, slot.compiles ? TrialStatus::compile_failed : TrialStatus::crashed,
+                "the worker process sent something that is no result: " + what);
   }
 
   void on_deadline(Slot& slot) {
-    const Slot::State before = slot.state;
-    slot.process->end();
-    slot.process.reset();
-    if (before == Slot::State::starting)
-      throw Error(ErrorCode::timeout,
-                  "opening " + device_.id.to_string() + " and computing the reference took longer than " +
-                      format_duration(options_.startup_deadline) + "; check the device and the [reference]");
+    if (slot.state == Slot::State::starting) {
+      const std::string limit = format_duration(options_.startup_deadline);
+      start_failed(
+          slot,
+          Error(ErrorCode::timeout,
+                slot.compiles ? "opening the compiler for " + device_.id.to_string() + " took longer than " + limit
+                              : "opening " + device_.id.to_string() + " and computing the reference took longer than " +
+                                    limit + "; check the device and the [reference], or raise --startup-deadline"));
+      return;
+    }
     if (slot.compiles) {
       std::string text = "no result within the compile deadline of " + format_duration(options_.compile_deadline);
       if (slot.phase == "first launch")
-        text += ", in the first launch (on a CPU the code is generated there, so a kernel that never ends shows here too)";
-      complete_failed(slot, TrialStatus::compile_timed_out, text);
+        text +=
+            ", in the first launch (on a CPU the code is generated there, so a kernel that never ends shows here too)";
+      task_failed(slot, TrialStatus::compile_timed_out, text);
     } else {
-      complete_failed(slot, TrialStatus::timed_out,
-                      "no result within the run deadline of " + format_duration(slot.deadline - slot.begin));
+      task_failed(slot, TrialStatus::timed_out,
+                  "no result within the run deadline of " + format_duration(slot.deadline - slot.begin));
     }
-    replace(slot);
   }
 
-  void complete_failed(Slot& slot, TrialStatus status, const std::string& text) {
+  // The task of a worker is over and so is the worker: its outcome is recorded, and another process takes its place.
+  void task_failed(Slot& slot, TrialStatus status, const std::string& text) {
+    slot.process.reset();
+    const bool had_task = slot.state == Slot::State::busy;
+    slot.state = Slot::State::dead;
     if (slot.compiles) {
-      CompileDone done;
-      done.id = slot.task;
-      done.status = status;
-      done.message = text;
-      done.wall = clock_.now() - slot.begin;
-      completions_.emplace_back(std::move(done));
-    } else if (slot.interleaving) {
+      if (had_task) completions_.emplace_back(failed_compilation(slot, status, text));
+      start_again(slot);
+      return;
+    }
+    restart_begin_ = clock_.now();
+    ++device_failures_;
+    if (had_task && slot.task == proof_id) {
+      fail_for_good(device_failed_text() + ", the last time with a configuration that was right before: " + text);
+      return;
+    }
+    if (had_task) held_ = failed_run(slot, status, text);
+    if (device_failures_ >= options_.max_device_failures && !right_run_) {
+      fail_for_good(device_failed_text() + ": " + text);
+      return;
+    }
+    start_again(slot);
+  }
+
+  Completion failed_compilation(const Slot& slot, TrialStatus status, const std::string& text) const {
+    CompileDone done;
+    done.id = slot.task;
+    done.status = status;
+    done.message = text;
+    done.wall = clock_.now() - slot.begin;
+    return done;
+  }
+
+  Completion failed_run(const Slot& slot, TrialStatus status, const std::string& text) const {
+    if (slot.interleaving) {
       InterleaveDone done;
       done.id = slot.task;
       done.status = status;
       done.message = text;
-      completions_.emplace_back(std::move(done));
-    } else {
-      RunDone done;
-      done.id = slot.task;
-      done.result.status = status;
-      done.result.message = text;
-      done.result.measure = clock_.now() - slot.begin;
-      completions_.emplace_back(std::move(done));
+      return done;
+    }
+    RunDone done;
+    done.id = slot.task;
+    done.result.status = status;
+    done.result.message = text;
+    done.result.measure = clock_.now() - slot.begin;
+    return done;
+  }
+
+  // A worker did not come up. At the start of a session that is the user's to know at once; later it may be a passing
+  // trouble, and there are results to keep.
+  void start_failed(Slot& slot, const Error& error) {
+    slot.process.reset();
+    slot.state = Slot::State::dead;
+    if (!started_) throw error;
+    if (++slot.attempts < max_restart_attempts) {
+      start_again(slot);
+    } else if (!slot.compiles) {
+      fail_for_good(std::string("the device worker could not be started again: ") + error.what());
+    } else if (std::none_of(slots_.begin(), slots_.end(),
+                            [](const Slot& other) { return other.compiles && other.process; })) {
+      fail_for_good(std::string("no compile worker could be started again: ") + error.what());
     }
   }
 
-  void replace(Slot& slot) {
-    slot.process.reset();
-    slot.state = Slot::State::dead;
-    if (slot.compiles) {
+  void start_again(Slot& slot) {
+    try {
       spawn(slot);
-      return;
+    } catch (const Error& error) {
+      start_failed(slot, error);
     }
-    if (++device_failures_ >= options_.max_device_failures)
-      throw Error(ErrorCode::device, "the device failed " + std::to_string(device_failures_) +
-                                         " times without a good run in between; everything measured so far is kept");
-    const Nanoseconds begin = clock_.now();
-    for (int attempt = 1;; ++attempt) {
-      try {
-        spawn(slot);
-        while (slot.state != Slot::State::idle) pump(Nanoseconds(1e9));
-        break;
-      } catch (const Error& error) {
-        slot.process.reset();
-        slot.state = Slot::State::dead;
-        if (attempt >= max_restart_attempts) {
-          Error fatal(ErrorCode::device, std::string("the device worker could not be started again: ") + error.what());
-          throw fatal;
-        }
-      }
-    }
-    restart_time_ += clock_.now() - begin;
   }
 
   DeviceInfo device_;
@@ -313,10 +478,17 @@ class WorkerPool final : public Evaluation {
   WorkerPoolOptions options_;
   EvaluationInfo info_;
   bool overlaps_ = true;
+  bool started_ = false;
   std::vector<Slot> slots_;  // the device's first
   std::deque<Completion> completions_;
+  std::optional<Completion> held_;  // of the run that the device failed at, until it is back
+  std::optional<Error> fatal_;      // to be thrown by wait()
+  bool became_idle_ = false;
   int device_failures_ = 0;
-  Nanoseconds restart_time_{};
+  std::optional<RunTask> last_run_, right_run_;
+  std::set<std::string> logged_;
+  Nanoseconds restart_begin_{}, restart_time_{};
+  std::optional<Nanoseconds> last_seen_;  // when this process last looked at the clock while waiting
 };
 
 }  // namespace

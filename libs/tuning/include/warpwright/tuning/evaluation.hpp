@@ -87,8 +87,9 @@ class Evaluation {
   virtual void compile(CompileTask task) = 0;
   virtual void run(RunTask task) = 0;
   virtual void interleave(InterleaveTask task) = 0;
-  // The next completion, or nullopt after `timeout` or when a signal interrupted the wait. Throws Error(device) when the
-  // device fails again and again.
+  // The next completion, or nullopt after `timeout`, when a signal interrupted the wait, or when a worker came back and
+  // can_compile() or can_run() may have changed. Throws Error(device) when the device fails again and again; what was
+  // completed before is given first.
   virtual std::optional<Completion> wait(Nanoseconds timeout) = 0;
   // Time spent replacing device workers since start(); part of "startup" in the account of a session.
   virtual Nanoseconds restart_time() const = 0;

@@ -18,6 +18,7 @@ namespace warpwright::tuning {
 struct EvaluatorOptions {
   std::optional<std::filesystem::path> cache_folder;  // no caching if absent
   bool allow_commands = false;
+  Bytes compile_memory{};  // the limit this process was given, for messages; 0: none
   LogSink log;
 };
 
@@ -36,6 +37,7 @@ class CompileStation {
 
  private:
   TrialStatus first_launch(const CompileTask& task, CompileDone& done);
+  std::string memory_hint() const;
 
   const device::Backend& backend_;
   DeviceInfo device_;

@@ -9,6 +9,7 @@
 #include <warpwright/tuning/evaluation.hpp>
 #include <warpwright/tuning/local_evaluator.hpp>
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <utility>
@@ -26,13 +27,18 @@ struct WorkerPoolOptions {
   Nanoseconds compile_deadline{20e9};
   Nanoseconds run_deadline{10e9};
   Nanoseconds startup_deadline{120e9};  // opening the device, computing the reference
-  // Consecutive device failures without a good run in between after which the session ends.
+  // Address space that a compile worker may use beyond what it has when it starts; 0: no limit. Compilers that need an open
+  // device (OpenCL) have no limit: a driver reserves huge ranges of addresses.
+  Bytes compile_memory{std::uint64_t{4} << 30};
+  // After this many failures of the device worker in a row, a configuration that was right before is run again: if it fails
+  // too, or if there is none, the session ends. So a region of bad configurations is not taken for a bad device.
   int max_device_failures = 5;
   std::filesystem::path cache_folder;  // binary cache; also the home of PoCL's own cache
   bool use_cache = true;
   bool allow_commands = false;
   std::vector<std::pair<std::string, std::string>> environment;  // additions for the workers
   LogSink log;
+  const std::atomic<bool>* stop = nullptr;  // looked at while workers start: start() then throws Error(interrupted)
 };
 
 // Evaluation by worker processes: N compilers and one device. One thread only; workers die with that thread.
