@@ -37,7 +37,8 @@ TEST_P(Replay, EveryFileOfTheCorpusIsHandled) {
 
 INSTANTIATE_TEST_SUITE_P(Corpora, Replay,
                          testing::Values(Corpus{"expression", warpwright::fuzz::expression},
-                                         Corpus{"toml", warpwright::fuzz::toml}, Corpus{"t1", warpwright::fuzz::t1}, Corpus{"cubin", warpwright::fuzz::cubin}),
+                                         Corpus{"toml", warpwright::fuzz::toml}, Corpus{"t1", warpwright::fuzz::t1}, Corpus{"cubin", warpwright::fuzz::cubin},
+                                         Corpus{"recorded", warpwright::fuzz::recorded}),
                          [](const auto& param_info) { return std::string(param_info.param.folder); });
 
 }  // namespace

@@ -138,10 +138,9 @@ Json report_json(const SimulateArguments& arguments, const std::vector<LoadedSpa
   }
   const StrategyResult& random = *std::find_if(results.begin(), results.end(),
                                                [](const StrategyResult& result) { return result.name == control; });
-  Json& scores = json["scores"] = Json::object();
-  Json& details = json["details"] = Json::object();
+  Json scores = Json::object(), details = Json::object();
   for (const StrategyResult& result : results) {
-    Json& entry = scores[result.name] = Json::object();
+    Json entry = Json::object(), by_space = Json::object(), details_by_space = Json::object();
     entry["score"] = result.total.score;
     entry["error"] = result.total.deviation;
     entry["score_without_own_time"] = result.total.score_without_own_time;
@@ -151,12 +150,11 @@ Json report_json(const SimulateArguments& arguments, const std::vector<LoadedSpa
     entry["against_control"] = interval_json(paired_difference(result.total.run_scores, random.total.run_scores));
     entry["against_first"] =
         interval_json(paired_difference(result.total.run_scores, results.front().total.run_scores));
-    Json& by_space = entry["spaces"] = Json::object();
     for (std::size_t i = 0; i < spaces.size(); ++i) {
       const SpaceScore& space = result.spaces[i];
       const std::string& name = spaces[i].replay->name();
       by_space[name] = space.score;
-      details[result.name][name] = {
+      details_by_space[name] = {
           {"score", space.score},
           {"score_without_own_time", space.score_without_own_time},
           {"score_plain_fit", space.plain},
@@ -167,7 +165,12 @@ Json report_json(const SimulateArguments& arguments, const std::vector<LoadedSpa
           {"repeated_runs", space.reruns},
           {"own_seconds", space.own_time.count()}};
     }
+    entry["spaces"] = std::move(by_space);
+    scores[result.name] = std::move(entry);
+    details[result.name] = std::move(details_by_space);
   }
+  json["scores"] = std::move(scores);
+  json["details"] = std::move(details);
   return json;
 }
 

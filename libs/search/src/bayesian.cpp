@@ -87,7 +87,7 @@ class Bayesian final : public SearchAlgorithm {
         active_(std::max<std::size_t>(8, detail::integer_option(settings, "active", 160))),
         window_(std::max(active_ + 1, static_cast<std::size_t>(detail::integer_option(settings, "window", 256)))),
         pool_size_(std::max<std::size_t>(64, detail::integer_option(settings, "pool", 12000))),
-        cost_weight_(detail::number_option(settings, "cost_weight", 0.5)),
+        cost_weight_(detail::number_option(settings, "cost_weight", 1.0)),
         length_(detail::number_option(settings, "length", 1.0)) {
     for (std::size_t p = 0; p < space.parameters().size(); ++p) {
       if (space.parameters()[p].values.size() < 2) continue;
@@ -98,14 +98,17 @@ class Bayesian final : public SearchAlgorithm {
     lengths_.assign(dimensions_.size(), length_);
     table_.columns.resize(dimensions_.size());
     whole_ = space.size() <= pool_size_;
-    // Questions before the model: what the caller gave, then a Latin hypercube.
+    // Questions before the model: what the caller gave, then a space-filling design.
     detail::InitialQuestions given(space, settings);
     std::vector<std::uint64_t> opening;
     given.ask(static_cast<std::size_t>(-1), opening);
     const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(first_, space.size()));
-    if (opening.size() < wanted)
-      for (const std::uint64_t index : latin_hypercube(space, wanted, rng_))
+    if (opening.size() < wanted) {
+      // Where the whole space is at hand repair is cheap; elsewhere a uniform sample is as good for so few points.
+      const auto design = whole_ ? latin_hypercube(space, wanted, rng_) : sample(space, wanted, rng_);
+      for (const std::uint64_t index : design)
         if (!given.contains(index)) opening.push_back(index);
+    }
     opening_ = std::move(opening);
   }
 
@@ -126,8 +129,9 @@ class Bayesian final : public SearchAlgorithm {
     if (question == pending_.end()) return;
     Observation observation;
     observation.index = index;
-    if (outcome.status == TrialStatus::ok && outcome.objective && std::isfinite(*outcome.objective))
-      observation.objective = outcome.objective;
+    // What was stopped early is at least as slow as its bound, and that is slow enough to learn from.
+    const bool measured = outcome.status == TrialStatus::ok || outcome.status == TrialStatus::censored;
+    if (measured && outcome.objective && std::isfinite(*outcome.objective)) observation.objective = outcome.objective;
     observation.log_cost = std::log(std::max(1e-9, Seconds(outcome.cost).count()));
     told_.emplace_back(question->second, observation);
     pending_.erase(question);

@@ -39,7 +39,9 @@ std::vector<std::uint64_t> GroupwiseStrategy::ask(std::size_t count) {
 }
 
 void GroupwiseStrategy::tell(std::uint64_t index, const SearchOutcome& outcome) {
-  const bool valid = outcome.status == TrialStatus::ok && outcome.objective && std::isfinite(*outcome.objective);
+  // The bound of a configuration that was stopped early lies above the best, so it never becomes the best.
+  const bool measured = outcome.status == TrialStatus::ok || outcome.status == TrialStatus::censored;
+  const bool valid = measured && outcome.objective && std::isfinite(*outcome.objective);
   const double value = valid ? *outcome.objective : std::numeric_limits<double>::infinity();
   if (!values_.emplace(index, value).second) return;
   if (outstanding_ > 0) --outstanding_;

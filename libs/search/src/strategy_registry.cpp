@@ -55,7 +55,7 @@ StrategyRegistry StrategyRegistry::with_defaults() {
   registry.add({"bayesian",
                 "Gaussian process on the logarithm of the objective; asks for the best expected improvement per cost",
                 {{"initial", "questions of the initial Latin hypercube", std::int64_t{4}},
-                 {"cost_weight", "exponent of the cost in the improvement per cost; 0 ignores it", 0.5},
+                 {"cost_weight", "exponent of the cost in the improvement per cost; 0 ignores it", 1.0},
                  {"length", "correlation length to start from, in parts of a parameter's range", 1.0},
                  {"active", "observations kept when the model is made anew", std::int64_t{160}},
                  {"window", "observations at which that happens", std::int64_t{256}},

@@ -114,6 +114,16 @@ TEST(SpaceScorer, OptimumScoresOneAndBaselineZero) {
   for (const double p : scorer.performance(scorer.baseline())) ASSERT_EQ(p, 0);
 }
 
+TEST(SpaceScorer, TinySpacesStayFinite) {
+  const SpaceScorer scorer(space_of(ramp(5)));
+  for (const double value : {1.0, 2.0, 5.0}) {
+    const auto performance = scorer.performance(std::vector<double>(scorer.grid().size(), value));
+    for (const double p : performance) ASSERT_TRUE(std::isfinite(p));
+    if (value > 1) continue;
+    EXPECT_EQ(mean_of(performance), 1);
+  }
+}
+
 TEST(SpaceScorer, MaximisedObjectivesCount) {
   RecordedSpace space = space_of(ramp(101));
   space.minimise = false;

@@ -278,6 +278,15 @@ bool word_tells_status(const RecordedTrial& trial) {
                      [&](const auto& known) { return known.status == trial.status; });
 }
 
+// Names that mean something of their own in an entry.
+bool is_reserved(const RecordedSpace& space, const std::string& name) {
+  static constexpr std::array<std::string_view, 11> reserved = {
+      "__error__",     "times",          "compile_time", "verification_time", "benchmark_time",
+      "strategy_time", "framework_time", "timestamp",    "warpwright_status", "warpwright_message",
+      "time"};
+  return name == space.objective || std::find(reserved.begin(), reserved.end(), name) != reserved.end();
+}
+
 void append_entry(const RecordedSpace& space, const RecordedTrial& trial, bool old_encoding, std::string& text) {
   std::string key;
   for (std::size_t p = 0; p < space.parameters.size(); ++p)
@@ -310,7 +319,11 @@ void append_entry(const RecordedSpace& space, const RecordedTrial& trial, bool o
   cost("benchmark_time", trial.costs.benchmark);
   cost("strategy_time", trial.costs.strategy);
   cost("framework_time", trial.costs.framework);
-  for (const RecordedField& other : trial.other) field(other.name, other.json);
+  for (const RecordedField& other : trial.other) {
+    // "time" is an ordinary metric where another objective is tuned for.
+    const bool taken = is_reserved(space, other.name) && !(other.name == "time" && space.objective != "time");
+    field(taken ? "measured_" + other.name : other.name, other.json);
+  }
   if (!trial.objective && !word_tells_status(trial))
     field("warpwright_status", "\"" + std::string(to_string(trial.status)) + "\"");
   if (!trial.message.empty() && trial.message != "ErrorConfig") field("warpwright_message", text_json(trial.message));
@@ -325,6 +338,11 @@ std::string kernel_tuner_cache(const RecordedSpace& space, const KernelTunerOpti
   const bool was_old = std::any_of(space.header.begin(), space.header.end(),
                                    [](const RecordedField& field) { return field.name == "objective"; });
   const bool old_encoding = options.encoding == Encoding::old || (options.encoding == Encoding::as_read && was_old);
+  for (const Parameter& parameter : space.parameters)
+    if (is_reserved(space, parameter.name))
+      throw Error(ErrorCode::bad_input,
+                  "parameter '" + parameter.name +
+                      "' has the name of a field of Kernel Tuner's cache files, which cannot hold it");
   // Written line by line as Kernel Tuner does (an empty indent, one line an entry): its reader of unfinished files
   // counts on that.
   std::string text = "{\n";

@@ -240,7 +240,7 @@ Json result_json(const RecordedSpace& space, const RecordedTrial& trial) {
   const std::string_view invalidity = word == invalidity_words.end() ? "runtime" : word->word;
   result["invalidity"] = invalidity;
   result["correctness"] = invalidity == "correctness" ? 0 : 1;
-  Json& measurements = result["measurements"] = Json::array();
+  Json measurements = Json::array();
   if (trial.objective)
     measurements.push_back({{"name", space.objective},
                             {"value", number_json(*trial.objective)},
@@ -260,6 +260,7 @@ Json result_json(const RecordedSpace& space, const RecordedTrial& trial) {
     else
       measurements.push_back({{"name", other.name}, {"value", std::move(value)}, {"unit", other.unit}});
   }
+  result["measurements"] = std::move(measurements);
   return result;
 }
 

@@ -94,7 +94,8 @@ class SpaceScorer {
   // left. With seed: the published bagging; without: one fit of all points.
   std::vector<double> curve(std::span<const Run> runs, std::uint64_t seed) const;
   std::vector<double> plain_curve(std::span<const Run> runs) const;
-  // (curve - baseline) / (optimum - baseline) at each point of the grid.
+  // (curve - baseline) / (optimum - baseline) at each point of the grid; where the baseline is at the optimum, it is
+  // taken to be the next best value.
   std::vector<double> performance(const std::vector<double>& curve) const;
 
  private:
