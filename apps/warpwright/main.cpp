@@ -43,6 +43,9 @@ int run(int argc, char** argv) {
   add_show_command(app, console, exit_code);
   add_pipeline_command(app, console, exit_code);
   add_space_command(app, console, exit_code);
+  add_simulate_command(app, console, exit_code);
+  add_strategies_command(app, console, exit_code);
+  add_export_command(app, console, exit_code);
   add_profiles_command(app, console, exit_code);
   add_occupancy_command(app, console, exit_code);
   add_recommend_command(app, console, exit_code);

@@ -25,7 +25,7 @@ class SimulatedTune(CommandLineTest):
         self.assertNotEqual(order(4), first)
 
     def test_auto_is_exhaustive_where_the_budget_covers_the_space(self):
-        self.assertEqual(self.tune("--max-evaluations", 10, "--no-profile")["strategy"], "random")
+        self.assertEqual(self.tune("--max-evaluations", 10, "--no-profile")["strategy"], "auto")
         self.assertEqual(self.tune("--max-evaluations", 1000, "--compile-deadline", "1s", "--run-deadline", "1s",
                                    "--no-profile")["strategy"], "exhaustive")
 

@@ -49,6 +49,62 @@ StrategyRegistry StrategyRegistry::with_defaults() {
   StrategyRegistry registry;
   registry.add({"exhaustive", "Every valid configuration, in the order of the space", {}, false}, &make_exhaustive);
   registry.add({"random", "Valid configurations uniformly at random, none twice", {}, true}, &make_random);
+  registry.add(
+      {"auto", "The default: Bayesian optimisation with the options that did best over recorded spaces", {}, true},
+      &make_auto);
+  registry.add({"bayesian",
+                "Gaussian process on the logarithm of the objective; asks for the best expected improvement per cost",
+                {{"initial", "questions of the initial Latin hypercube", std::int64_t{4}},
+                 {"cost_weight", "exponent of the cost in the improvement per cost; 0 ignores it", 1.0},
+                 {"length", "correlation length to start from, in parts of a parameter's range", 1.0},
+                 {"active", "observations kept when the model is made anew", std::int64_t{160}},
+                 {"window", "observations at which that happens", std::int64_t{256}},
+                 {"pool", "most candidates looked at; smaller spaces are seen as a whole", std::int64_t{12000}}},
+                true},
+               &make_bayesian);
+  registry.add(
+      {"local-search",
+       "Iterated local search: first improvement in a shuffled neighbourhood, random walks between optima",
+       {{"neighbourhood", "hamming, hamming-adjacent, strictly-adjacent, adjacent or closest", std::string("hamming")},
+        {"walk", "steps of the walk from a local optimum", std::int64_t{3}},
+        {"restart", "probability of a fresh start instead of a walk", 0.2}},
+       true},
+      &make_local_search);
+  registry.add({"annealing",
+                "Simulated annealing over Hamming neighbours, cooled by what is spent of the budget",
+                {{"start_temperature", "relative worsening accepted with probability 1/e at the start", 0.5},
+                 {"end_temperature", "the same at the end of the budget", 0.001},
+                 {"patience", "rejections in a row before the walk returns to the best", std::int64_t{100}}},
+                true},
+               &make_annealing);
+  registry.add({"tabu",
+                "Tabu search: to the best of some neighbours that were not visited lately",
+                {{"tenure", "visits that stay forbidden", std::int64_t{100}},
+                 {"width", "neighbours looked at in each step", std::int64_t{8}}},
+                true},
+               &make_tabu);
+  registry.add({"genetic",
+                "Genetic algorithm with uniform crossover and repair",
+                {{"population", "configurations in a generation", std::int64_t{20}},
+                 {"elite", "best that survive", std::int64_t{4}},
+                 {"mutation", "probability of a new value, for each parameter", 0.15}},
+                true},
+               &make_genetic);
+  registry.add({"differential-evolution",
+                "Differential evolution (best/1/bin) on positions, with repair",
+                {{"population", "configurations in a generation", std::int64_t{16}},
+                 {"factor", "weight of the difference", 0.7},
+                 {"crossover", "probability that a parameter changes", 0.6}},
+                true},
+               &make_differential_evolution);
+  registry.add({"particle-swarm",
+                "Particle swarm on positions, with repair",
+                {{"particles", "number of particles", std::int64_t{16}},
+                 {"inertia", "part of the velocity that stays", 0.5},
+                 {"own", "pull of a particle's own best", 2.0},
+                 {"common", "pull of the best of all", 1.0}},
+                true},
+               &make_particle_swarm);
   return registry;
 }
 

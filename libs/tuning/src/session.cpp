@@ -51,7 +51,9 @@ class Session {
     result_.cartesian_size = space_.cartesian_size();
     result_.seed = options_.strategy_settings.seed;
     result_.strategy = strategy_name();
-    strategy_ = strategies_.create(result_.strategy, space_, options_.strategy_settings);
+    StrategySettings settings = options_.strategy_settings;
+    settings.budget = {options_.max_evaluations, options_.time_limit};
+    strategy_ = strategies_.create(result_.strategy, space_, settings);
     result_.evaluation = evaluation_.start();
     open_journal();
     account_.enter(Part::tuner);
@@ -83,7 +85,7 @@ class Session {
   std::string strategy_name() const {
     if (options_.strategy != "auto") return options_.strategy;
     const bool covers = options_.max_evaluations ? *options_.max_evaluations >= space_.size() : !options_.time_limit;
-    return covers ? "exhaustive" : "random";
+    return covers ? "exhaustive" : "auto";
   }
 
   void open_journal() {

@@ -223,7 +223,7 @@ TEST_F(SessionTest, TimeLimitStopsAndKeepsWhatWasMeasured) {
   SessionOptions options;
   options.time_limit = Nanoseconds(15e6);
   const SessionResult result = run(options);
-  EXPECT_EQ(result.strategy, "random");
+  EXPECT_EQ(result.strategy, "auto");
   EXPECT_EQ(result.stop_reason, "time limit");
   EXPECT_GT(result.evaluations, 0u);
   EXPECT_LT(result.evaluations, 20u);

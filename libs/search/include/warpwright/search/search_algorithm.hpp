@@ -44,8 +44,15 @@ struct StrategyInfo {
   bool uses_seed = false;
 };
 
+// What a search may spend. Strategies that adapt to it take their stride from it; keeping it is the driver's job.
+struct SearchBudget {
+  std::optional<std::uint64_t> evaluations;  // unique configurations
+  std::optional<Nanoseconds> cost;           // sum of SearchOutcome::cost
+};
+
 struct StrategySettings {
   std::uint64_t seed = 0;
+  SearchBudget budget;
   std::map<std::string, Value> options;
   // Asked before anything else, in this order, where they are in the space (the baseline, another device's winner).
   std::vector<std::uint64_t> initial;
@@ -73,5 +80,15 @@ std::unique_ptr<SearchAlgorithm> make_exhaustive(const Space& space, const Strat
 // Uniform without replacement: a seeded Fisher-Yates shuffle of the index range held as a sparse map, so memory grows
 // with the number of asked configurations, not with the space.
 std::unique_ptr<SearchAlgorithm> make_random(const Space& space, const StrategySettings& settings);
+// The default: what did best over recorded spaces (docs/search.md); has no options.
+std::unique_ptr<SearchAlgorithm> make_auto(const Space& space, const StrategySettings& settings);
+// Bayesian optimisation: see the options in StrategyRegistry.
+std::unique_ptr<SearchAlgorithm> make_bayesian(const Space& space, const StrategySettings& settings);
+std::unique_ptr<SearchAlgorithm> make_local_search(const Space& space, const StrategySettings& settings);
+std::unique_ptr<SearchAlgorithm> make_annealing(const Space& space, const StrategySettings& settings);
+std::unique_ptr<SearchAlgorithm> make_tabu(const Space& space, const StrategySettings& settings);
+std::unique_ptr<SearchAlgorithm> make_genetic(const Space& space, const StrategySettings& settings);
+std::unique_ptr<SearchAlgorithm> make_differential_evolution(const Space& space, const StrategySettings& settings);
+std::unique_ptr<SearchAlgorithm> make_particle_swarm(const Space& space, const StrategySettings& settings);
 
 }  // namespace warpwright

@@ -40,7 +40,7 @@ struct Progress {
 };
 
 struct SessionOptions {
-  std::string strategy = "auto";  // "auto": exhaustive where the budget covers the space, else random
+  std::string strategy = "auto";  // "auto": exhaustive where the budget covers the space
   StrategySettings strategy_settings;
   std::optional<std::uint64_t> max_evaluations;  // unique configurations, those kept from a resumed session included
   std::optional<Nanoseconds> time_limit;         // wall time of this run, start-up included
