@@ -1,6 +1,7 @@
 // Neighbourhoods, distances and repair by walking the diagrams: branches that leave what is asked for are not entered.
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <unordered_map>
 
 #include "diagram_space.hpp"
@@ -189,39 +190,61 @@ class DiagramWalk {
     return any;
   }
 
-  // Smallest distance of any solution of a group, by growing bounds; then the first such solution by declared order.
-  void nearest_of_group(const GroupDiagram& group) {
-    const std::size_t depth = group.diagram.levels().size();
-    Choice best;
-    for (std::uint64_t bound = 0; best.empty(); ++bound) {
-      hopeless_.clear();
-      descend_nearest(group, 0, group.diagram.root(), bound, best);
+  // Of each node, the smallest distance that a solution behind it adds; where `fixed` has a position no other is taken.
+  void distances(const GroupDiagram& group, const std::vector<std::optional<std::uint32_t>>& fixed,
+                 std::vector<std::vector<std::uint64_t>>& behind) const {
+    const auto& levels = group.diagram.levels();
+    behind.resize(levels.size());
+    for (std::size_t l = levels.size(); l-- > 0;) {
+      const Level& level = levels[l];
+      const std::size_t p = group.parameters[level.variable];
+      auto& own = behind[l];
+      own.assign(level.nodes(), unreachable);
+      for (std::size_t n = 0; n < level.nodes(); ++n) {
+        for (std::size_t e = level.first[n]; e < level.first[n + 1]; ++e) {
+          if (fixed[level.variable] && *fixed[level.variable] != level.value[e]) continue;
+          const std::uint64_t rest = l + 1 == levels.size() ? 0 : behind[l + 1][level.child[e]];
+          if (rest != unreachable) own[n] = std::min(own[n], rest + step(p, level.value[e]));
+        }
+      }
     }
-    for (std::size_t v = 0; v < depth; ++v) choice_[group.parameters[v]] = best[v];
   }
 
-  bool descend_nearest(const GroupDiagram& group, std::size_t l, std::uint32_t node, std::uint64_t left, Choice& best) {
-    const std::size_t depth = group.diagram.levels().size();
-    if (l == depth) {
-      if (left != 0) return false;
-      Choice own(depth);
-      for (std::size_t v = 0; v < depth; ++v) own[v] = choice_[group.parameters[v]];
-      if (best.empty() || own < best) best = std::move(own);
-      return true;
+  // The first solution by declared order among those at the smallest distance.
+  void nearest_of_group(const GroupDiagram& group) {
+    const auto& levels = group.diagram.levels();
+    std::vector<std::optional<std::uint32_t>> fixed(levels.size());
+    std::vector<std::vector<std::uint64_t>> behind;
+    distances(group, fixed, behind);
+    const std::uint64_t best = behind.front()[group.diagram.root()];
+    if (group.is_declared) {
+      std::uint32_t node = group.diagram.root();
+      for (std::size_t l = 0; l < levels.size(); ++l) {
+        const Level& level = levels[l];
+        const std::size_t p = group.parameters[l];
+        std::uint32_t e = level.first[node];
+        const auto through = [&](std::uint32_t edge) {
+          return step(p, level.value[edge]) + (l + 1 == levels.size() ? 0 : behind[l + 1][level.child[edge]]);
+        };
+        while (through(e) != behind[l][node]) ++e;
+        choice_[p] = level.value[e];
+        node = level.child[e];
+      }
+      return;
     }
-    const Reached here{l, node, left};
-    if (hopeless_.contains(here)) return false;
-    const Level& level = group.diagram.levels()[l];
-    const std::size_t p = group.parameters[level.variable];
-    bool any = false;
-    outward(level, node, p, left, [&](std::uint32_t e, std::uint64_t d) {
-      choice_[p] = level.value[e];
-      any = descend_nearest(group, l + 1, level.child[e], left - d, best) || any;
-    });
-    choice_[p] = center_[p];
-    if (!any) hopeless_.emplace(here, true);
-    return any;
+    // Levels in another order: the declared ones are settled one after the other.
+    for (std::size_t v = 0; v < levels.size(); ++v) {
+      const std::size_t p = group.parameters[v];
+      for (const std::uint32_t position : space_.occurring_[p]) {
+        fixed[v] = position;
+        distances(group, fixed, behind);
+        if (behind.front()[group.diagram.root()] == best) break;
+      }
+      choice_[p] = *fixed[v];
+    }
   }
+
+  static constexpr std::uint64_t unreachable = std::numeric_limits<std::uint64_t>::max();
 
   const DiagramSpace& space_;
   Choice center_, choice_;

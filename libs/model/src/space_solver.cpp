@@ -297,15 +297,20 @@ double GroupSolver::states(const NumberSet& bound) const {
     product *= distinct(slot);
     support |= (*terms_)[slot].variables;
   }
-  double combinations = 1;
-  for (std::size_t v = 0; v < domains_.size(); ++v) {
-    if (support.contains(v)) combinations *= static_cast<double>(domains_[v].size());
-  }
-  product = std::min(product, combinations);
+  // Two bounds: the distinct values of what is remembered, and the assignments that finished conditions leave of what
+  // it was computed from. Rejections thin out the latter only: a sum keeps its values when few of its terms' pairs are
+  // left.
+  double assignments = 1;
+  NumberSet counted = support;
   for (const Check& check : checks_) {
-    if (check.variables.subset_of(bound) && check.variables.intersects(support)) product *= check.selectivity;
+    if (!check.variables.subset_of(bound) || !check.variables.intersects(support)) continue;
+    assignments *= check.selectivity;
+    counted |= check.variables;
   }
-  return std::max(product, 1.0);
+  for (std::size_t v = 0; v < domains_.size(); ++v) {
+    if (counted.contains(v)) assignments *= static_cast<double>(domains_[v].size());
+  }
+  return std::max(std::min(product, assignments), 1.0);
 }
 
 struct GroupSolver::Beam {

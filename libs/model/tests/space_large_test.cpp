@@ -209,6 +209,12 @@ TEST(LargeSpaces, IndicesAreRightWithoutADiagramInDeclaredOrder) {
     EXPECT_EQ(expected, index + 1);
     EXPECT_EQ(space->find_choice(choice), index);
   }
+  // The nearest to x = 0...03, y = 0...05 are x = y = 3, 4 and 5 in the last digit, all 2 steps away: the first counts.
+  Choice invalid(24, 0);
+  invalid[11] = 3;
+  invalid[23] = 5;
+  EXPECT_EQ(space->nearest(invalid), 3u - 1);
+  EXPECT_EQ(space->nearest(space->choice_at(77)), 77u);
 }
 
 }  // namespace
