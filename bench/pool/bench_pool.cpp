@@ -346,8 +346,21 @@ Json cold_start(Bytes bytes, int rounds) {
                     {"times_as_fast", driver / median},
                     {"last", last[i]}});
   }
-  return {
-      {"device", device.name}, {"driver", device.driver}, {"bytes", bytes.count}, {"rounds", rounds}, {"ways", list}};
+  // What a program does that has no pool: the driver's allocator for every block.
+  std::vector<double> blocks;
+  for (int i = 0; i < 200; ++i) {
+    const Nanoseconds begin = clock.now();
+    context->allocate_pinned(block_size).reset();
+    blocks.push_back((clock.now() - begin).count());
+  }
+  const double one_block = median_of(blocks);
+  fmt::print("  a block of {} from cuMemHostAlloc and back: {:.1f} us\n", format_bytes(block_size), one_block / 1e3);
+  return {{"device", device.name},
+          {"driver", device.driver},
+          {"bytes", bytes.count},
+          {"rounds", rounds},
+          {"ways", list},
+          {"driver_block_ns", one_block}};
 }
 
 int run(int argc, char** argv) {
