@@ -160,6 +160,7 @@ class StopOnSignal {
               stop_.request_stop();
               return;
             }
+            // A handler can only set a flag, and nobody notices 20 ms.
             std::this_thread::sleep_for(std::chrono::milliseconds(20));
           }
         }) {}

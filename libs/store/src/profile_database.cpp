@@ -214,6 +214,7 @@ void use_write_ahead_log(const SqliteConnection& connection) {
       return;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::timeout || std::chrono::steady_clock::now() > deadline) throw;
+      // SQLite does not wait for the lock itself when the journal mode changes.
       std::this_thread::sleep_for(std::chrono::milliseconds{5});
     }
   }
