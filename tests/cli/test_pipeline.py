@@ -37,7 +37,7 @@ class Pipeline(CommandLineTest):
         self.assertIn("every chunk was right", text.stdout)
 
     def test_tune_stores_a_profile_that_bench_takes(self):
-        report = self.run_json("pipeline", "tune", "--device", "sim:0", "--bytes", "64MiB", "--chunk", "1MiB", "--depth", 2,
+        report = self.run_json("pipeline", "tune", "--device", "sim:0", "--bytes", "32MiB", "--chunk", "1MiB", "--depth", 2,
                                "--pinned-budget", "32MiB", "--device-budget", "32MiB", "--strategy", "random",
                                "--max-evaluations", 12, "--seed", 1, "--quiet")
         self.assertIs(report["verified"], True)

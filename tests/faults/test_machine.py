@@ -471,8 +471,9 @@ class Kills(CommandLineTest):
                     resume = ["--resume"]
             report = json.loads(stdout)
             whole = self.run_json(*arguments[:-1], "--no-session")
-            self.assertEqual([(identity(trial), trial["status"]) for trial in report["trials"]],
-                             [(identity(trial), trial["status"]) for trial in whole["trials"]])
+            # Which right configurations are stopped early depends on time, and so on what was measured before a kill.
+            self.assertEqual([(identity(trial), trial["status"].replace("censored", "ok")) for trial in report["trials"]],
+                             [(identity(trial), trial["status"].replace("censored", "ok")) for trial in whole["trials"]])
         print(f"{done} SIGKILLs in {session} sessions of {evaluations} configurations: {resumed} records, {lost} lost, "
               "0 measured twice")
 
