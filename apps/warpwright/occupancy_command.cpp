@@ -59,6 +59,10 @@ DriverAnswer ask_driver(const OccupancyQuestion& question, const KernelConfig& c
     launch.dynamic_shared = config.shared_memory;
     try {
       answer.active_clusters = kernel->max_active_clusters(launch);
+      if (answer.active_clusters == 0) {
+        answer.active_clusters.reset();
+        answer.cluster_refusal = fmt::format("the device has room for no cluster of {} such blocks", config.cluster_size.count());
+      }
     } catch (const Error& error) {
       if (error.code() != ErrorCode::launch) throw;
       answer.cluster_refusal = error.message();

@@ -76,5 +76,34 @@ TEST(WorkerPool, NoDeadlineCountsATimeInWhichNobodyWorked) {
   EXPECT_TRUE(result.best.has_value());
 }
 
+// Messages of one worker end a wait early; that takes nothing from the time of the others.
+TEST(WorkerPool, AMessageOfOneWorkerDoesNotBringTheDeadlineOfAnotherNearer) {
+  const auto backend = sim::make_backend();
+  const DeviceInfo device = device::find_device(*backend, DeviceId::parse("sim:0"));
+  const Problem problem = spec::read(SIMULATED_SPECIFICATION).for_device(device, Configuration{});
+  const SteadyClock clock;
+  WorkerPoolOptions options;
+  options.executable = WORKER_EXECUTABLE;
+  options.compile_workers = 4;
+  options.use_cache = false;
+  const auto pool = make_worker_pool(device, problem, clock, options);
+  pool->start();
+  constexpr std::uint64_t tasks = 40;
+  std::uint64_t started = 0, ended = 0;
+  while (ended < tasks) {
+    while (started < tasks && pool->can_compile()) {
+      CompileTask task;
+      task.id = ++started;
+      task.configuration = problem.baseline_configuration();
+      pool->compile(std::move(task));
+    }
+    const auto completion = pool->wait(Nanoseconds(60e9));
+    if (!completion) continue;
+    ++ended;
+    const CompileDone& done = std::get<CompileDone>(*completion);
+    EXPECT_EQ(done.status, TrialStatus::ok) << done.id << ": " << done.message;
+  }
+}
+
 }  // namespace
 }  // namespace warpwright::tuning

@@ -291,6 +291,13 @@ TEST_F(NvrtcTest, DefinesAndOptionsArrive) {
   defined.defines = {{"TYPE", "unsigned int"}, {"COUNT", "(3 * 8)"}, {"EMPTY", ""}};
   EXPECT_EQ(compiler->compile(defined).resources.at(0).static_shared, Bytes{96});
 
+  // Names that the compiler's built-in header uses for its own.
+  auto common = job("extern \"C\" __global__ void f(int* a) { a[0] = kind + count + x; }", {"f"});
+  common.defines = {{"kind", "1"}, {"count", "2"}, {"x", "3"}};
+  EXPECT_NO_THROW(compiler->compile(common));
+  common.source = "\nint wrong = ;\n" + common.source;
+  EXPECT_NE(std::string(error_of(common).what()).find("(2)"), std::string::npos) << "lines are counted in the source";
+
   auto standard =
       job("template <int N> concept Even = N % 2 == 0;\n"
           "extern \"C\" __global__ void f(int* a) { a[0] = Even<4>; }",

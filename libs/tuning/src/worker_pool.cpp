@@ -188,8 +188,9 @@ class WorkerPool final : public Evaluation {
     const Nanoseconds asked = std::clamp(wake - now, Nanoseconds{}, Nanoseconds(60e9));
     const int ready = ::poll(items.data(), items.size(), static_cast<int>(std::ceil(asked.count() / 1e6)));
     last_seen_ = clock_.now();
+    // A wait that ended early is no standstill; a clock that went back is.
     const Nanoseconds passed = *last_seen_ - now;
-    forgive_standstill(passed.count() < 0 ? passed : passed - asked, *last_seen_);
+    forgive_standstill(passed.count() < 0 ? passed : std::max(Nanoseconds{}, passed - asked), *last_seen_);
     if (ready < 0 && errno == EINTR) return false;
     for (std::size_t i = 0; i < items.size(); ++i)
       if (items[i].revents != 0) read(*owners[i]);
