@@ -80,6 +80,26 @@ std::optional<std::uint64_t> ListedSpace::find_choice(std::span<const std::uint3
   return low;
 }
 
+std::uint64_t ListedSpace::nearest(std::span<const std::uint32_t> choice) const {
+  const std::size_t width = parameters_.size();
+  std::vector<std::uint32_t> graded(width);
+  for (std::size_t p = 0; p < width; ++p) graded[p] = is_ordered(parameters_[p]) ? ~0U : 1U;
+  std::uint64_t best = 0, least = std::numeric_limits<std::uint64_t>::max();
+  for (std::uint64_t i = 0; i < size() && least > 0; ++i) {
+    const std::uint32_t* there = row(i);
+    std::uint64_t distance = 0;
+    for (std::size_t p = 0; p < width && distance < least; ++p) {
+      const std::uint32_t apart = there[p] > choice[p] ? there[p] - choice[p] : choice[p] - there[p];
+      distance += std::min(apart, graded[p]);
+    }
+    if (distance < least) {
+      least = distance;
+      best = i;
+    }
+  }
+  return best;
+}
+
 std::optional<std::uint64_t> ListedSpace::index_of(const Configuration& configuration) const {
   if (configuration.size() != parameters_.size()) return std::nullopt;
   std::vector<std::uint32_t> wanted;

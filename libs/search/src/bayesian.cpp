@@ -2,14 +2,16 @@
 // correlation of its own for every parameter (Matern 3/2 over positions of ordered values, equal or not for others),
 // lengths fitted by marginal likelihood, and expected improvement per cost as the question to ask. The same process
 // predicts the cost. Failures count as the worst result so far: their neighbourhood is avoided, not forbidden.
-// Cubic growth is cut by refitting on the best results and an even sample of the others; large spaces are seen through
-// a pool of candidates: neighbours of the best and a uniform sample.
-// What was rejected: trees as surrogate (needed several times the evaluations on smooth spaces of a few parameters),
-// squared-exponential correlations (ill-conditioned on grids), sentinel values for failures (they bend the model).
+// Predictions are lazy: a candidate's score of before is an upper bound while more results only narrow its prediction,
+// so the best score is brought up to date until the best is up to date; where a result was better than predicted, its
+// neighbours are brought up to date at once, because their scores may have risen.
+// Cubic growth is cut by making the model anew from the best results and an even sample of the others; large spaces are
+// seen through a pool of candidates: neighbours of the best and a uniform sample.
+// What was rejected: squared-exponential correlations (ill-conditioned on grids), sentinel values for failures (they
+// bend the model), predictions of all candidates after every result (the same scores at twenty times the time).
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <unordered_map>
@@ -19,6 +21,9 @@
 #include <warpwright/model/sampling.hpp>
 #include <warpwright/search/search_algorithm.hpp>
 
+#include "candidate_pool.hpp"
+#include "correlation_fit.hpp"
+#include "expected_improvement.hpp"
 #include "gaussian_process.hpp"
 #include "initial_questions.hpp"
 #include "options.hpp"
@@ -26,51 +31,43 @@
 namespace warpwright {
 namespace {
 
-using detail::CandidateTable;
-using detail::Correlations;
+using detail::CandidatePool;
 using detail::GaussianProcess;
 
-enum Output : std::size_t { objective_output, cost_output, one_output, output_count };
+enum Output : std::size_t { objective_output, cost_output, one_output };
 
-// log(E[max(0, X)] / s) for X normal with mean u*s and deviation s, as a table over u: it is asked for every candidate
-// at every question.
-class LogImprovement {
+constexpr float closed = -std::numeric_limits<float>::infinity();
+
+// Scores of the candidates with their maximum at hand: changing one looks at its block alone.
+class ScoreTable {
  public:
-  LogImprovement() {
-    for (std::size_t i = 0; i < table_.size(); ++i)
-      table_[i] = static_cast<float>(exact(low + step * static_cast<double>(i)));
+  void assign(std::size_t count) {
+    scores_.assign((count + block - 1) / block * block, closed);
+    best_.assign(scores_.size() / block, closed);
   }
-  float operator()(float u) const {
-    const float at = std::clamp((u - static_cast<float>(low)) * static_cast<float>(1 / step), 0.0F,
-                                static_cast<float>(table_.size()) - 1.001F);
-    const auto i = static_cast<std::size_t>(at);
-    const float part = at - static_cast<float>(i);
-    // Below the table the logarithm falls like -u*u/2.
-    const float beyond = std::min(0.0F, u - static_cast<float>(low));
-    return table_[i] + part * (table_[i + 1] - table_[i]) - 0.5F * beyond * beyond + beyond * static_cast<float>(-low);
+  float operator[](std::size_t candidate) const { return scores_[candidate]; }
+  void set(std::size_t candidate, float score) {
+    float& best = best_[candidate / block];
+    const bool was_best = scores_[candidate] == best;
+    scores_[candidate] = score;
+    if (score >= best)
+      best = score;
+    else if (was_best)
+      best = *std::max_element(scores_.begin() + static_cast<std::ptrdiff_t>(candidate / block * block),
+                               scores_.begin() + static_cast<std::ptrdiff_t>((candidate / block + 1) * block));
+  }
+  // The first of the highest; nullopt if all are closed.
+  std::optional<std::size_t> best() const {
+    const auto best_block = std::max_element(best_.begin(), best_.end());
+    if (best_block == best_.end() || *best_block == closed) return std::nullopt;
+    const auto begin = scores_.begin() + (best_block - best_.begin()) * static_cast<std::ptrdiff_t>(block);
+    return static_cast<std::size_t>(std::find(begin, begin + block, *best_block) - scores_.begin());
   }
 
  private:
-  static double exact(double u) {
-    const double density = std::exp(-0.5 * u * u) / std::sqrt(2 * 3.14159265358979323846);
-    const double value = u * 0.5 * std::erfc(-u / std::sqrt(2.0)) + density;
-    if (value > 1e-280 && u > -20) return std::log(value);
-    return -0.5 * u * u - 2 * std::log(-u) - 0.919;
-  }
-  static constexpr double low = -10, step = 0.02;
-  std::array<float, 801> table_{};  // to +6
+  static constexpr std::size_t block = 32;
+  std::vector<float> scores_, best_;
 };
-
-// Fast and the same on every machine; relative error below 1e-4 is far finer than the model.
-float fast_log(float x) {
-  const auto bits = std::bit_cast<std::uint32_t>(x);
-  const int exponent = static_cast<int>(bits >> 23) - 127;
-  const float m = std::bit_cast<float>((bits & 0x7fffffU) | 0x3f800000U) - 1.5F;
-  // Taylor series of log at 1.5, four terms.
-  const float q = m * (1.0F / 1.5F);
-  const float series = q * (1.0F - q * (0.5F - q * (0.33333333F - q * (0.25F - q * 0.2F))));
-  return static_cast<float>(exponent) * 0.69314718F + 0.40546511F + series;
-}
 
 struct Observation {
   std::uint64_t index = 0;
@@ -87,16 +84,12 @@ class Bayesian final : public SearchAlgorithm {
         active_(std::max<std::size_t>(8, detail::integer_option(settings, "active", 160))),
         window_(std::max(active_ + 1, static_cast<std::size_t>(detail::integer_option(settings, "window", 256)))),
         pool_size_(std::max<std::size_t>(64, detail::integer_option(settings, "pool", 12000))),
+        fitted_(std::max<std::size_t>(4, detail::integer_option(settings, "fitted", 80))),
+        effort_(static_cast<double>(detail::integer_option(settings, "effort", 4'000'000))),
         cost_weight_(detail::number_option(settings, "cost_weight", 1.0)),
-        length_(detail::number_option(settings, "length", 1.0)) {
-    for (std::size_t p = 0; p < space.parameters().size(); ++p) {
-      if (space.parameters()[p].values.size() < 2) continue;
-      dimensions_.push_back(p);
-      table_.values.push_back(static_cast<std::uint32_t>(space.parameters()[p].values.size()));
-      ordered_.push_back(is_ordered(space.parameters()[p]));
-    }
-    lengths_.assign(dimensions_.size(), length_);
-    table_.columns.resize(dimensions_.size());
+        length_(detail::number_option(settings, "length", 1.0)),
+        pool_(space) {
+    fit_.lengths.assign(pool_.dimensions(), length_);
     whole_ = space.size() <= pool_size_;
     // Questions before the model: what the caller gave, then a space-filling design.
     detail::InitialQuestions given(space, settings);
@@ -119,7 +112,7 @@ class Bayesian final : public SearchAlgorithm {
     while (asked.size() < count && seen_.size() < space_.size()) {
       const std::uint64_t next = propose();
       take(next, asked);
-      if (asked.size() < count && process_) expect(next);
+      if (asked.size() < count && process_) process_->expect(codes_of(next));
     }
     return asked;
   }
@@ -141,7 +134,8 @@ class Bayesian final : public SearchAlgorithm {
   void take(std::uint64_t index, std::vector<std::uint64_t>& asked) {
     if (!seen_.insert(index).second) return;
     pending_.emplace(index, questions_++);
-    if (const auto place = place_.find(index); place != place_.end()) open_[place->second] = 0;
+    if (process_)
+      if (const auto place = pool_.find(codes_of(index))) scores_.set(*place, closed);
     asked.push_back(index);
   }
 
@@ -152,6 +146,12 @@ class Bayesian final : public SearchAlgorithm {
     std::uint64_t index = rng_.below(space_.size());
     while (seen_.contains(index)) index = (index + 1) % space_.size();
     return index;
+  }
+
+  const std::uint16_t* codes_of(std::uint64_t index) {
+    codes_.clear();
+    pool_.read(index, codes_);
+    return codes_.data();
   }
 
   // ---- outcomes to targets ------------------------------------------------------------------------------------------
@@ -172,77 +172,56 @@ class Bayesian final : public SearchAlgorithm {
     if (process_) process_->forget_expected();
     std::sort(told_.begin(), told_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     const std::size_t before = observations_.size();
-    for (auto& [ordinal, observation] : told_) observations_.push_back(observation);
+    for (auto& [ordinal, observation] : told_) {
+      note_scale(observation);
+      observations_.push_back(observation);
+    }
     told_.clear();
-    settle_scale();
-    const bool due = !process_ || process_->observations() + (observations_.size() - before) > window_ ||
-                     observations_.size() >= next_fit_ || scale_changed_;
-    if (best_ && due) {
+    const int sign = any_positive_ == any_negative_ ? 0 : any_positive_ ? 1 : -1;
+    const bool scale_changed = sign != sign_;
+    sign_ = sign;
+    if (lowest_) {
+      best_ = transformed(*lowest_);
+      // A new worst value moves the failures with it, which the model does not show before it is made anew.
+      worst_ = transformed(*highest_);
+    }
+    const bool due = !process_ || process_->rows() + (observations_.size() - before) > window_ ||
+                     observations_.size() >= next_fit_ || scale_changed;
+    if (lowest_ && due) {
       refit();
     } else if (process_) {
-      for (std::size_t i = before; i < observations_.size(); ++i) observe(observations_[i]);
+      std::vector<std::size_t> surprises;
+      for (std::size_t i = before; i < observations_.size(); ++i)
+        if (observe(observations_[i])) surprises.push_back(i);
+      settle();
+      for (const std::size_t i : surprises) look_around(observations_[i]);
     }
     if (!process_) return;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> waiting;
     for (const auto& [index, ordinal] : pending_) waiting.emplace_back(ordinal, index);
     std::sort(waiting.begin(), waiting.end());
-    for (const auto& [ordinal, index] : waiting) expect(index);
+    for (const auto& [ordinal, index] : waiting) process_->expect(codes_of(index));
   }
 
-  void settle_scale() {
-    bool positive = true, negative = true;
-    std::optional<double> best, worst;
-    for (const Observation& observation : observations_) {
-      if (!observation.objective) continue;
-      positive &= *observation.objective > 0;
-      negative &= *observation.objective < 0;
-      if (!best || *observation.objective < *best) best = observation.objective;
-      if (!worst || *observation.objective > *worst) worst = observation.objective;
-    }
-    const int sign = positive ? 1 : negative ? -1 : 0;
-    scale_changed_ = sign != sign_;
-    sign_ = sign;
-    if (!best) return;
-    best_ = transformed(*best);
-    // A new worst value moves the failures with it, which the rows in place do not show before the next fit.
-    worst_ = transformed(*worst);
+  void note_scale(const Observation& observation) {
+    if (!observation.objective) return;
+    const double value = *observation.objective;
+    any_positive_ |= !(value < 0);
+    any_negative_ |= !(value > 0);
+    if (!lowest_ || value < *lowest_) lowest_ = value;
+    if (!highest_ || value > *highest_) highest_ = value;
   }
 
   // ---- model --------------------------------------------------------------------------------------------------------
 
-  float correlation(std::size_t d, std::uint32_t a, std::uint32_t b, double length) const {
-    if (a == b) return 1.0F;
-    const bool graded = ordered_[d] && table_.values[d] > 2;
-    const double distance =
-        graded ? std::abs(static_cast<double>(a) - static_cast<double>(b)) / static_cast<double>(table_.values[d] - 1)
-               : 1.0;
-    const double r = distance / length;
-    if (!graded) return static_cast<float>(std::exp(-r));
-    const double q = std::sqrt(3.0) * r;
-    return static_cast<float>((1 + q) * std::exp(-q));
-  }
-
-  Correlations correlations(const std::vector<double>& lengths) const {
-    Correlations tables(dimensions_.size());
-    for (std::size_t d = 0; d < tables.size(); ++d) {
-      const std::uint32_t n = table_.values[d];
-      tables[d].resize(static_cast<std::size_t>(n) * n);
-      for (std::uint32_t a = 0; a < n; ++a)
-        for (std::uint32_t b = a; b < n; ++b)
-          tables[d][static_cast<std::size_t>(a) * n + b] = tables[d][static_cast<std::size_t>(b) * n + a] =
-              correlation(d, a, b, lengths[d]);
-    }
-    return tables;
-  }
-
-  // Observations that the model keeps: the best 70 %, and the others evenly through the ranks.
-  std::vector<std::size_t> choose_active() const {
+  // Observations that a model of `count` keeps: the best 70 %, and the others evenly through the ranks.
+  std::vector<std::size_t> choose(std::size_t count) const {
     std::vector<std::size_t> order(observations_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    if (order.size() <= active_) return order;
+    if (order.size() <= count) return order;
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return target(observations_[a]) < target(observations_[b]); });
-    const std::size_t best = active_ * 7 / 10, others = active_ - best;
+    const std::size_t best = count * 7 / 10, others = count - best;
     std::vector<std::size_t> chosen(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(best));
     for (std::size_t i = 0; i < others; ++i) chosen.push_back(order[best + (order.size() - best) * i / others]);
     std::sort(chosen.begin(), chosen.end());
@@ -250,184 +229,146 @@ class Bayesian final : public SearchAlgorithm {
   }
 
   void refit() {
-    const std::vector<std::size_t> active = choose_active();
-    fill_pool(active);
+    const std::vector<std::size_t> active = choose(active_);
+    const bool new_pool = fill_pool(active);
     if (observations_.size() >= next_lengths_) {
-      fit_lengths(active);
+      fit_lengths();
       next_lengths_ = observations_.size() + observations_.size() / 2 + 1;
     }
-    process_.emplace(table_, correlations(lengths_), static_cast<float>(noise_), output_count);
+    process_->reset(detail::correlations(pool_, fit_.lengths), static_cast<float>(fit_.noise));
+    count_ = 0;
     sum_ = cost_sum_ = square_sum_ = 0;
     for (const std::size_t i : active) observe(observations_[i]);
+    settle();
+    refresh_most(active, new_pool);
     next_fit_ = observations_.size() + observations_.size() / 2 + 1;
   }
 
-  void observe(const Observation& observation) {
+  void fit_lengths() {
+    std::vector<std::uint16_t> codes;
+    std::vector<double> targets;
+    for (const std::size_t i : choose(fitted_)) {
+      pool_.read(observations_[i].index, codes);
+      targets.push_back(target(observations_[i]));
+    }
+    fit_ = detail::fit_correlations(pool_, codes, std::move(targets), fit_, length_, 2);
+  }
+
+  // Whether the result was better than predicted.
+  bool observe(const Observation& observation) {
     const double y = target(observation);
-    process_->observe(candidate(observation.index),
-                      {static_cast<float>(y), static_cast<float>(observation.log_cost), 1.0F});
+    const GaussianProcess::Prediction before = process_->observe(
+        codes_of(observation.index), {static_cast<float>(y), static_cast<float>(observation.log_cost), 1.0F});
+    ++count_;
     sum_ += y;
     square_sum_ += y * y;
     cost_sum_ += observation.log_cost;
+    return static_cast<float>(y) < mean_ + (before.mean[objective_output] - mean_ * before.mean[one_output]);
   }
 
-  void expect(std::uint64_t index) {
-    if (const auto place = place_.find(index); place != place_.end()) process_->expect(place->second);
+  // Mean and spread of what was observed, which shift and scale the predictions.
+  void settle() {
+    const auto n = static_cast<double>(std::max<std::size_t>(1, count_));
+    mean_ = static_cast<float>(sum_ / n);
+    mean_cost_ = static_cast<float>(cost_sum_ / n);
+    const double variance = square_sum_ / n - (sum_ / n) * (sum_ / n);
+    spread_ = static_cast<float>(variance > 1e-18 ? std::sqrt(variance) : 1.0);
   }
 
-  // Where an index stands in the pool; every question comes from the pool or was put there by fill_pool().
-  std::size_t candidate(std::uint64_t index) const {
-    const auto place = place_.find(index);
-    if (place != place_.end()) return place->second;
-    // Asked while another pool was in use: the nearest thing to it is the candidate with most values in common.
-    const Choice choice = space_.choice_at(index);
-    std::size_t best = 0, most = 0;
-    for (std::size_t c = 0; c < pool_.size(); ++c) {
-      std::size_t common = 0;
-      for (std::size_t d = 0; d < dimensions_.size(); ++d) common += table_.columns[d][c] == choice[dimensions_[d]];
-      if (common > most) best = c, most = common;
-    }
-    return best;
+  void bring_up_to_date(std::size_t candidate) {
+    const GaussianProcess::Prediction& prediction = process_->update(candidate);
+    const float part = std::max(1e-6F, prediction.variance);
+    const float deviation = spread_ * std::sqrt(part);
+    const float expected = mean_ + (prediction.mean[objective_output] - mean_ * prediction.mean[one_output]);
+    const float cost = mean_cost_ + (prediction.mean[cost_output] - mean_cost_ * prediction.mean[one_output]);
+    static const detail::LogImprovement improvement;
+    scores_.set(candidate, improvement((static_cast<float>(best_) - expected) / deviation) +
+                               0.5F * detail::fast_log(part) - static_cast<float>(cost_weight_) * cost);
   }
 
-  void fill_pool(const std::vector<std::size_t>& active) {
-    if (whole_ && !pool_.empty()) return;
-    process_.reset();
-    pool_.clear();
-    if (whole_) {
-      pool_.resize(space_.size());
-      std::iota(pool_.begin(), pool_.end(), std::uint64_t{0});
-    } else {
-      std::unordered_set<std::uint64_t> there;
-      const auto add = [&](std::uint64_t index) {
-        if (there.insert(index).second) pool_.push_back(index);
-      };
-      for (const std::size_t i : active) add(observations_[i].index);
-      for (const auto& [index, ordinal] : pending_) there.insert(index);
-      std::vector<std::uint64_t> waiting;
-      for (const auto& [index, ordinal] : pending_) waiting.push_back(index);
-      std::sort(waiting.begin(), waiting.end());
-      pool_.insert(pool_.end(), waiting.begin(), waiting.end());
+  void look_around(const Observation& observation) {
+    pool_.around(codes_of(observation.index), [&](std::size_t near) {
+      if (scores_[near] != closed) bring_up_to_date(near);
+    });
+  }
+
+  // Predictions of a new model: all while it is small, then those that had the best scores and neighbours of the best
+  // results. The others keep the score of the old model until they are looked at.
+  void refresh_most(const std::vector<std::size_t>& active, bool new_pool) {
+    const auto rows = static_cast<double>(process_->rows());
+    const std::size_t most =
+        new_pool ? pool_.size() : static_cast<std::size_t>(std::max(256.0, effort_ / (rows * rows)));
+    std::vector<std::size_t> order;
+    for (std::size_t c = 0; c < pool_.size(); ++c)
+      if (scores_[c] != closed) order.push_back(c);
+    if (most < order.size()) {
+      std::nth_element(
+          order.begin(), order.begin() + static_cast<std::ptrdiff_t>(most), order.end(),
+          [&](std::size_t a, std::size_t b) { return scores_[a] > scores_[b] || (scores_[a] == scores_[b] && a < b); });
+      order.resize(most);
       std::vector<std::size_t> by_rank = active;
       std::stable_sort(by_rank.begin(), by_rank.end(), [&](std::size_t a, std::size_t b) {
         return target(observations_[a]) < target(observations_[b]);
       });
-      for (std::size_t i = 0; i < by_rank.size() && i < 16 && pool_.size() < pool_size_ / 2; ++i)
+      for (std::size_t i = 0; i < by_rank.size() && i < 4; ++i) look_around(observations_[by_rank[i]]);
+    }
+    for (const std::size_t c : order) bring_up_to_date(c);
+  }
+
+  // Whether there are other candidates than before.
+  bool fill_pool(const std::vector<std::size_t>& active) {
+    if (whole_ && process_) return false;
+    process_.reset();
+    if (whole_) {
+      pool_.assign_whole_space();
+    } else {
+      std::unordered_set<std::uint64_t> there;
+      std::vector<std::uint64_t> indices;
+      const auto add = [&](std::uint64_t index) {
+        if (!seen_.contains(index) && there.insert(index).second) indices.push_back(index);
+      };
+      std::vector<std::size_t> by_rank = active;
+      std::stable_sort(by_rank.begin(), by_rank.end(), [&](std::size_t a, std::size_t b) {
+        return target(observations_[a]) < target(observations_[b]);
+      });
+      for (std::size_t i = 0; i < by_rank.size() && i < 16 && indices.size() < pool_size_ / 2; ++i)
         for (const std::uint64_t near : space_.neighbours(observations_[by_rank[i]].index, Neighbourhood::hamming))
           add(near);
-      for (std::size_t attempt = 0; pool_.size() < pool_size_ / 3 * 2 && attempt < pool_size_; ++attempt)
+      for (std::size_t attempt = 0; indices.size() < pool_size_ / 3 * 2 && attempt < pool_size_; ++attempt)
         add(space_.draw(rng_));
+      pool_.assign(std::move(indices));
     }
-    place_.clear();
-    open_.assign(pool_.size(), 1);
-    for (auto& column : table_.columns) column.resize(pool_.size());
-    Choice choice(space_.parameters().size());
-    for (std::size_t c = 0; c < pool_.size(); ++c) {
-      space_.read_choice(pool_[c], choice);
-      for (std::size_t d = 0; d < dimensions_.size(); ++d)
-        table_.columns[d][c] = static_cast<std::uint16_t>(choice[dimensions_[d]]);
-      place_.emplace(pool_[c], c);
-      if (seen_.contains(pool_[c])) open_[c] = 0;
-    }
-  }
-
-  // Coordinate search on the logarithmic marginal likelihood with the variance of the signal profiled out; a weak prior
-  // holds lengths near their start while there is little data.
-  void fit_lengths(const std::vector<std::size_t>& active) {
-    std::vector<std::size_t> places;
-    std::vector<double> y;
-    for (const std::size_t i : active) {
-      places.push_back(candidate(observations_[i].index));
-      y.push_back(target(observations_[i]));
-    }
-    const double mean = std::accumulate(y.begin(), y.end(), 0.0) / static_cast<double>(y.size());
-    for (double& value : y) value -= mean;
-    double best = likelihood(places, y, lengths_, noise_);
-    for (int sweep = 0; sweep < 2; ++sweep) {
-      for (std::size_t d = 0; d <= dimensions_.size(); ++d) {
-        for (const double factor : {0.5, 2.0}) {
-          std::vector<double> lengths = lengths_;
-          double noise = noise_;
-          if (d < dimensions_.size())
-            lengths[d] = std::clamp(lengths[d] * factor, 0.05, 20.0);
-          else
-            noise = std::clamp(noise * factor * factor, 1e-4, 0.3);
-          const double value = likelihood(places, y, lengths, noise);
-          if (value > best) best = value, lengths_ = lengths, noise_ = noise;
-        }
-      }
-    }
-  }
-
-  double likelihood(const std::vector<std::size_t>& places, const std::vector<double>& y,
-                    const std::vector<double>& lengths, double noise) const {
-    const Correlations tables = correlations(lengths);
-    const std::size_t n = places.size();
-    std::vector<double> factor(n * n), z(n);
-    double log_determinant = 0, squares = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      for (std::size_t j = 0; j <= i; ++j) {
-        double k = 1;
-        for (std::size_t d = 0; d < tables.size(); ++d)
-          k *= static_cast<double>(tables[d][static_cast<std::size_t>(table_.columns[d][places[i]]) * table_.values[d] +
-                                             table_.columns[d][places[j]]]);
-        if (i == j) k += noise;
-        for (std::size_t m = 0; m < j; ++m) k -= factor[i * n + m] * factor[j * n + m];
-        factor[i * n + j] = i == j ? std::sqrt(std::max(k, 1e-9)) : k / factor[j * n + j];
-      }
-      double rest = y[i];
-      for (std::size_t m = 0; m < i; ++m) rest -= factor[i * n + m] * z[m];
-      z[i] = rest / factor[i * n + i];
-      log_determinant += std::log(factor[i * n + i]);
-      squares += z[i] * z[i];
-    }
-    double prior = 0;
-    for (const double length : lengths) prior += 0.5 * std::log(length / length_) * std::log(length / length_);
-    const auto count = static_cast<double>(n);
-    return -0.5 * count * std::log(squares / count + 1e-12) - log_determinant - prior;
+    process_.emplace(pool_.table(), window_ + 64);
+    scores_.assign(pool_.size());
+    for (std::size_t c = 0; c < pool_.size(); ++c)
+      if (!seen_.contains(pool_.index(c))) scores_.set(c, 0);
+    return true;
   }
 
   // ---- question -----------------------------------------------------------------------------------------------------
 
   std::uint64_t propose() {
-    if (!process_ || process_->observations() == 0) return draw_unseen();
-    const auto n = static_cast<double>(std::max<std::size_t>(1, process_->observations()));
-    const double known = std::max(1.0, n - static_cast<double>(pending_.size()));
-    const auto mean = static_cast<float>(sum_ / known), mean_cost = static_cast<float>(cost_sum_ / known);
-    const double variance = square_sum_ / known - (sum_ / known) * (sum_ / known);
-    const auto spread = static_cast<float>(variance > 1e-18 ? std::sqrt(variance) : 1.0);
-    const auto best = static_cast<float>(*best_), weight = static_cast<float>(cost_weight_);
-    const float* objective = process_->mean(objective_output).data();
-    const float* cost = process_->mean(cost_output).data();
-    const float* one = process_->mean(one_output).data();
-    const float* left = process_->variance().data();
-    static const LogImprovement improvement;
-    std::size_t chosen = pool_.size();
-    float most = 0;
-    for (std::size_t c = 0; c < pool_.size(); ++c) {
-      if (open_[c] == 0) continue;
-      const float part = std::max(1e-6F, left[c]);
-      const float deviation = spread * std::sqrt(part);
-      const float expected = mean + (objective[c] - mean * one[c]);
-      float value = improvement((best - expected) / deviation) + 0.5F * fast_log(part);
-      value -= weight * (mean_cost + (cost[c] - mean_cost * one[c]));
-      if (chosen == pool_.size() || value > most) chosen = c, most = value;
+    if (!process_ || process_->rows() == 0) return draw_unseen();
+    std::optional<std::size_t> chosen = scores_.best();
+    for (std::size_t looked = 0; chosen && !process_->is_up_to_date(*chosen) && looked < most_looked; ++looked) {
+      bring_up_to_date(*chosen);
+      chosen = scores_.best();
     }
-    return chosen == pool_.size() ? draw_unseen() : pool_[chosen];
+    return chosen ? pool_.index(*chosen) : draw_unseen();
   }
+
+  // Bounds the time of a question; then the best score counts though it is old.
+  static constexpr std::size_t most_looked = 1000;
 
   const Space& space_;
   Rng rng_;
-  std::size_t first_, active_, window_, pool_size_;
-  double cost_weight_, length_;
+  std::size_t first_, active_, window_, pool_size_, fitted_;
+  double effort_, cost_weight_, length_;
 
-  std::vector<std::size_t> dimensions_;  // parameters with more than one value
-  std::vector<bool> ordered_;
   bool whole_ = false;  // the pool is the whole space
-  CandidateTable table_;
-  std::vector<std::uint64_t> pool_;
-  std::unordered_map<std::uint64_t, std::size_t> place_;
-  std::vector<char> open_;  // of the pool: not asked yet
+  CandidatePool pool_;
+  ScoreTable scores_;  // of the pool; closed: asked
+  std::vector<std::uint16_t> codes_;
 
   std::vector<std::uint64_t> opening_;
   std::size_t opened_ = 0;
@@ -437,14 +378,15 @@ class Bayesian final : public SearchAlgorithm {
   std::vector<std::pair<std::uint64_t, Observation>> told_;   // not in the model yet
   std::vector<Observation> observations_;
 
+  bool any_positive_ = false, any_negative_ = false;
   int sign_ = 2;  // none yet
-  bool scale_changed_ = false;
-  std::optional<double> best_;
-  double worst_ = 0;
-  std::vector<double> lengths_;
-  double noise_ = 1e-2;
+  std::optional<double> lowest_, highest_;
+  double best_ = 0, worst_ = 0;  // transformed
+  detail::CorrelationLengths fit_;
   std::optional<GaussianProcess> process_;
-  double sum_ = 0, square_sum_ = 0, cost_sum_ = 0;  // of what the process observed
+  std::size_t count_ = 0;  // of what the process observed
+  double sum_ = 0, square_sum_ = 0, cost_sum_ = 0;
+  float mean_ = 0, mean_cost_ = 0, spread_ = 1;
   std::size_t next_fit_ = 0, next_lengths_ = 0;
 };
 

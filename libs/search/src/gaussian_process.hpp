@@ -1,54 +1,93 @@
-// A Gaussian process whose predictions over a fixed list of candidates are kept up to date with every observation.
-// Row i of the inverse Cholesky factor applied to the candidates' covariances is held for all candidates, so that an
-// observation costs (observations x candidates) multiplications and a prediction costs nothing. The covariance is a
-// product over the dimensions of a table of correlations between positions, which serves ordered and unordered
-// parameters alike. Several outputs (objective, cost, the constant 1) share the rows; since the mean is linear in the
-// outputs, the constant's mean lets the caller shift and scale outputs afterwards. Single precision: the noise term
-// (1e-4 and more) is far above its rounding, and the memory traffic halves. Private to this library.
+// A Gaussian process over a fixed list of candidates whose predictions are brought up to date one candidate at a time,
+// and only where that is asked for: a search looks at the few candidates that may be best, so most of the work of
+// updating all of them after every observation would be wasted.
+// The Cholesky factor of the observations' covariances grows by one row with each observation. For a candidate the
+// solution of (factor x v = covariances with the observations) is kept as far as it is calculated; going on by one row
+// costs one product of two vectors, and whole blocks of rows go on at once. The covariance is a product over the
+// dimensions of a table of correlations between positions, which serves ordered and unordered parameters alike; for
+// every position the correlations with all observations are held in a row, so that covariances are products of rows.
+// Several outputs (objective, cost, the constant 1) share the factor; since the mean is linear in the outputs, the
+// constant's mean lets the caller shift and scale outputs afterwards. Single precision: the noise term (1e-4 and more)
+// is far above its rounding, and the memory traffic halves. Sums run in a fixed number of lanes, so results are the
+// same on every processor. Private to this library.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace warpwright::detail {
 
-// Positions of the candidates' values, one column a dimension.
+// Positions of the candidates' values, one candidate after another.
 struct CandidateTable {
-  std::vector<std::vector<std::uint16_t>> columns;
+  std::size_t dimensions = 0;
+  std::vector<std::uint16_t> codes;
   std::vector<std::uint32_t> values;  // how many positions a dimension has
-  std::size_t size() const { return columns.empty() ? 0 : columns.front().size(); }
+  std::size_t size() const { return dimensions == 0 ? 0 : codes.size() / dimensions; }
+  const std::uint16_t* at(std::size_t candidate) const { return codes.data() + candidate * dimensions; }
 };
 
 // correlations[d][a * values[d] + b]: symmetric, 1 on the diagonal.
 using Correlations = std::vector<std::vector<float>>;
 
-// Thread-compatible. The table must outlive it.
+// Thread-compatible. The table must outlive it and keep its size.
 class GaussianProcess {
  public:
-  GaussianProcess(const CandidateTable& candidates, Correlations correlations, float noise, std::size_t outputs);
+  static constexpr std::size_t outputs = 3;
+  using Outputs = std::array<float, outputs>;
 
-  void observe(std::size_t candidate, const std::vector<float>& outputs);
-  // Observes the mean itself: means stay, variances shrink. For questions whose answers are outstanding.
-  void expect(std::size_t candidate);
+  struct Prediction {
+    Outputs mean{};
+    float variance = 1;
+    std::uint32_t rows = 0;  // observations that it takes into account
+  };
+
+  // Room for `capacity` observations, expected ones included.
+  GaussianProcess(const CandidateTable& candidates, std::size_t capacity);
+
+  // Forgets all observations and takes other correlations.
+  void reset(const Correlations& correlations, float noise);
+  // `codes`: positions of the values, which need not be a candidate's. Nothing happens where there is no room. Returns
+  // what was predicted there before.
+  Prediction observe(const std::uint16_t* codes, const Outputs& values);
+  // Observes the mean itself: means stay, variances shrink. For questions whose answers are outstanding. Nothing
+  // happens where there is no room.
+  void expect(const std::uint16_t* codes);
   // Takes back every expect(), which must be the last things that were observed.
   void forget_expected();
 
-  std::size_t observations() const { return rows_.size(); }
-  const std::vector<float>& mean(std::size_t output) const { return means_[output]; }
-  const std::vector<float>& variance() const { return variance_; }
+  std::size_t observations() const { return rows_ - expected_; }
+  std::size_t rows() const { return rows_; }
+  std::size_t capacity() const { return capacity_; }
+  // Takes all observations into account for this candidate.
+  const Prediction& update(std::size_t candidate);
+  // As far as it was brought up to date.
+  const Prediction& prediction(std::size_t candidate) const { return predictions_[candidate]; }
+  bool is_up_to_date(std::size_t candidate) const { return predictions_[candidate].rows == rows_; }
 
  private:
-  float add_row(std::size_t candidate);  // returns 1 / pivot
+  Prediction add_row(const std::uint16_t* codes, const Outputs* values);
+  void add_to_block(const float* row, float inverse);
+  void advance(const std::uint16_t* codes, float* solution, Prediction& prediction);
 
   const CandidateTable& candidates_;
-  Correlations correlations_;
-  float noise_;
-  std::vector<std::vector<float>> rows_;     // [observation][candidate]
-  std::vector<std::vector<float>> weights_;  // [output][observation]
-  std::vector<std::vector<float>> means_;    // [output][candidate]
-  std::vector<float> variance_;
-  std::size_t expected_ = 0;
+  std::size_t capacity_, stride_;
+  Correlations held_;
+  float noise_ = 0;
+  std::size_t rows_ = 0, expected_ = 0;
+  std::vector<std::size_t> first_value_;  // of a dimension, in `with_observations_`
+  std::vector<float> with_observations_;  // [position of a dimension][observation]: correlations
+  std::vector<std::size_t> row_start_;    // of a row in `factor_`
+  std::vector<float> factor_;             // rows padded with zeros to whole groups of lanes
+  std::vector<float> block_factor_;       // the same in blocks of rows, column by column; see solve_block()
+  std::vector<float> inverse_pivots_;
+  std::vector<Outputs> weights_;
+  std::vector<float> covariances_, fresh_;
+  std::unique_ptr<float[]> solutions_;  // [candidate][observation]
+  std::vector<Prediction> predictions_;
+  std::vector<std::size_t> beyond_;  // candidates that took expected rows into account
 };
 
 }  // namespace warpwright::detail

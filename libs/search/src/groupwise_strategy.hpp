@@ -3,9 +3,9 @@
 // Private to this library.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <limits>
-#include <unordered_map>
 #include <vector>
 
 #include <warpwright/base/rng.hpp>
@@ -49,8 +49,8 @@ class GroupwiseStrategy : public SearchAlgorithm {
 
   InitialQuestions initial_;
   SearchBudget budget_;
-  std::unordered_map<std::uint64_t, double> values_;
-  std::unordered_map<std::uint64_t, bool> asked_;
+  boost::unordered_flat_map<std::uint64_t, double> values_;
+  boost::unordered_flat_map<std::uint64_t, bool> asked_;
   std::vector<std::uint64_t> queue_;  // of the group, not asked yet; last first
   std::size_t outstanding_ = 0;
   double cost_ = 0;  // nanoseconds

@@ -1,4 +1,4 @@
-#include <unordered_map>
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include <warpwright/base/rng.hpp>
 #include <warpwright/search/search_algorithm.hpp>
@@ -38,15 +38,18 @@ class RandomSearch final : public SearchAlgorithm {
     return item;
   }
   std::uint64_t take(std::uint64_t position) {
-    const auto node = moved_.extract(position);
-    return node.empty() ? position : node.mapped();
+    const auto place = moved_.find(position);
+    if (place == moved_.end()) return position;
+    const std::uint64_t item = place->second;
+    moved_.erase(place);
+    return item;
   }
 
   std::uint64_t size_;
   detail::InitialQuestions initial_;
   Rng rng_;
   std::uint64_t drawn_ = 0;
-  std::unordered_map<std::uint64_t, std::uint64_t> moved_;
+  boost::unordered_flat_map<std::uint64_t, std::uint64_t> moved_;
 };
 
 }  // namespace

@@ -42,6 +42,7 @@ ReplayResult replay(const Replay& replay, SearchAlgorithm& strategy, const Repla
   const Seconds limit =
       options.budget.cost ? Seconds(*options.budget.cost) : Seconds(std::numeric_limits<double>::infinity());
   std::vector<bool> asked(size);
+  if (options.budget.evaluations) result.steps.reserve(most);
   Seconds charged{};
   const auto now = [&] { return options.clock == nullptr ? Seconds{} : Seconds(options.clock->now()); };
   Seconds last = now();

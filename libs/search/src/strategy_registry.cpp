@@ -59,7 +59,9 @@ StrategyRegistry StrategyRegistry::with_defaults() {
                  {"length", "correlation length to start from, in parts of a parameter's range", 1.0},
                  {"active", "observations kept when the model is made anew", std::int64_t{160}},
                  {"window", "observations at which that happens", std::int64_t{256}},
-                 {"pool", "most candidates looked at; smaller spaces are seen as a whole", std::int64_t{12000}}},
+                 {"pool", "most candidates looked at; smaller spaces are seen as a whole", std::int64_t{12000}},
+                 {"fitted", "most observations to fit correlation lengths to", std::int64_t{80}},
+                 {"effort", "candidates times observations squared that a new model predicts", std::int64_t{4000000}}},
                 true},
                &make_bayesian);
   registry.add(

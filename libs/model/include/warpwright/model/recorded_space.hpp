@@ -81,6 +81,7 @@ class ListedSpace final : public Space {
 
   void read_choice(std::uint64_t index, std::span<std::uint32_t> choice) const override;
   std::optional<std::uint64_t> find_choice(std::span<const std::uint32_t> choice) const override;
+  std::uint64_t nearest(std::span<const std::uint32_t> choice) const override;
   // Positions in the value lists of the configuration `index`, parameters().size() of them.
   const std::uint32_t* row(std::uint64_t index) const { return table_.data() + index * parameters_.size(); }
   // Which of the rows given to the constructor has this index.
