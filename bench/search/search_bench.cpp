@@ -267,6 +267,15 @@ int choose(const std::vector<LoadedSpace>& spaces, const StrategyRegistry& regis
          {"spaces", by_space},
          {"own_microseconds_a_question", 1e6 * own.count() / static_cast<double>(evaluations)}});
   }
+  // Beside the control, where it is among the settings.
+  for (std::size_t control = 0; control < settings.size(); ++control) {
+    if (settings[control].text != "random") continue;
+    for (std::size_t s = 0; s < settings.size(); ++s) {
+      const PairedDifference difference = paired_difference(totals[s].run_scores, totals[control].run_scores);
+      json["settings"][s]["to_random"] = {
+          {"mean", difference.mean}, {"low", difference.low}, {"high", difference.high}};
+    }
+  }
   json["without_one_kernel"] =
       leave_one_out("kernel", spaces, settings, scores, [](const LoadedSpace& space) { return space.kernel; });
   json["without_one_device"] =

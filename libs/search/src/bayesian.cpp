@@ -87,7 +87,7 @@ class Bayesian final : public SearchAlgorithm {
         fitted_(std::max<std::size_t>(4, detail::integer_option(settings, "fitted", 80))),
         effort_(static_cast<double>(detail::integer_option(settings, "effort", 4'000'000))),
         cost_weight_(detail::number_option(settings, "cost_weight", 1.0)),
-        length_(detail::number_option(settings, "length", 1.0)),
+        length_(detail::number_option(settings, "length", 2.0)),
         pool_(space) {
     fit_.lengths.assign(pool_.dimensions(), length_);
     whole_ = space.size() <= pool_size_;

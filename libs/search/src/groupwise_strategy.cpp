@@ -18,6 +18,7 @@ std::vector<std::uint64_t> GroupwiseStrategy::ask(std::size_t count) {
   std::vector<std::uint64_t> asked;
   initial_.ask(count, asked);
   for (const std::uint64_t index : asked) asked_.emplace(index, true);
+  order_.insert(order_.end(), asked.begin(), asked.end());
   outstanding_ += asked.size();
   while (asked.size() < count && asked_.size() < space_.size()) {
     if (queue_.empty()) {
@@ -33,6 +34,7 @@ std::vector<std::uint64_t> GroupwiseStrategy::ask(std::size_t count) {
     queue_.pop_back();
     if (!asked_.emplace(index, true).second) continue;  // twice in one group
     asked.push_back(index);
+    order_.push_back(index);
     ++outstanding_;
   }
   return asked;

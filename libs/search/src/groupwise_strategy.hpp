@@ -30,6 +30,8 @@ class GroupwiseStrategy : public SearchAlgorithm {
   virtual std::vector<std::uint64_t> next_group() = 0;
 
   bool is_known(std::uint64_t index) const { return values_.contains(index); }
+  // All known configurations, in the order of their questions.
+  const std::vector<std::uint64_t>& known() const { return order_; }
   // To be minimised; infinity for failures. The configuration must be known.
   double value(std::uint64_t index) const { return values_.at(index); }
   // The best of all known, and whether there is one that did not fail.
@@ -51,6 +53,7 @@ class GroupwiseStrategy : public SearchAlgorithm {
   SearchBudget budget_;
   boost::unordered_flat_map<std::uint64_t, double> values_;
   boost::unordered_flat_map<std::uint64_t, bool> asked_;
+  std::vector<std::uint64_t> order_;  // of the questions
   std::vector<std::uint64_t> queue_;  // of the group, not asked yet; last first
   std::size_t outstanding_ = 0;
   double cost_ = 0;  // nanoseconds

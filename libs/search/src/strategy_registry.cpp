@@ -56,7 +56,7 @@ StrategyRegistry StrategyRegistry::with_defaults() {
                 "Gaussian process on the logarithm of the objective; asks for the best expected improvement per cost",
                 {{"initial", "questions of the initial Latin hypercube", std::int64_t{4}},
                  {"cost_weight", "exponent of the cost in the improvement per cost; 0 ignores it", 1.0},
-                 {"length", "correlation length to start from, in parts of a parameter's range", 1.0},
+                 {"length", "correlation length to start from, in parts of a parameter's range", 2.0},
                  {"active", "observations kept when the model is made anew", std::int64_t{160}},
                  {"window", "observations at which that happens", std::int64_t{256}},
                  {"pool", "most candidates looked at; smaller spaces are seen as a whole", std::int64_t{12000}},
@@ -107,6 +107,34 @@ StrategyRegistry StrategyRegistry::with_defaults() {
                  {"common", "pull of the best of all", 1.0}},
                 true},
                &make_particle_swarm);
+  registry.add(
+      {"quasi-random", "Halton points over the positions of the values, with repair; learns nothing", {}, true},
+      &make_quasi_random);
+  registry.add({"variable-neighbourhood",
+                "Neighbourhoods from small to large, guided by the nearest known results",
+                {{"nearest", "known results that a prediction is made of", std::int64_t{5}},
+                 {"width", "neighbours that are compared for each question", std::int64_t{8}},
+                 {"patience", "questions without improvement before a new start", std::int64_t{60}},
+                 {"elite", "best results that a new start is made of", std::int64_t{5}},
+                 {"temperature", "relative worsening accepted with probability 1/e at the start; falls to 0", 0.1}},
+                true},
+               &make_variable_neighbourhood);
+  registry.add({"forest",
+                "A forest of randomised trees as the model; asks for the best expected improvement",
+                {{"initial", "questions of the initial Latin hypercube", std::int64_t{8}},
+                 {"trees", "trees of the forest", std::int64_t{24}},
+                 {"group", "fewest questions asked before the forest is made anew", std::int64_t{4}},
+                 {"sample", "random candidates beside the neighbours of the best", std::int64_t{400}}},
+                true},
+               &make_forest);
+  registry.add({"portfolio",
+                "Several strategies; a bandit gives the questions to those that find improvements",
+                {{"strategies", "names of the strategies, separated by commas",
+                  std::string("bayesian,variable-neighbourhood,genetic,local-search")},
+                 {"window", "latest questions that count for the credit", std::int64_t{100}},
+                 {"exploration", "weight of the bonus for strategies that were tried less", 0.05}},
+                true},
+               &make_portfolio);
   return registry;
 }
 

@@ -82,6 +82,53 @@ TEST(ReplayTest, BudgetOfEvaluationsIsUniqueEvaluations) {
   }
 }
 
+TEST(ReplayTest, BudgetsHoldForEveryStrategyAndAreNeverCutShort) {
+  RecordedSpace recorded;
+  recorded.kernel = "k";
+  Parameter a, b;
+  a.name = "a";
+  b.name = "b";
+  for (std::int64_t v = 0; v < 20; ++v) {
+    a.values.emplace_back(v);
+    b.values.emplace_back(v);
+  }
+  recorded.parameters = {a, b};
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    for (std::uint32_t j = 0; j < 20; ++j) {
+      RecordedTrial trial;
+      trial.values = {i, j};
+      trial.objective = 1.0 + i + j;
+      trial.costs.benchmark = Milliseconds(125);  // sums exactly
+      recorded.trials.push_back(trial);
+    }
+  }
+  const Replay space(std::make_shared<RecordedSpace>(recorded));
+  const auto registry = StrategyRegistry::with_defaults();
+  for (const auto& info : registry.list()) {
+    for (const std::uint64_t evaluations : {15u, 150u}) {
+      ReplayOptions options;
+      options.budget.evaluations = evaluations;
+      StrategySettings settings;
+      settings.budget = options.budget;
+      const auto result = replay(space, *registry.create(info.name, space.space(), settings), options);
+      EXPECT_EQ(result.steps.size(), evaluations) << info.name << ": unique evaluations, as replay() checks";
+      ReplayOptions timed;
+      timed.budget.cost = Seconds(0.125 * static_cast<double>(evaluations));
+      settings.budget = timed.budget;
+      EXPECT_EQ(replay(space, *registry.create(info.name, space.space(), settings), timed).steps.size(), evaluations)
+          << info.name;
+    }
+  }
+}
+
+TEST(ListedSpace, NearestIsThatOfEverySpace) {
+  const Replay replay(small_space());
+  const Space& space = replay.space();
+  for (std::uint32_t i = 0; i < 3; ++i)
+    for (std::uint32_t j = 0; j < 2; ++j)
+      EXPECT_EQ(space.nearest(Choice{i, j}), space.Space::nearest(Choice{i, j})) << i << ", " << j;
+}
+
 TEST(ReplayTest, BudgetOfTimeStopsAfterTheStepThatCrossesIt) {
   const Replay space(small_space());
   const auto strategy = make_exhaustive(space.space());

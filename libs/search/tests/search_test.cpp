@@ -179,7 +179,8 @@ TEST(StrategyRegistry, ListsTheDefaults) {
     for (const auto& option : info.options) EXPECT_FALSE(option.description.empty()) << info.name << "." << option.name;
   }
   EXPECT_THAT(names, ElementsAre("exhaustive", "random", "auto", "bayesian", "local-search", "annealing", "tabu",
-                                 "genetic", "differential-evolution", "particle-swarm"));
+                                 "genetic", "differential-evolution", "particle-swarm", "quasi-random",
+                                 "variable-neighbourhood", "forest", "portfolio"));
 }
 
 // 3 x 4 x 2 with a constraint: 18 configurations.
@@ -295,7 +296,7 @@ TEST(Strategies, AllButTheBlindOnesBeatRandomOnABowl) {
   };
   const double random = mean_of_seeds("random");
   for (const auto& info : registry.list()) {
-    if (info.name == "random" || info.name == "exhaustive") continue;
+    if (info.name == "random" || info.name == "exhaustive" || info.name == "quasi-random") continue;
     EXPECT_LT(mean_of_seeds(info.name), random) << info.name;
   }
   EXPECT_EQ(mean_of_seeds("auto"), 1) << "80 evaluations of 2401 are plenty on a bowl";
@@ -322,6 +323,127 @@ TEST(Strategies, SpacesBeyondThePoolAreSearchedToo) {
     }
   }
   EXPECT_LT(best, 150);  // a random configuration has 760 on average
+}
+
+// A valley in `count` parameters of `values` values each; the outcome of a configuration is the same whoever asks.
+std::unique_ptr<Space> wide_space(std::size_t count, std::int64_t values) {
+  std::vector<Parameter> parameters(count);
+  for (std::size_t p = 0; p < count; ++p) {
+    parameters[p].name = std::string(1, static_cast<char>('a' + p));
+    for (std::int64_t v = 0; v < values; ++v) parameters[p].values.emplace_back(v);
+  }
+  return build_space(parameters, {});
+}
+
+SearchOutcome valley(const Space& space, std::uint64_t index) {
+  double value = 1;
+  for (const std::uint32_t place : space.choice_at(index)) value += (place - 3.0) * (place - 3.0);
+  if (index % 11 == 0) return {TrialStatus::wrong_result, std::nullopt, Nanoseconds(10)};
+  return {TrialStatus::ok, value, Nanoseconds(10)};
+}
+
+enum class Answers { forwards, backwards };
+
+std::vector<std::uint64_t> questions_in(const Space& space, SearchAlgorithm& strategy, std::size_t batch,
+                                        std::size_t limit, Answers answers) {
+  std::vector<std::uint64_t> asked;
+  while (asked.size() < limit) {
+    auto questions = strategy.ask(batch);
+    if (questions.empty()) break;
+    asked.insert(asked.end(), questions.begin(), questions.end());
+    if (answers == Answers::backwards) std::reverse(questions.begin(), questions.end());
+    for (const auto index : questions) strategy.tell(index, valley(space, index));
+  }
+  return asked;
+}
+
+TEST(Strategies, TheOrderOfAnswersWithinABatchDoesNotMatter) {
+  const auto registry = StrategyRegistry::with_defaults();
+  const auto space = wide_space(4, 6);
+  for (const auto& info : registry.list()) {
+    for (const std::size_t batch : {1u, 8u, 64u}) {
+      const auto forwards =
+          questions_in(*space, *registry.create(info.name, *space, seeded(5)), batch, 256, Answers::forwards);
+      EXPECT_EQ(forwards,
+                questions_in(*space, *registry.create(info.name, *space, seeded(5)), batch, 256, Answers::backwards))
+          << info.name << " in batches of " << batch;
+      EXPECT_EQ(std::set<std::uint64_t>(forwards.begin(), forwards.end()).size(), forwards.size()) << info.name;
+    }
+  }
+}
+
+TEST(Strategies, SpacesOfOneToThreeConfigurations) {
+  const auto registry = StrategyRegistry::with_defaults();
+  for (const std::int64_t size : {1, 2, 3}) {
+    const auto space = wide_space(1, size);
+    for (const auto& info : registry.list()) {
+      for (const std::size_t batch : {1u, 2u, 64u}) {
+        auto asked = questions_in(*space, *registry.create(info.name, *space, seeded(2)), batch, 10, Answers::forwards);
+        std::sort(asked.begin(), asked.end());
+        std::vector<std::uint64_t> all(static_cast<std::size_t>(size));
+        std::iota(all.begin(), all.end(), std::uint64_t{0});
+        EXPECT_EQ(asked, all) << info.name << " in batches of " << batch;
+      }
+    }
+  }
+}
+
+TEST(Strategies, SpacesOfATrillionConfigurations) {
+  const auto registry = StrategyRegistry::with_defaults();
+  const auto space = wide_space(8, 32);  // 2^40
+  for (const auto& info : registry.list()) {
+    const auto asked = questions_in(*space, *registry.create(info.name, *space, seeded(9)), 8, 64, Answers::forwards);
+    EXPECT_EQ(std::set<std::uint64_t>(asked.begin(), asked.end()).size(), asked.size()) << info.name;
+    EXPECT_GE(asked.size(), 64u) << info.name;
+    if (info.uses_seed) {
+      EXPECT_TRUE(std::any_of(asked.begin(), asked.end(), [](auto i) { return i > std::uint64_t{1} << 31; }))
+          << info.name;
+    }
+  }
+}
+
+TEST(Strategies, NewStartsComeFromTheBestResults) {
+  // A search that kept its worst as its elite would stay as far from the best as random search.
+  const auto space = wide_space(5, 8);
+  const auto mean_value = [&](const char* name) {
+    const auto strategy = StrategyRegistry::with_defaults().create(name, *space, seeded(4));
+    const auto asked = questions_in(*space, *strategy, 1, 400, Answers::forwards);
+    double sum = 0;
+    for (std::size_t i = 200; i < 400; ++i) sum += valley(*space, asked[i]).objective.value_or(60);
+    return sum / 200;
+  };
+  const double random = mean_value("random");
+  for (const char* name : {"variable-neighbourhood", "genetic", "forest"})
+    EXPECT_LT(mean_value(name), 0.6 * random) << name;
+}
+
+TEST(QuasiRandom, CoversEveryValueEvenly) {
+  const auto space = wide_space(3, 8);
+  const auto strategy = make_quasi_random(*space, seeded(1));
+  std::vector<std::vector<int>> counts(3, std::vector<int>(8));
+  for (const auto index : strategy->ask(64)) {
+    const Choice choice = space->choice_at(index);
+    for (std::size_t p = 0; p < 3; ++p) ++counts[p][choice[p]];
+    strategy->tell(index, valley(*space, index));
+  }
+  for (const auto& parameter : counts)
+    for (const int count : parameter) {
+      EXPECT_GE(count, 4)
+          << "8 are exactly even; a random sample of 64 has 3 or fewer of some value more often than not";
+      EXPECT_LE(count, 12);
+    }
+}
+
+TEST(PortfolioTest, OptionsAreChecked) {
+  const auto registry = StrategyRegistry::with_defaults();
+  StrategySettings settings;
+  settings.options["strategies"] = std::string("random,portfolio");
+  EXPECT_THAT(refusal(registry, "portfolio", settings), HasSubstr("cannot hold a portfolio"));
+  settings.options["strategies"] = std::string("genetik");
+  EXPECT_THAT(refusal(registry, "portfolio", settings), HasSubstr("did you mean 'genetic'?"));
+  settings.options["strategies"] = std::string("exhaustive,random");
+  const auto space = small_space();
+  EXPECT_EQ(run(*registry.create("portfolio", *space, settings), {3}).size(), 18u);
 }
 
 TEST(StrategyRegistry, UnknownStrategyIsExplained) {

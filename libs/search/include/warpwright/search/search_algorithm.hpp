@@ -90,5 +90,9 @@ std::unique_ptr<SearchAlgorithm> make_tabu(const Space& space, const StrategySet
 std::unique_ptr<SearchAlgorithm> make_genetic(const Space& space, const StrategySettings& settings);
 std::unique_ptr<SearchAlgorithm> make_differential_evolution(const Space& space, const StrategySettings& settings);
 std::unique_ptr<SearchAlgorithm> make_particle_swarm(const Space& space, const StrategySettings& settings);
+std::unique_ptr<SearchAlgorithm> make_quasi_random(const Space& space, const StrategySettings& settings);
+std::unique_ptr<SearchAlgorithm> make_variable_neighbourhood(const Space& space, const StrategySettings& settings);
+std::unique_ptr<SearchAlgorithm> make_forest(const Space& space, const StrategySettings& settings);
+std::unique_ptr<SearchAlgorithm> make_portfolio(const Space& space, const StrategySettings& settings);
 
 }  // namespace warpwright
