@@ -17,11 +17,15 @@ LogSink Console::log() const {
   };
 }
 
-void ProblemArguments::add_to(CLI::App& command) {
-  command.add_option("specification", specification, "Specification of the kernel: TOML, or T1 JSON")
-      ->required()
-      ->type_name("SPEC");
-  command.add_option("--device", device, "Device to use, e.g. cuda:0 or opencl:0:0 (default: the best GPU, else the CPU)")
+void ProblemArguments::add_to(CLI::App& command, bool may_replay) {
+  CLI::Option* file = command.add_option("specification", specification, "Specification of the kernel: TOML, or T1 JSON")
+                          ->type_name("SPEC");
+  if (!may_replay) file->required();
+  command
+      .add_option("--device", device,
+                  may_replay ? "Device to use, e.g. cuda:0, opencl:0:0, or replay:FILE, a recorded space (default: the best "
+                               "GPU, else the CPU)"
+                             : "Device to use, e.g. cuda:0 or opencl:0:0 (default: the best GPU, else the CPU)")
       ->type_name("ID");
   command.add_option("--problem", dimensions, "Set a problem dimension or constant; may be given several times")
       ->type_name("NAME=VALUE")
@@ -30,6 +34,11 @@ void ProblemArguments::add_to(CLI::App& command) {
 
 ChosenProblem choose_problem(const ProblemArguments& arguments, const device::BackendRegistry& backends) {
   ChosenProblem chosen;
+  if (arguments.specification.empty())
+    throw Error(ErrorCode::bad_input, "SPEC is missing: name a specification (only --device replay:FILE works without one)");
+  if (arguments.device.rfind("replay:", 0) == 0)
+    throw Error(ErrorCode::bad_input, "--device " + arguments.device +
+                                          ": a recording can neither compile nor run; 'tune', 'compare' and 'devices' take one");
   const Problem base = spec::read(arguments.specification);
   Configuration overrides;
   for (const auto& text : arguments.dimensions) {

@@ -49,12 +49,13 @@ void add_profiles_command(CLI::App& app, const Console& console, int& exit_code)
 void add_occupancy_command(CLI::App& app, const Console& console, int& exit_code);
 void add_recommend_command(CLI::App& app, const Console& console, int& exit_code);
 
-// SPEC, --device and --problem of the commands that work on a kernel.
+// SPEC, --device and --problem of the commands that work on a kernel. With `may_replay` SPEC may be absent on the command
+// line, for recordings (replay_argument.hpp).
 struct ProblemArguments {
   std::string specification;
   std::string device;
   std::vector<std::string> dimensions;  // NAME=VALUE
-  void add_to(CLI::App& command);
+  void add_to(CLI::App& command, bool may_replay = false);
 };
 
 struct ChosenProblem {

@@ -6,6 +6,7 @@
 #include "backends.hpp"
 #include "command.hpp"
 #include "configuration_argument.hpp"
+#include "replay_argument.hpp"
 #include "stop_signal.hpp"
 #include "text_table.hpp"
 #include "worker_arguments.hpp"
@@ -122,9 +123,11 @@ void print_comparison(const Problem& problem, const tuning::ComparisonResult& re
 }
 
 int compare(const CompareArguments& arguments, const Console& console) {
-  const SteadyClock clock;
+  const SteadyClock steady;
   const auto backends = make_backends();
-  const ChosenProblem chosen = choose_problem(arguments.problem, backends);
+  const auto recording = open_recording(arguments.problem);
+  const ChosenProblem chosen = choose_problem(arguments.problem, backends, recording.get());
+  const Clock& clock = recording ? recording->clock() : steady;
   for (const auto& note : chosen.notes) fmt::print(console.err, "{}\n", note);
   std::vector<std::string> names;
   for (const auto& parameter : chosen.problem.parameters) names.push_back(parameter.name);
@@ -137,14 +140,16 @@ int compare(const CompareArguments& arguments, const Console& console) {
   if (configurations.empty())
     throw Error(ErrorCode::bad_input, "nothing to compare: give --config NAME=VALUE,... or --result FILE, several times");
 
-  const auto pool = tuning::make_worker_pool(chosen.device, chosen.problem, clock, arguments.workers.options(console));
+  const auto pool = recording ? nullptr
+                              : tuning::make_worker_pool(chosen.device, chosen.problem, clock,
+                                                         arguments.workers.options(console));
   const StopSignal stop;
   tuning::ComparisonOptions options;
   options.cache = arguments.cache_mode == "warm" ? measure::CacheMode::warm : measure::CacheMode::cold;
   options.rounds = arguments.rounds;
   options.seed = arguments.seed;
   options.stop = stop.flag();
-  const auto result = tuning::compare_configurations(chosen.problem, *pool, clock, configurations, options);
+  const auto result = tuning::compare_configurations(chosen.problem, recording ? recording->evaluation() : *pool, clock, configurations, options);
   if (arguments.json) fmt::print(console.out, "{}\n", compare_json(chosen.problem, arguments, result).dump(2));
   else print_comparison(chosen.problem, result, console.out);
   const bool all_right = std::all_of(result.configurations.begin(), result.configurations.end(),
@@ -158,7 +163,7 @@ void add_compare_command(CLI::App& app, const Console& console, int& exit_code) 
   CLI::App* command = app.add_subcommand(
       "compare", "Verify given configurations and time them against each other, interleaved in one run");
   auto arguments = std::make_shared<CompareArguments>();
-  arguments->problem.add_to(*command);
+  arguments->problem.add_to(*command, true);
   command->add_option("--config", arguments->configurations,
                       "A configuration; what is not named has the baseline's value, and 'baseline' is all of it. Repeat it")
       ->type_name("NAME=VALUE,...")

@@ -1,11 +1,16 @@
+#include <warpwright/base/error.hpp>
 #include <warpwright/store/json.hpp>
 
 #include "backends.hpp"
 #include "command.hpp"
+#include "replay_argument.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
+#include <string>
 
 namespace warpwright::app {
 namespace {
@@ -77,21 +82,76 @@ void print_backend(const device::Backend& backend, const device::ProbeResult& pr
   for (const auto& device : backend.devices()) print_device(device, out);
 }
 
+struct DevicesArguments {
+  std::string device;
+  bool json = false;
+};
+
+// What a recorded space has to say for itself in the place of a device.
+void describe_recording(const tuning::ReplayDevice& recording, const DevicesArguments& arguments, std::FILE* out) {
+  const RecordedSpace& recorded = recording.recorded();
+  const std::size_t valid = recorded.count(TrialStatus::ok);
+  std::optional<double> best;
+  for (const auto& trial : recorded.trials)
+    if (trial.status == TrialStatus::ok && trial.objective) best = std::min(best.value_or(*trial.objective), *trial.objective);
+  if (arguments.json) {
+    Json entry{{"file", arguments.device.substr(std::string("replay:").size())},
+               {"kernel", recorded.kernel},
+               {"recorded_on", recorded.device},
+               {"problem_size", recorded.problem_size},
+               {"configurations", recorded.trials.size()},
+               {"valid", valid},
+               {"best_ms", best ? Json(*best) : Json(nullptr)}};
+    fmt::print(out, "{}\n",
+               Json{{"schema_version", 1},
+                    {"device", store::to_json(recording.device())},
+                    {"recording", std::move(entry)}}
+                   .dump(2));
+    return;
+  }
+  fmt::print(out, "{}  {} ({})\n", recording.device().id.to_string(), recording.device().name,
+             to_string(recording.device().kind));
+  fmt::print(out, "  kernel          {}\n", recorded.kernel.empty() ? "unknown" : recorded.kernel);
+  fmt::print(out, "  problem size    {}\n", recorded.problem_size.empty() ? "unknown" : recorded.problem_size);
+  fmt::print(out, "  configurations  {}, {} of them valid\n", recorded.trials.size(), valid);
+  if (best) fmt::print(out, "  best time       {}\n", format_duration(Milliseconds(*best)));
+}
+
+int describe_device(const DevicesArguments& arguments, const Console& console) {
+  if (names_recording(arguments.device)) {
+    ProblemArguments problem;
+    problem.device = arguments.device;
+    describe_recording(*open_recording(problem), arguments, console.out);
+    return exit_success;
+  }
+  const DeviceInfo device = make_backends().describe(DeviceId::parse(arguments.device));
+  if (arguments.json)
+    fmt::print(console.out, "{}\n", Json{{"schema_version", 1}, {"device", store::to_json(device)}}.dump(2));
+  else print_device(device, console.out);
+  return exit_success;
+}
+
 }  // namespace
 
 void add_devices_command(CLI::App& app, const Console& console, int& exit_code) {
   CLI::App* command = app.add_subcommand("devices", "List every device of every backend, and what is missing");
-  auto json = std::make_shared<bool>(false);
-  command->add_flag("--json", *json, "Print JSON");
-  command->callback([json, console, &exit_code] {
+  auto arguments = std::make_shared<DevicesArguments>();
+  command->add_option("--device", arguments->device, "Only this one, e.g. cuda:0; replay:FILE is a recorded space")
+      ->type_name("ID");
+  command->add_flag("--json", arguments->json, "Print JSON");
+  command->callback([arguments, console, &exit_code] {
+    if (!arguments->device.empty()) {
+      exit_code = describe_device(*arguments, console);
+      return;
+    }
     const auto backends = make_backends();
     Json list = Json::array();
     for (const auto& backend : backends.all()) {
       const auto probe = backend->probe();
-      if (*json) list.push_back(backend_json(*backend, probe));
+      if (arguments->json) list.push_back(backend_json(*backend, probe));
       else print_backend(*backend, probe, console.out);
     }
-    if (*json) fmt::print(console.out, "{}\n", Json{{"schema_version", 1}, {"backends", std::move(list)}}.dump(2));
+    if (arguments->json) fmt::print(console.out, "{}\n", Json{{"schema_version", 1}, {"backends", std::move(list)}}.dump(2));
     exit_code = exit_success;
   });
 }

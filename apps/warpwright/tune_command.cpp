@@ -8,6 +8,7 @@
 #include "command.hpp"
 #include "paths.hpp"
 #include "progress_line.hpp"
+#include "replay_argument.hpp"
 #include "stop_signal.hpp"
 #include "tune_report.hpp"
 #include "worker_arguments.hpp"
@@ -56,8 +57,8 @@ tuning::SessionOptions session_options(const TuneArguments& arguments, const Cho
   if (!options.max_evaluations && !options.time_limit) {
     options.time_limit = default_time_limit;
     if (!arguments.quiet)
-      fmt::print(console.err, "no budget given: stopping after {}; set --max-evaluations or --time-limit\n",
-                 format_duration(default_time_limit));
+      fmt::print(console.err, "no budget given: stopping after {}{}; set --max-evaluations or --time-limit\n",
+                 format_duration(default_time_limit), names_recording(arguments.problem.device) ? " of recorded time" : "");
   }
   options.timing = arguments.timing.options();
   options.racing = !arguments.no_racing;
@@ -74,24 +75,29 @@ tuning::SessionOptions session_options(const TuneArguments& arguments, const Cho
     if (arguments.strategy == "auto") options.strategy = before.strategy;
     if (!arguments.seed_given) options.strategy_settings.seed = before.seed;
   }
-  options.journal_details = {{"specification", std::filesystem::absolute(arguments.problem.specification).string()},
-                             {"version", WARPWRIGHT_VERSION},
-                             {"problem", store::to_json(chosen.problem.dimensions)}};
+  const std::string& specification = arguments.problem.specification;
+  options.journal_details = {
+      {"specification", specification.empty() ? std::string() : std::filesystem::absolute(specification).string()},
+      {"version", WARPWRIGHT_VERSION},
+      {"problem", store::to_json(chosen.problem.dimensions)}};
+  if (names_recording(arguments.problem.device)) options.journal_details["device"] = arguments.problem.device;
   options.log = console.log();
   return options;
 }
 
 int tune(const TuneArguments& arguments, const Console& console) {
-  const SteadyClock clock;
-  const Nanoseconds begin = clock.now();
+  const SteadyClock steady;
+  const Nanoseconds begin = steady.now();
   const auto backends = make_backends();
   const auto strategies = StrategyRegistry::with_defaults();
-  const ChosenProblem chosen = choose_problem(arguments.problem, backends);
+  const auto recording = open_recording(arguments.problem);
+  const ChosenProblem chosen = choose_problem(arguments.problem, backends, recording.get());
   for (const auto& note : chosen.notes) fmt::print(console.err, "{}\n", note);
-  const auto space = chosen.problem.build_space();
+  const auto solved = recording ? nullptr : chosen.problem.build_space();
+  const Space& space = recording ? recording->space() : *solved;
   tuning::SessionOptions options = session_options(arguments, chosen, console);
   // A misspelt strategy is an error before anything is opened or created.
-  if (options.strategy != "auto") strategies.create(options.strategy, *space, options.strategy_settings);
+  if (options.strategy != "auto") strategies.create(options.strategy, space, options.strategy_settings);
   // So is a database that cannot be written: better now than after an hour of tuning.
   std::optional<store::ProfileDatabase> database;
   const std::filesystem::path profiles_file =
@@ -101,7 +107,7 @@ int tune(const TuneArguments& arguments, const Console& console) {
 
   if (!arguments.quiet)
     fmt::print(console.err, "tuning {} on {} ({}): {} valid configurations\n", chosen.problem.name, chosen.device.name,
-               chosen.device.id.to_string(), space->size());
+               chosen.device.id.to_string(), space.size());
   ProgressLine progress(console.err, arguments.quiet);
   options.progress = [&](const tuning::Progress& now) { progress.update(now); };
   options.log = [&](LogLevel level, std::string_view text) {
@@ -109,14 +115,18 @@ int tune(const TuneArguments& arguments, const Console& console) {
   };
   const StopSignal stop;
   options.stop = stop.flag();
-  tuning::WorkerPoolOptions pool_options = arguments.workers.options(console);
-  pool_options.stop = stop.flag();
-  pool_options.log = options.log;
-  const auto pool = tuning::make_worker_pool(chosen.device, chosen.problem, clock, std::move(pool_options));
-  options.time_before = clock.now() - begin;
+  std::unique_ptr<tuning::Evaluation> pool;
+  if (!recording) {
+    tuning::WorkerPoolOptions pool_options = arguments.workers.options(console);
+    pool_options.stop = stop.flag();
+    pool_options.log = options.log;
+    pool = tuning::make_worker_pool(chosen.device, chosen.problem, steady, std::move(pool_options));
+    options.time_before = steady.now() - begin;
+  }
   tuning::SessionResult result;
   try {
-    result = tuning::run_session(chosen.problem, *space, strategies, *pool, clock, options);
+    result = tuning::run_session(chosen.problem, space, strategies, recording ? recording->evaluation() : *pool,
+                                 recording ? recording->clock() : steady, options);
   } catch (Error& error) {
     progress.finish();
     if (error.code() == ErrorCode::conflict && !options.resume && options.session_folder)
@@ -139,7 +149,8 @@ int tune(const TuneArguments& arguments, const Console& console) {
   TuneReport report{chosen.problem, result, options.timing.cache, options.session_folder, std::nullopt, std::nullopt};
   bool stored = true;
   if (database && !result.interrupted) {
-    if (const auto profile = tuning::make_profile(chosen.problem, result, options.timing.cache)) {
+    if (auto profile = tuning::make_profile(chosen.problem, result, options.timing.cache)) {
+      if (recording) profile->provenance = "replay of " + arguments.problem.device.substr(std::string("replay:").size());
       // A disk that is full by now must not cost the report.
       try {
         report.profile_id = database->put(*profile);
@@ -164,8 +175,8 @@ int tune(const TuneArguments& arguments, const Console& console) {
 void add_tune_command(CLI::App& app, const Console& console, int& exit_code) {
   CLI::App* command = app.add_subcommand("tune", "Find the fastest correct configuration of a kernel and store it");
   auto arguments = std::make_shared<TuneArguments>();
-  arguments->problem.add_to(*command);
-  command->add_option("--strategy", arguments->strategy, "Search strategy: auto, exhaustive, random (default auto)")
+  arguments->problem.add_to(*command, true);
+  command->add_option("--strategy", arguments->strategy, "Search strategy (default auto); 'warpwright strategies' lists them")
       ->type_name("NAME");
   command->add_option("--strategy-option", arguments->strategy_options, "Option of the strategy; may be given several times")
       ->type_name("NAME=VALUE")

@@ -356,7 +356,9 @@ class Session {
     if (result_.verification.empty())
       result_.verification = result_.evaluation.has_reference
                                  ? "verified against " + result_.evaluation.reference + "; not re-verified"
-                                 : "not verified: the specification has no [reference]";
+                             : result_.evaluation.unverified.empty()
+                                 ? "not verified: the specification has no [reference]"
+                                 : "not verified: " + result_.evaluation.unverified;
   }
 
   // What the trials say about the device: drifting times and a clock that was held down.

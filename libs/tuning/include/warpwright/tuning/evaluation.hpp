@@ -71,6 +71,8 @@ struct EvaluationInfo {
   std::string target;     // what it compiles for
   std::string reference;  // ProblemRunner::reference_description()
   bool has_reference = false;
+  // Why nothing is verified, where that is for another reason than a missing reference.
+  std::string unverified;
 };
 
 // One thread only. Tasks are started by compile(), run() and interleave(), and end as completions from wait().

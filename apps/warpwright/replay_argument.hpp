@@ -1,0 +1,23 @@
+// "--device replay:FILE": a recorded space in the place of a device.
+#pragma once
+
+#include <warpwright/tuning/replay_device.hpp>
+
+#include "command.hpp"
+
+#include <memory>
+#include <string>
+
+namespace warpwright::app {
+
+bool names_recording(const std::string& device);
+
+// Null where --device names no recording. Reads the recording and, where one is given, the specification; throws
+// Error(bad_input, not_found, unsupported) naming the file and what disagrees.
+std::unique_ptr<tuning::ReplayDevice> open_recording(const ProblemArguments& arguments);
+
+// What a command works on: the recording's problem, or that of a specification and a real device.
+ChosenProblem choose_problem(const ProblemArguments& arguments, const device::BackendRegistry& backends,
+                             const tuning::ReplayDevice* recording);
+
+}  // namespace warpwright::app
