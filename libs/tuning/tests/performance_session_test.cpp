@@ -160,7 +160,7 @@ TEST(PerformanceTuner, ReportsProgress) {
 TEST(PerformanceTuner, GeneralSpaceWithCallableConstraint) {
   PerformanceTuner tuner;
   ConfigurationSpace space = small_space();
-  const std::int64_t most = 4;  // captured
+  std::int64_t most = 4;  // captured
   space.constraints.push_back(Constraint::parse("tile * 2 <= limit"));
   space.constraints.push_back(Constraint::from("small", [most](const Configuration& c) {
     return *as_integer(c.at("tile")) <= most && !(c.at("tile") == Value(std::int64_t{1}));
