@@ -23,8 +23,8 @@ void ProblemArguments::add_to(CLI::App& command, bool may_replay) {
   if (!may_replay) file->required();
   command
       .add_option("--device", device,
-                  may_replay ? "Device to use, e.g. cuda:0, opencl:0:0, or replay:FILE, a recorded space (default: the best "
-                               "GPU, else the CPU)"
+                  may_replay ? "Device to use, e.g. cuda:0, or replay:FILE, a recorded space (default: the best GPU, else the "
+                               "CPU)"
                              : "Device to use, e.g. cuda:0 or opencl:0:0 (default: the best GPU, else the CPU)")
       ->type_name("ID");
   command.add_option("--problem", dimensions, "Set a problem dimension or constant; may be given several times")

@@ -11,7 +11,7 @@ DATA = SOURCE.parent / "shared" / "data"
 
 SPECIFICATION = """
 schema = 1
-constraints = ["block * tile <= 512"]
+constraints = ["block * {tile} <= 512"]
 
 [kernel]
 name = "valley"
