@@ -180,7 +180,7 @@ TEST(ProfileHandle, OutlivesTheCache) {
 
 // Readers on their own handles while one writes: what they see is whole, never goes back, and ends with the last.
 TEST(ProfileHandle, ManyReadersWhileOneWrites) {
-  constexpr int readers = 8, publications = 3000;
+  constexpr int readers = 8, publications = 500;
   ProfileCache cache(options_of());
   ProfileHandle shared = cache.handle("a");
   std::latch start(readers + 1);
