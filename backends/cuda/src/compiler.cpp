@@ -47,23 +47,12 @@ std::optional<std::string> plain_name(const std::string& symbol) {
   return name;
 }
 
-// The source below its definitions. As options (-D) these would also replace words of NVRTC's built-in header, which every
-// program begins with and which has names as common as "kind" and "count".
-std::string with_defines(const device::CompileJob& job, const std::string& name) {
-  if (job.defines.empty()) return job.source;
-  std::string source;
-  for (const auto& [macro, value] : job.defines) source += "#define " + macro + " " + value + "\n";
-  source += "#line 1 \"";
-  for (const char c : name) source += c == '"' || c == '\\' ? std::string{'\\', c} : std::string{c};
-  return source + "\"\n" + job.source;
-}
-
 // The program handle, destroyed whatever happens.
 class Program {
  public:
   Program(const Nvrtc& nvrtc, const device::CompileJob& job) : nvrtc_(nvrtc) {
     const std::string name = job.file_name.empty() ? "kernel.cu" : job.file_name;
-    const std::string source = with_defines(job, name);
+    const std::string source = device::source_with_defines(job);
     check(nvrtc_.api().create_program(&handle_, source.c_str(), name.c_str(), 0, nullptr, nullptr), "take the source");
   }
   ~Program() {

@@ -14,24 +14,6 @@ namespace warpwright::opencl {
 
 namespace {
 
-// Definitions and a #line, then the source: see the public header for why they are no options. A definition of several
-// lines is continued with backslashes, so that the preprocessor sees one.
-std::string complete_source(const device::CompileJob& job) {
-  std::string text;
-  for (const auto& [name, value] : job.defines) {
-    text += "#define " + name + " ";
-    for (const char c : value) text += c == '\n' ? std::string("\\\n") : std::string(1, c);
-    text += '\n';
-  }
-  std::string file;
-  for (const char c : job.file_name) {
-    if (c == '"' || c == '\\') file += '\\';
-    if (c != '\n') file += c;
-  }
-  text += file.empty() ? "#line 1\n" : "#line 1 \"" + file + "\"\n";
-  return text + job.source;
-}
-
 std::string complete_options(const device::CompileJob& job, bool nvidia) {
   const auto named = [&](std::string_view prefix) {
     return std::any_of(job.options.begin(), job.options.end(),
@@ -63,7 +45,7 @@ class OpenclCompiler final : public device::Compiler {
   bool needs_device() const override { return true; }
 
   device::Binary compile(const device::CompileJob& job) override {
-    const std::string source = complete_source(job);
+    const std::string source = device::source_with_defines(job);
     const std::string options = complete_options(job, found_.nvidia_compiler_options);
     const std::string file = job.file_name.empty() ? "the source" : job.file_name;
     const char* text = source.data();

@@ -4,6 +4,23 @@
 
 namespace warpwright::device {
 
+std::string source_with_defines(const CompileJob& job) {
+  std::string text;
+  for (const auto& [name, value] : job.defines) {
+    // A definition of several lines is continued with backslashes, so that the preprocessor sees one.
+    text += "#define " + name + " ";
+    for (const char c : value) text += c == '\n' ? std::string("\\\n") : std::string(1, c);
+    text += '\n';
+  }
+  std::string file;
+  for (const char c : job.file_name) {
+    if (c == '"' || c == '\\') file += '\\';
+    if (c != '\n') file += c;
+  }
+  text += file.empty() ? "#line 1\n" : "#line 1 \"" + file + "\"\n";
+  return text + job.source;
+}
+
 std::string cache_key(const CompileJob& job, const Compiler& compiler) {
   ContentHash hash;
   // Every list is preceded by its length, so that moving an item from one list to the next changes the key.

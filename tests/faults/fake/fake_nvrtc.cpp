@@ -1,4 +1,4 @@
-// libnvrtc.so for tests: "compiles" by reading the entries of the source and the definitions among the options, and
+// libnvrtc.so for tests: "compiles" by reading the entries and the definitions of the source, and
 // writes them behind the end of a small cubin, where the fake driver finds them.
 #include <cstring>
 #include <set>
@@ -94,17 +94,10 @@ Result nvrtcDestroyProgram(nvrtc_abi::ProgramHandle* program) {
   return static_cast<Result>(code);
 }
 
-Result nvrtcCompileProgram(nvrtc_abi::ProgramHandle handle, int option_count, const char* const* options) {
+Result nvrtcCompileProgram(nvrtc_abi::ProgramHandle handle, int, const char* const*) {
   ENTER("nvrtcCompileProgram");
   Compilation& compilation = of(handle);
-  faults::Program program = faults::scan_source(compilation.source);
-  program.defines.clear();
-  for (int i = 0; i < option_count; ++i) {
-    const std::string_view option = options[i];
-    const std::size_t equals = option.find('=');
-    if (option.starts_with("-D") && equals != std::string_view::npos)
-      program.defines.emplace(option.substr(2, equals - 2), option.substr(equals + 1));
-  }
+  const faults::Program program = faults::scan_source(compilation.source);
   const faults::CompileOutcome outcome = faults::compile(program);
   compilation.log = outcome.log;
   if (outcome.result == faults::CompileOutcome::refused) return nvrtc_abi::compilation;

@@ -46,6 +46,11 @@ class Compiler {
   virtual Binary compile(const CompileJob& job) = 0;
 };
 
+// The source below its definitions, with lines counted as in the source alone: for compilers that had better not get
+// definitions as options. As such they would also replace words of built-in headers (NVRTC's has names as common as
+// "kind" and "count"), and OpenCL drivers differ in how they split values.
+std::string source_with_defines(const CompileJob& job);
+
 // Content address of what `job` compiles to: 32 hexadecimal digits over every field, compiler version and target. Folders
 // count by name: quoted includes are inlined by the reader of the specification, and what angle includes find belongs to
 // the toolkit, whose version is in the key.
