@@ -9,6 +9,7 @@
 #include "paths.hpp"
 #include "progress_line.hpp"
 #include "replay_argument.hpp"
+#include "starting_points.hpp"
 #include "stop_signal.hpp"
 #include "tune_report.hpp"
 #include "worker_arguments.hpp"
@@ -28,7 +29,7 @@ struct TuneArguments {
   WorkerArguments workers;
   TimingArguments timing;
   std::string strategy = "auto";
-  std::vector<std::string> strategy_options;
+  std::vector<std::string> strategy_options, start_from;
   std::uint64_t seed = 0;
   bool seed_given = false;
   std::uint64_t max_evaluations = 0;
@@ -96,6 +97,10 @@ int tune(const TuneArguments& arguments, const Console& console) {
   const auto solved = recording ? nullptr : chosen.problem.build_space();
   const Space& space = recording ? recording->space() : *solved;
   tuning::SessionOptions options = session_options(arguments, chosen, console);
+  StartingPoints start = read_starting_points(arguments.start_from, chosen.problem, space);
+  options.strategy_settings.initial = std::move(start.indices);
+  if (!arguments.quiet)
+    for (const std::string& note : start.notes) fmt::print(console.err, "{}\n", note);
   // A misspelt strategy is an error before anything is opened or created.
   if (options.strategy != "auto") strategies.create(options.strategy, space, options.strategy_settings);
   // So is a database that cannot be written: better now than after an hour of tuning.
@@ -180,6 +185,11 @@ void add_tune_command(CLI::App& app, const Console& console, int& exit_code) {
       ->type_name("NAME");
   command->add_option("--strategy-option", arguments->strategy_options, "Option of the strategy; may be given several times")
       ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--start-from", arguments->start_from,
+                   "First try the best of a session, a recorded space or a profile database (another device or size)")
+      ->type_name("PATH")
       ->allow_extra_args(false);
   const CLI::Option* seed =
       command->add_option("--seed", arguments->seed, "Seed of everything random (default 0)")

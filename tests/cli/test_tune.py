@@ -36,6 +36,24 @@ class SimulatedTune(CommandLineTest):
         profile = self.run_json("profiles", "show", report["profile_id"])["profile"]
         self.assertEqual(profile["key"]["cache_mode"], "warm")
 
+    def test_starts_from_what_was_best_before(self):
+        before = self.run_json("tune", SIMULATED, "--device", "sim:0", "--session", "before", "--max-evaluations", 30,
+                               "--strategy", "random", "--seed", 5)
+        best = before["best"]["configuration"]
+
+        def first(source, *more):
+            report = self.tune("--max-evaluations", 12, "--strategy", "random", "--no-profile", "--start-from", source, *more)
+            return [trial["configuration"] for trial in report["trials"]]
+
+        session = first("before")
+        self.assertIn(best, session[:6])  # the baseline of the specification may come before
+        self.assertIn(best, first(self.home / "data" / "warpwright" / "profiles.sqlite")[:2])
+        self.run_program("export", "before", "--output", "before.json.gz")
+        self.assertEqual(first("before.json.gz"), session)
+        result = self.run_program("tune", SIMULATED, "--device", "sim:0", "--start-from", "nowhere", "--no-session")
+        self.assertEqual(result.returncode, EXIT_BAD_INPUT)
+        self.assertIn("there is no file or folder 'nowhere'", result.stderr)
+
     def test_time_limit(self):
         report = self.tune("--strategy", "random", "--time-limit", "2s", "--no-cache", "--run-deadline", "1s",
                            "--compile-deadline", "1s", "--no-profile")
