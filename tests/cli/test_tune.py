@@ -3,8 +3,8 @@
 import json
 import time
 
-from support import CommandLineTest, CpuTest, ESCAPE, EXIT_SUCCESS, KERNELS, SIMULATED, STATUSES, VECTOR_ADD, identity, \
-    journal_records
+from support import CommandLineTest, CpuTest, ESCAPE, EXIT_BAD_INPUT, EXIT_SUCCESS, KERNELS, SIMULATED, STATUSES, VECTOR_ADD, \
+    identity, journal_records
 
 TIME_PARTS = ("startup_s", "compile_wait_s", "copy_s", "verify_s", "measure_s", "tuner_s", "finish_s")
 TRANSPOSE = str(KERNELS / "transpose" / "transpose.toml")

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include <warpwright/base/error.hpp>
@@ -80,24 +81,65 @@ std::optional<std::uint64_t> ListedSpace::find_choice(std::span<const std::uint3
   return low;
 }
 
-std::uint64_t ListedSpace::nearest(std::span<const std::uint32_t> choice) const {
-  const std::size_t width = parameters_.size();
-  std::vector<std::uint32_t> graded(width);
-  for (std::size_t p = 0; p < width; ++p) graded[p] = is_ordered(parameters_[p]) ? ~0U : 1U;
-  std::uint64_t best = 0, least = std::numeric_limits<std::uint64_t>::max();
-  for (std::uint64_t i = 0; i < size() && least > 0; ++i) {
-    const std::uint32_t* there = row(i);
-    std::uint64_t distance = 0;
-    for (std::size_t p = 0; p < width && distance < least; ++p) {
-      const std::uint32_t apart = there[p] > choice[p] ? there[p] - choice[p] : choice[p] - there[p];
-      distance += std::min(apart, graded[p]);
+namespace {
+
+// Branch and bound over the sorted rows, which are a tree: rows with equal first values are neighbours in the table.
+class NearestRow {
+ public:
+  NearestRow(const ListedSpace& space, std::span<const std::uint32_t> wanted) : space_(space), wanted_(wanted) {
+    for (const Parameter& parameter : space.parameters()) ordered_.push_back(is_ordered(parameter));
+  }
+  std::uint64_t find() {
+    descend(0, space_.size(), 0, 0);
+    return best_;
+  }
+
+ private:
+  struct Branch {
+    std::uint64_t distance, begin, end;
+  };
+
+  // The rows [begin, end) agree in the parameters before `p` and are `distance` away in these.
+  void descend(std::uint64_t begin, std::uint64_t end, std::size_t p, std::uint64_t distance) {
+    if (p == wanted_.size()) {
+      if (distance < least_ || begin < best_) best_ = begin;
+      least_ = distance;
+      return;
     }
-    if (distance < least) {
-      least = distance;
-      best = i;
+    std::vector<Branch> branches;
+    for (std::uint64_t at = begin; at < end;) {
+      const std::uint32_t value = space_.row(at)[p];
+      std::uint64_t low = at + 1, high = end;
+      while (low < high) {
+        const std::uint64_t middle = low + (high - low) / 2;
+        if (space_.row(middle)[p] == value)
+          low = middle + 1;
+        else
+          high = middle;
+      }
+      const std::uint64_t apart = value > wanted_[p] ? value - wanted_[p] : wanted_[p] - value;
+      branches.push_back({distance + (ordered_[p] ? apart : std::min<std::uint64_t>(apart, 1)), at, low});
+      at = low;
+    }
+    std::stable_sort(branches.begin(), branches.end(),
+                     [](const Branch& a, const Branch& b) { return a.distance < b.distance; });
+    for (const Branch& branch : branches) {
+      // Of equals the first by index.
+      if (branch.distance > least_ || (branch.distance == least_ && branch.begin >= best_)) continue;
+      descend(branch.begin, branch.end, p + 1, branch.distance);
     }
   }
-  return best;
+
+  const ListedSpace& space_;
+  std::span<const std::uint32_t> wanted_;
+  std::vector<bool> ordered_;
+  std::uint64_t least_ = std::numeric_limits<std::uint64_t>::max(), best_ = 0;
+};
+
+}  // namespace
+
+std::uint64_t ListedSpace::nearest(std::span<const std::uint32_t> choice) const {
+  return NearestRow(*this, choice).find();
 }
 
 std::optional<std::uint64_t> ListedSpace::index_of(const Configuration& configuration) const {

@@ -6,8 +6,9 @@
 namespace warpwright::detail {
 namespace {
 
-// Groups in a row that hold nothing new before a random configuration breaks the circle.
+// Groups in a row that hold nothing new, and configurations in them, before a random one breaks the circle.
 constexpr int most_known_groups = 100;
+constexpr std::size_t most_known_configurations = 200;
 
 }  // namespace
 
@@ -23,8 +24,11 @@ std::vector<std::uint64_t> GroupwiseStrategy::ask(std::size_t count) {
   while (asked.size() < count && asked_.size() < space_.size()) {
     if (queue_.empty()) {
       if (outstanding_ > 0) break;
-      for (int attempt = 0; queue_.empty() && attempt < most_known_groups; ++attempt) {
+      std::size_t known = 0;
+      for (int attempt = 0; queue_.empty() && attempt < most_known_groups && known < most_known_configurations;
+           ++attempt) {
         queue_ = next_group();
+        known += queue_.size();
         std::erase_if(queue_, [&](std::uint64_t index) { return asked_.contains(index); });
         std::reverse(queue_.begin(), queue_.end());
       }

@@ -1,7 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <set>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/base/rng.hpp>
 #include <warpwright/search/replay.hpp>
 
 namespace warpwright {
@@ -127,6 +129,27 @@ TEST(ListedSpace, NearestIsThatOfEverySpace) {
   for (std::uint32_t i = 0; i < 3; ++i)
     for (std::uint32_t j = 0; j < 2; ++j)
       EXPECT_EQ(space.nearest(Choice{i, j}), space.Space::nearest(Choice{i, j})) << i << ", " << j;
+
+  // A thin random part of a larger space, so that most points are far from every row.
+  Rng rng(8);
+  std::vector<Parameter> parameters(4);
+  for (std::size_t p = 0; p < parameters.size(); ++p) {
+    parameters[p].name = std::string(1, static_cast<char>('a' + p));
+    for (std::int64_t v = 0; v < 9; ++v) parameters[p].values.emplace_back(v);
+    parameters[p].ordered = p != 2;
+  }
+  std::set<std::vector<std::uint32_t>> rows;
+  while (rows.size() < 150) {
+    std::vector<std::uint32_t> row;
+    for (int p = 0; p < 4; ++p) row.push_back(static_cast<std::uint32_t>(rng.below(9)));
+    rows.insert(row);
+  }
+  const ListedSpace thin(parameters, {rows.begin(), rows.end()});
+  for (int i = 0; i < 500; ++i) {
+    Choice choice;
+    for (int p = 0; p < 4; ++p) choice.push_back(static_cast<std::uint32_t>(rng.below(9)));
+    ASSERT_EQ(thin.nearest(choice), thin.Space::nearest(choice));
+  }
 }
 
 TEST(ReplayTest, BudgetOfTimeStopsAfterTheStepThatCrossesIt) {
