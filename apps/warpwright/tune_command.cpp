@@ -180,8 +180,8 @@ int tune(const TuneArguments& arguments, const Console& console) {
 void add_tune_command(CLI::App& app, const Console& console, int& exit_code) {
   CLI::App* command = app.add_subcommand("tune", "Find the fastest correct configuration of a kernel and store it");
   auto arguments = std::make_shared<TuneArguments>();
-  arguments->problem.add_to(*command);
-  command->add_option("--strategy", arguments->strategy, "Search strategy, see the command strategies (default auto)")
+  arguments->problem.add_to(*command, true);
+  command->add_option("--strategy", arguments->strategy, "Search strategy (default auto); 'warpwright strategies' lists them")
       ->type_name("NAME");
   command->add_option("--strategy-option", arguments->strategy_options, "Option of the strategy; may be given several times")
       ->type_name("NAME=VALUE")
