@@ -1,8 +1,15 @@
-// Uses a tuned kernel in a C++ program: finds the profile for each problem size, compiles (or takes the cached binary), and
-// launches on the program's own buffers.
+// Uses a tuned kernel in a C++ program: finds the profile for each problem size, compiles (or takes the cached binary),
+// and launches on the program's own buffers.
 //
 //   warpwright tune examples/kernels/vector_add/vector_add.toml --profiles profiles.sqlite --max-evaluations 50
 //   use_profile examples/kernels/vector_add/vector_add.toml profiles.sqlite cache-folder
+#include <cstdint>
+#include <cstdio>
+#include <numeric>
+#include <span>
+#include <string>
+#include <vector>
+
 #include <warpwright/base/error.hpp>
 #include <warpwright/cuda/backend.hpp>
 #include <warpwright/device/backend.hpp>
@@ -11,13 +18,6 @@
 #include <warpwright/spec/read.hpp>
 #include <warpwright/store/profile_database.hpp>
 #include <warpwright/tuning/tuned_kernel.hpp>
-
-#include <cstdint>
-#include <cstdio>
-#include <numeric>
-#include <span>
-#include <string>
-#include <vector>
 
 namespace {
 

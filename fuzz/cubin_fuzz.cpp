@@ -1,10 +1,10 @@
-#include "fuzz.hpp"
+#include <optional>
+#include <string>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/cuda/backend.hpp>
 
-#include <optional>
-#include <string>
+#include "fuzz.hpp"
 
 namespace warpwright::fuzz {
 namespace {

@@ -1,11 +1,11 @@
-#include "fuzz.hpp"
+#include <optional>
+#include <string>
+#include <vector>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/model/expression.hpp>
 
-#include <optional>
-#include <string>
-#include <vector>
+#include "fuzz.hpp"
 
 namespace warpwright::fuzz {
 namespace {

@@ -1,6 +1,6 @@
-// The entry functions of the fuzzers: one per parser of text that comes from outside. Each takes any bytes, returns if the
-// parser accepted or refused them properly, and aborts on anything else. libFuzzer calls them with what it invents; the
-// replay test, built with any compiler, calls them with every file of the corpora.
+// The entry functions of the fuzzers: one per parser of text that comes from outside. Each takes any bytes, returns if
+// the parser accepted or refused them properly, and aborts on anything else. libFuzzer calls them with what it invents;
+// the replay test, built with any compiler, calls them with every file of the corpora.
 #pragma once
 
 #include <cstdio>
@@ -35,11 +35,11 @@ inline void require(bool promise, const char* what) {
 #ifdef WARPWRIGHT_LIBFUZZER
 #include <cstddef>
 #include <cstdint>
-#define WARPWRIGHT_FUZZ_ENTRY(function)                                                       \
-  extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);          \
-  extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {         \
+#define WARPWRIGHT_FUZZ_ENTRY(function)                                                      \
+  extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);         \
+  extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {        \
     warpwright::fuzz::function(std::string_view(reinterpret_cast<const char*>(data), size)); \
-    return 0;                                                                                 \
+    return 0;                                                                                \
   }
 #else
 #define WARPWRIGHT_FUZZ_ENTRY(function)

@@ -1,15 +1,14 @@
 // Every file of the corpora, and so every input that once broke a parser, through the function that the fuzzer calls.
-#include "fuzz.hpp"
-
-#include <warpwright/base/files.hpp>
-
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
+#include <gtest/gtest.h>
 #include <string>
 #include <vector>
+
+#include <warpwright/base/files.hpp>
+
+#include "fuzz.hpp"
 
 namespace {
 
@@ -22,7 +21,8 @@ class Replay : public testing::TestWithParam<Corpus> {};
 
 TEST_P(Replay, EveryFileOfTheCorpusIsHandled) {
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(WARPWRIGHT_CORPUS) / GetParam().folder)) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(WARPWRIGHT_CORPUS) / GetParam().folder)) {
     files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
@@ -32,7 +32,8 @@ TEST_P(Replay, EveryFileOfTheCorpusIsHandled) {
     const std::string bytes = warpwright::read_file(file);
     EXPECT_NO_THROW(GetParam().entry(bytes));
     // Cut anywhere, it is still only text.
-    for (std::size_t part = 1; part < 8; ++part) EXPECT_NO_THROW(GetParam().entry(bytes.substr(0, bytes.size() * part / 8)));
+    for (std::size_t part = 1; part < 8; ++part)
+      EXPECT_NO_THROW(GetParam().entry(bytes.substr(0, bytes.size() * part / 8)));
   }
 }
 

@@ -1,16 +1,16 @@
 // What the two fuzzers of specifications share.
 #pragma once
 
-#include "fuzz.hpp"
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
 #include <warpwright/model/problem.hpp>
 
-#include <cstdlib>
-#include <filesystem>
-#include <stdexcept>
-#include <string>
+#include "fuzz.hpp"
 
 namespace warpwright::fuzz {
 

@@ -1,7 +1,7 @@
-#include "spec_fuzz.hpp"
-
 #include <warpwright/spec/problem_builder.hpp>
 #include <warpwright/spec/read.hpp>
+
+#include "spec_fuzz.hpp"
 
 namespace warpwright::fuzz {
 

@@ -1,10 +1,10 @@
 #include "backends.hpp"
 
+#include <cstdlib>
+
 #include <warpwright/cuda/backend.hpp>
 #include <warpwright/opencl/backend.hpp>
 #include <warpwright/sim/backend.hpp>
-
-#include <cstdlib>
 
 namespace warpwright::app {
 

@@ -1,13 +1,12 @@
+#include <fmt/format.h>
+#include <memory>
+
 #include <warpwright/store/json.hpp>
 #include <warpwright/tuning/session.hpp>
 
 #include "backends.hpp"
 #include "command.hpp"
 #include "worker_arguments.hpp"
-
-#include <fmt/format.h>
-
-#include <memory>
 
 namespace warpwright::app {
 namespace {
@@ -43,7 +42,8 @@ int check(const CheckArguments& arguments, const Console& console) {
   }
   fmt::print(console.out, "{}: {} valid configurations of {:.0f}\n", chosen.problem.name, space->size(),
              space->cartesian_size());
-  fmt::print(console.out, "device:    {} ({})\n", result.evaluation.device.name, result.evaluation.device.id.to_string());
+  fmt::print(console.out, "device:    {} ({})\n", result.evaluation.device.name,
+             result.evaluation.device.id.to_string());
   fmt::print(console.out, "problem:   {}\n", chosen.problem.dimensions.describe());
   fmt::print(console.out, "baseline:  {}\n", baseline.configuration.describe());
   fmt::print(console.out, "reference: {}\n", result.evaluation.reference);
@@ -55,10 +55,11 @@ int check(const CheckArguments& arguments, const Console& console) {
   }
   fmt::print(console.out, "result:    {}: {}\n", to_string(baseline.status), baseline.message);
   if (baseline.mismatch)
-    fmt::print(console.out, "           {}[{}] is {}, expected {}; {} of {} elements differ\n", baseline.mismatch->argument,
-               baseline.mismatch->index, baseline.mismatch->found, baseline.mismatch->expected, baseline.mismatch->wrong,
-               baseline.mismatch->total);
-  if (!baseline.log.empty() && baseline.status == TrialStatus::compile_failed) fmt::print(console.out, "{}\n", baseline.log);
+    fmt::print(console.out, "           {}[{}] is {}, expected {}; {} of {} elements differ\n",
+               baseline.mismatch->argument, baseline.mismatch->index, baseline.mismatch->found,
+               baseline.mismatch->expected, baseline.mismatch->wrong, baseline.mismatch->total);
+  if (!baseline.log.empty() && baseline.status == TrialStatus::compile_failed)
+    fmt::print(console.out, "{}\n", baseline.log);
   return exit_failure;
 }
 

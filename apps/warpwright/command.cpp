@@ -1,11 +1,10 @@
 #include "command.hpp"
 
-#include <warpwright/base/error.hpp>
-#include <warpwright/spec/read.hpp>
-
+#include <charconv>
 #include <fmt/format.h>
 
-#include <charconv>
+#include <warpwright/base/error.hpp>
+#include <warpwright/spec/read.hpp>
 
 namespace warpwright::app {
 
@@ -18,14 +17,16 @@ LogSink Console::log() const {
 }
 
 void ProblemArguments::add_to(CLI::App& command, bool may_replay) {
-  CLI::Option* file = command.add_option("specification", specification, "Specification of the kernel: TOML, or T1 JSON")
-                          ->type_name("SPEC");
+  CLI::Option* file =
+      command.add_option("specification", specification, "Specification of the kernel: TOML, or T1 JSON")
+          ->type_name("SPEC");
   if (!may_replay) file->required();
   command
       .add_option("--device", device,
-                  may_replay ? "Device to use, e.g. cuda:0, or replay:FILE, a recorded space (default: the best GPU, else the "
-                               "CPU)"
-                             : "Device to use, e.g. cuda:0 or opencl:0:0 (default: the best GPU, else the CPU)")
+                  may_replay
+                      ? "Device to use, e.g. cuda:0, or replay:FILE, a recorded space (default: the best GPU, else the "
+                        "CPU)"
+                      : "Device to use, e.g. cuda:0 or opencl:0:0 (default: the best GPU, else the CPU)")
       ->type_name("ID");
   command.add_option("--problem", dimensions, "Set a problem dimension or constant; may be given several times")
       ->type_name("NAME=VALUE")
@@ -35,10 +36,12 @@ void ProblemArguments::add_to(CLI::App& command, bool may_replay) {
 ChosenProblem choose_problem(const ProblemArguments& arguments, const device::BackendRegistry& backends) {
   ChosenProblem chosen;
   if (arguments.specification.empty())
-    throw Error(ErrorCode::bad_input, "SPEC is missing: name a specification (only --device replay:FILE works without one)");
+    throw Error(ErrorCode::bad_input,
+                "SPEC is missing: name a specification (only --device replay:FILE works without one)");
   if (arguments.device.rfind("replay:", 0) == 0)
-    throw Error(ErrorCode::bad_input, "--device " + arguments.device +
-                                          ": a recording can neither compile nor run; 'tune', 'compare' and 'devices' take one");
+    throw Error(ErrorCode::bad_input,
+                "--device " + arguments.device +
+                    ": a recording can neither compile nor run; 'tune', 'compare' and 'devices' take one");
   const Problem base = spec::read(arguments.specification);
   Configuration overrides;
   for (const auto& text : arguments.dimensions) {
@@ -83,10 +86,14 @@ Nanoseconds parse_duration(const std::string& text, const std::string& flag) {
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string unit(end, text.data() + text.size());
   double scale = 0;
-  if (unit.empty() || unit == "s") scale = 1e9;
-  else if (unit == "ms") scale = 1e6;
-  else if (unit == "m" || unit == "min") scale = 60e9;
-  else if (unit == "h") scale = 3600e9;
+  if (unit.empty() || unit == "s")
+    scale = 1e9;
+  else if (unit == "ms")
+    scale = 1e6;
+  else if (unit == "m" || unit == "min")
+    scale = 60e9;
+  else if (unit == "h")
+    scale = 3600e9;
   if (status != std::errc{} || scale == 0 || !(number > 0) || number * scale > 1e18)
     throw Error(ErrorCode::bad_input,
                 fmt::format("{} '{}': write a positive time with a unit, e.g. 30s, 500ms, 10m or 1h", flag, text));
@@ -98,7 +105,8 @@ Bytes parse_bytes(const std::string& text, const std::string& flag) {
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string unit(end, text.data() + text.size());
   constexpr std::pair<std::string_view, double> units[] = {
-      {"", 1}, {"B", 1}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
+      {"", 1},     {"B", 1},        {"kB", 1e3},        {"MB", 1e6},
+      {"GB", 1e9}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
   double scale = 0;
   for (const auto& [name, factor] : units)
     if (unit == name) scale = factor;

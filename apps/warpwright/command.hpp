@@ -1,12 +1,7 @@
 // What the commands share: exit codes, their registration, and the choice of problem and device.
 #pragma once
 
-#include <warpwright/base/log.hpp>
-#include <warpwright/device/backend.hpp>
-#include <warpwright/model/problem.hpp>
-
 #include <CLI/CLI.hpp>
-
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -15,12 +10,16 @@
 #include <string>
 #include <vector>
 
+#include <warpwright/base/log.hpp>
+#include <warpwright/device/backend.hpp>
+#include <warpwright/model/problem.hpp>
+
 namespace warpwright::app {
 
 // Documented in `warpwright --help`.
 enum ExitCode : int {
   exit_success = 0,
-  exit_failure = 1,       // FAIL, or no valid result
+  exit_failure = 1,  // FAIL, or no valid result
   exit_bad_input = 2,
   exit_inconclusive = 3,
   exit_invalid = 4,
@@ -49,8 +48,8 @@ void add_profiles_command(CLI::App& app, const Console& console, int& exit_code)
 void add_occupancy_command(CLI::App& app, const Console& console, int& exit_code);
 void add_recommend_command(CLI::App& app, const Console& console, int& exit_code);
 
-// SPEC, --device and --problem of the commands that work on a kernel. With `may_replay` SPEC may be absent on the command
-// line, for recordings (replay_argument.hpp).
+// SPEC, --device and --problem of the commands that work on a kernel. With `may_replay` SPEC may be absent on the
+// command line, for recordings (replay_argument.hpp).
 struct ProblemArguments {
   std::string specification;
   std::string device;

@@ -1,3 +1,8 @@
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <memory>
+
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
 #include <warpwright/store/json.hpp>
@@ -10,12 +15,6 @@
 #include "stop_signal.hpp"
 #include "text_table.hpp"
 #include "worker_arguments.hpp"
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include <algorithm>
-#include <memory>
 
 namespace warpwright::app {
 namespace {
@@ -63,14 +62,16 @@ Configuration winner_of(const Problem& problem, const std::string& file) {
   if (!report.is_object() || !report.contains("best") || !report.contains("kernel"))
     throw Error(ErrorCode::bad_input, "--result " + file + ": not a report of 'warpwright tune --json'");
   if (report.at("kernel") != problem.name)
-    throw Error(ErrorCode::bad_input, fmt::format("--result {}: it is a report of kernel {}, the specification is of '{}'",
-                                                  file, report.at("kernel").dump(), problem.name));
+    throw Error(ErrorCode::bad_input,
+                fmt::format("--result {}: it is a report of kernel {}, the specification is of '{}'", file,
+                            report.at("kernel").dump(), problem.name));
   if (report.at("best").is_null())
     throw Error(ErrorCode::bad_input, "--result " + file + ": that session found no correct configuration");
   return completed(problem, store::configuration_from_json(report.at("best").at("configuration")), "--result " + file);
 }
 
-store::Json compare_json(const Problem& problem, const CompareArguments& arguments, const tuning::ComparisonResult& result) {
+store::Json compare_json(const Problem& problem, const CompareArguments& arguments,
+                         const tuning::ComparisonResult& result) {
   store::Json list = store::Json::array();
   for (const auto& entry : result.configurations) {
     store::Json item{{"configuration", store::to_json(entry.trial.configuration)},
@@ -100,8 +101,13 @@ store::Json compare_json(const Problem& problem, const CompareArguments& argumen
 void print_comparison(const Problem& problem, const tuning::ComparisonResult& result, std::FILE* out) {
   fmt::print(out, "{} on {} ({}), {}\n\n", problem.name, result.evaluation.device.name,
              result.evaluation.device.id.to_string(), problem.dimensions.describe());
-  TextTable table({{"", Align::right}, {"median", Align::right}, {"spread", Align::right},
-                   {"to the fastest", Align::right}, {"95 % interval"}, {""}, {"configuration"}});
+  TextTable table({{"", Align::right},
+                   {"median", Align::right},
+                   {"spread", Align::right},
+                   {"to the fastest", Align::right},
+                   {"95 % interval"},
+                   {""},
+                   {"configuration"}});
   for (std::size_t i = 0; i < result.configurations.size(); ++i) {
     const auto& entry = result.configurations[i];
     if (entry.samples.empty()) {
@@ -112,7 +118,10 @@ void print_comparison(const Problem& problem, const tuning::ComparisonResult& re
     table.add({std::to_string(i + 1), format_duration(entry.median), "+- " + format_duration(entry.spread / 2),
                fmt::format("{:.4f}", entry.ratio.median),
                fmt::format("{:.4f} .. {:.4f}", entry.ratio.interval.low, entry.ratio.interval.high),
-               result.fastest == i ? "fastest" : entry.tie ? "tie" : "slower", entry.trial.configuration.describe()});
+               result.fastest == i ? "fastest"
+               : entry.tie         ? "tie"
+                                   : "slower",
+               entry.trial.configuration.describe()});
   }
   table.print(out, 2);
   for (const auto& entry : result.configurations)
@@ -138,20 +147,24 @@ int compare(const CompareArguments& arguments, const Console& console) {
                                  : completed(chosen.problem, parse_configuration(text, "--config", names), "--config"));
   for (const auto& file : arguments.results) configurations.push_back(winner_of(chosen.problem, file));
   if (configurations.empty())
-    throw Error(ErrorCode::bad_input, "nothing to compare: give --config NAME=VALUE,... or --result FILE, several times");
+    throw Error(ErrorCode::bad_input,
+                "nothing to compare: give --config NAME=VALUE,... or --result FILE, several times");
 
-  const auto pool = recording ? nullptr
-                              : tuning::make_worker_pool(chosen.device, chosen.problem, clock,
-                                                         arguments.workers.options(console));
+  const auto pool =
+      recording ? nullptr
+                : tuning::make_worker_pool(chosen.device, chosen.problem, clock, arguments.workers.options(console));
   const StopSignal stop;
   tuning::ComparisonOptions options;
   options.cache = arguments.cache_mode == "warm" ? measure::CacheMode::warm : measure::CacheMode::cold;
   options.rounds = arguments.rounds;
   options.seed = arguments.seed;
   options.stop = stop.flag();
-  const auto result = tuning::compare_configurations(chosen.problem, recording ? recording->evaluation() : *pool, clock, configurations, options);
-  if (arguments.json) fmt::print(console.out, "{}\n", compare_json(chosen.problem, arguments, result).dump(2));
-  else print_comparison(chosen.problem, result, console.out);
+  const auto result = tuning::compare_configurations(chosen.problem, recording ? recording->evaluation() : *pool, clock,
+                                                     configurations, options);
+  if (arguments.json)
+    fmt::print(console.out, "{}\n", compare_json(chosen.problem, arguments, result).dump(2));
+  else
+    print_comparison(chosen.problem, result, console.out);
   const bool all_right = std::all_of(result.configurations.begin(), result.configurations.end(),
                                      [](const auto& entry) { return entry.trial.ok(); });
   return all_right ? exit_success : exit_failure;
@@ -164,16 +177,21 @@ void add_compare_command(CLI::App& app, const Console& console, int& exit_code) 
       "compare", "Verify given configurations and time them against each other, interleaved in one run");
   auto arguments = std::make_shared<CompareArguments>();
   arguments->problem.add_to(*command, true);
-  command->add_option("--config", arguments->configurations,
-                      "A configuration; what is not named has the baseline's value, and 'baseline' is all of it. Repeat it")
+  command
+      ->add_option(
+          "--config", arguments->configurations,
+          "A configuration; what is not named has the baseline's value, and 'baseline' is all of it. Repeat it")
       ->type_name("NAME=VALUE,...")
       ->allow_extra_args(false);
   command->add_option("--result", arguments->results, "The winner of a report of 'warpwright tune --json'. Repeat it")
       ->type_name("FILE")
       ->allow_extra_args(false);
-  command->add_option("--cache", arguments->cache_mode, "cold: flush the device's cache before each sample (default); warm")
+  command
+      ->add_option("--cache", arguments->cache_mode,
+                   "cold: flush the device's cache before each sample (default); warm")
       ->check(CLI::IsMember({"cold", "warm"}));
-  command->add_option("--rounds", arguments->rounds, "Samples of each (default 50; fewer where they would take over 5 s)")
+  command
+      ->add_option("--rounds", arguments->rounds, "Samples of each (default 50; fewer where they would take over 5 s)")
       ->type_name("N")
       ->check(at_least(5));
   command->add_option("--seed", arguments->seed, "Seed of the order within each round (default 0)")

@@ -1,16 +1,15 @@
+#include <algorithm>
+#include <fmt/format.h>
+#include <memory>
+#include <optional>
+#include <string>
+
 #include <warpwright/base/error.hpp>
 #include <warpwright/store/json.hpp>
 
 #include "backends.hpp"
 #include "command.hpp"
 #include "replay_argument.hpp"
-
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <memory>
-#include <optional>
-#include <string>
 
 namespace warpwright::app {
 namespace {
@@ -27,8 +26,12 @@ Json backend_json(const device::Backend& backend, const device::ProbeResult& pro
                           {"remedy", component.remedy}});
   Json devices = Json::array();
   for (const auto& device : backend.devices()) devices.push_back(store::to_json(device));
-  return {{"name", backend.name()},     {"usable", probe.usable},           {"reason", probe.reason},
-          {"remedy", probe.remedy},     {"components", std::move(components)}, {"devices", std::move(devices)}};
+  return {{"name", backend.name()},
+          {"usable", probe.usable},
+          {"reason", probe.reason},
+          {"remedy", probe.remedy},
+          {"components", std::move(components)},
+          {"devices", std::move(devices)}};
 }
 
 template <class T>
@@ -39,23 +42,24 @@ std::string or_unknown(const std::optional<T>& value) {
 std::string or_unknown(const std::optional<Bytes>& value) { return value ? format_bytes(*value) : "unknown"; }
 
 void print_device(const DeviceInfo& device, std::FILE* out) {
-  fmt::print(out, "  {}  {} ({}, {})\n", device.id.to_string(), device.name, to_string(device.kind), device.architecture);
+  fmt::print(out, "  {}  {} ({}, {})\n", device.id.to_string(), device.name, to_string(device.kind),
+             device.architecture);
   const auto line = [&](const char* name, const std::string& text) { fmt::print(out, "    {:<20} {}\n", name, text); };
   line("driver", device.driver.empty() ? "unknown" : device.driver);
   line("compiler", device.toolkit.empty() ? "unknown" : device.toolkit);
   line("multiprocessors", fmt::format("{}{}", device.multiprocessors,
                                       device.clock_mhz ? fmt::format(" at up to {} MHz", *device.clock_mhz) : ""));
-  line("threads per block",
-       fmt::format("{} ({} x {} x {})", device.max_threads_per_block, device.max_block[0], device.max_block[1],
-                   device.max_block[2]));
-  line("shared memory", fmt::format("{} per block{}, {} per multiprocessor", format_bytes(device.shared_per_block),
-                                    device.shared_per_block_optin
-                                        ? " (" + format_bytes(*device.shared_per_block_optin) + " with opt-in)"
-                                        : "",
-                                    or_unknown(device.shared_per_multiprocessor)));
+  line("threads per block", fmt::format("{} ({} x {} x {})", device.max_threads_per_block, device.max_block[0],
+                                        device.max_block[1], device.max_block[2]));
+  line("shared memory",
+       fmt::format(
+           "{} per block{}, {} per multiprocessor", format_bytes(device.shared_per_block),
+           device.shared_per_block_optin ? " (" + format_bytes(*device.shared_per_block_optin) + " with opt-in)" : "",
+           or_unknown(device.shared_per_multiprocessor)));
   line("registers", fmt::format("{} per block, {} per multiprocessor", or_unknown(device.registers_per_block),
                                 or_unknown(device.registers_per_multiprocessor)));
-  line("memory", fmt::format("{}, last-level cache {}", format_bytes(device.global_memory), or_unknown(device.l2_cache)));
+  line("memory",
+       fmt::format("{}, last-level cache {}", format_bytes(device.global_memory), or_unknown(device.l2_cache)));
   std::string features;
   const auto add = [&](bool there, const char* name) {
     if (there) features += (features.empty() ? "" : ", ") + std::string(name);
@@ -75,7 +79,8 @@ void print_backend(const device::Backend& backend, const device::ProbeResult& pr
     if (component.present) {
       fmt::print(out, "  {}: {}\n", component.name, component.detail);
     } else {
-      fmt::print(out, "  {}: missing{}: {}\n", component.name, component.required ? "" : " (optional)", component.detail);
+      fmt::print(out, "  {}: missing{}: {}\n", component.name, component.required ? "" : " (optional)",
+                 component.detail);
       if (!component.remedy.empty()) fmt::print(out, "    remedy: {}\n", component.remedy);
     }
   }
@@ -93,7 +98,8 @@ void describe_recording(const tuning::ReplayDevice& recording, const DevicesArgu
   const std::size_t valid = recorded.count(TrialStatus::ok);
   std::optional<double> best;
   for (const auto& trial : recorded.trials)
-    if (trial.status == TrialStatus::ok && trial.objective) best = std::min(best.value_or(*trial.objective), *trial.objective);
+    if (trial.status == TrialStatus::ok && trial.objective)
+      best = std::min(best.value_or(*trial.objective), *trial.objective);
   if (arguments.json) {
     Json entry{{"file", arguments.device.substr(std::string("replay:").size())},
                {"kernel", recorded.kernel},
@@ -102,11 +108,10 @@ void describe_recording(const tuning::ReplayDevice& recording, const DevicesArgu
                {"configurations", recorded.trials.size()},
                {"valid", valid},
                {"best_ms", best ? Json(*best) : Json(nullptr)}};
-    fmt::print(out, "{}\n",
-               Json{{"schema_version", 1},
-                    {"device", store::to_json(recording.device())},
-                    {"recording", std::move(entry)}}
-                   .dump(2));
+    fmt::print(
+        out, "{}\n",
+        Json{{"schema_version", 1}, {"device", store::to_json(recording.device())}, {"recording", std::move(entry)}}
+            .dump(2));
     return;
   }
   fmt::print(out, "{}  {} ({})\n", recording.device().id.to_string(), recording.device().name,
@@ -127,7 +132,8 @@ int describe_device(const DevicesArguments& arguments, const Console& console) {
   const DeviceInfo device = make_backends().describe(DeviceId::parse(arguments.device));
   if (arguments.json)
     fmt::print(console.out, "{}\n", Json{{"schema_version", 1}, {"device", store::to_json(device)}}.dump(2));
-  else print_device(device, console.out);
+  else
+    print_device(device, console.out);
   return exit_success;
 }
 
@@ -148,10 +154,13 @@ void add_devices_command(CLI::App& app, const Console& console, int& exit_code) 
     Json list = Json::array();
     for (const auto& backend : backends.all()) {
       const auto probe = backend->probe();
-      if (arguments->json) list.push_back(backend_json(*backend, probe));
-      else print_backend(*backend, probe, console.out);
+      if (arguments->json)
+        list.push_back(backend_json(*backend, probe));
+      else
+        print_backend(*backend, probe, console.out);
     }
-    if (arguments->json) fmt::print(console.out, "{}\n", Json{{"schema_version", 1}, {"backends", std::move(list)}}.dump(2));
+    if (arguments->json)
+      fmt::print(console.out, "{}\n", Json{{"schema_version", 1}, {"backends", std::move(list)}}.dump(2));
     exit_code = exit_success;
   });
 }

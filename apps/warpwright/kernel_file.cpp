@@ -1,5 +1,14 @@
 #include "kernel_file.hpp"
 
+#include <algorithm>
+#include <cstdlib>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <map>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
 #include <warpwright/cuda/backend.hpp>
@@ -9,25 +18,15 @@
 #include "backends.hpp"
 #include "command.hpp"
 
-#include <fmt/format.h>
-
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cstdlib>
-#include <map>
-
 extern char** environ;
 
 namespace warpwright::app {
 namespace {
 
-constexpr std::string_view elf_magic("\x7f"
-                                     "ELF",
-                                     4);
+constexpr std::string_view elf_magic(
+    "\x7f"
+    "ELF",
+    4);
 constexpr std::string_view fatbin_magic("\x50\xed\x55\xba", 4);
 constexpr std::size_t elf_machine_offset = 18;
 constexpr unsigned char elf_machine_cuda = 190;
@@ -92,9 +91,10 @@ KernelFile read_cubin_file(const KernelFileArguments& arguments, std::string ima
 
 KernelFile compile_source(const KernelFileArguments& arguments, const std::string& architecture) {
   if (architecture.empty())
-    throw Error(ErrorCode::bad_input, fmt::format("--kernel '{}' is source code: name what to compile it for with --arch "
-                                                  "(e.g. --arch sm_90) or --device",
-                                                  arguments.file));
+    throw Error(ErrorCode::bad_input,
+                fmt::format("--kernel '{}' is source code: name what to compile it for with --arch "
+                            "(e.g. --arch sm_90) or --device",
+                            arguments.file));
   device::CompileJob job;
   std::vector<std::filesystem::path> folders(arguments.include_folders.begin(), arguments.include_folders.end());
   const SourceText source = spec::load_source(arguments.file, folders);
@@ -109,7 +109,8 @@ KernelFile compile_source(const KernelFileArguments& arguments, const std::strin
   job.options = arguments.options;
   if (!arguments.entry.empty()) job.entries = {arguments.entry};
   // "9.0" and "compute_90" are the table's names, not the compiler's.
-  const bool plain = architecture.starts_with("sm_") || architecture.find_first_not_of("0123456789af") == std::string::npos;
+  const bool plain =
+      architecture.starts_with("sm_") || architecture.find_first_not_of("0123456789af") == std::string::npos;
   const auto compiler = cuda::make_nvrtc_compiler(
       plain ? architecture : architecture_properties(architecture).architecture, cuda_options());
   KernelFile file;
@@ -169,10 +170,11 @@ void run_cuobjdump(const std::string& file, const std::filesystem::path& folder)
   const int failed = posix_spawnp(&child, program.c_str(), &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0)
-    throw Error(ErrorCode::unavailable,
-                fmt::format("--kernel '{}' is a container of binaries whose format is not published: cuobjdump takes it "
-                            "apart, and was not found in PATH or a CUDA toolkit; install cuda-cuobjdump, or give a .cubin",
-                            file));
+    throw Error(
+        ErrorCode::unavailable,
+        fmt::format("--kernel '{}' is a container of binaries whose format is not published: cuobjdump takes it "
+                    "apart, and was not found in PATH or a CUDA toolkit; install cuda-cuobjdump, or give a .cubin",
+                    file));
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
@@ -193,8 +195,7 @@ KernelFile read_fatbin(const KernelFileArguments& arguments, const std::string& 
   for (const auto& [name, list] : images) there += (there.empty() ? "" : ", ") + name;
   if (images.empty())
     throw Error(ErrorCode::bad_input, fmt::format("--kernel '{}' holds no GPU binary", arguments.file));
-  const std::string wanted =
-      architecture.empty() ? std::string() : architecture_properties(architecture).architecture;
+  const std::string wanted = architecture.empty() ? std::string() : architecture_properties(architecture).architecture;
   if (wanted.empty() && images.size() > 1)
     throw Error(ErrorCode::bad_input,
                 fmt::format("--kernel '{}' holds binaries for {}; choose one with --arch", arguments.file, there));
@@ -219,15 +220,20 @@ KernelFile read_fatbin(const KernelFileArguments& arguments, const std::string& 
 KernelFile read_kernel_file(const KernelFileArguments& arguments, const std::string& architecture) {
   const std::string bytes = read_file(arguments.file);
   switch (kind_of(arguments.file, bytes)) {
-    case FileKind::source: return compile_source(arguments, architecture);
-    case FileKind::cubin: return read_cubin_file(arguments, bytes, "read from the cubin");
-    case FileKind::fatbin: return read_fatbin(arguments, architecture);
-    case FileKind::ptx: break;
+    case FileKind::source:
+      return compile_source(arguments, architecture);
+    case FileKind::cubin:
+      return read_cubin_file(arguments, bytes, "read from the cubin");
+    case FileKind::fatbin:
+      return read_fatbin(arguments, architecture);
+    case FileKind::ptx:
+      break;
   }
-  throw Error(ErrorCode::bad_input,
-              fmt::format("--kernel '{}' is PTX, whose registers are not allocated yet; give the CUDA source, or a .cubin "
-                          "made with 'ptxas -arch=sm_90'",
-                          arguments.file));
+  throw Error(
+      ErrorCode::bad_input,
+      fmt::format("--kernel '{}' is PTX, whose registers are not allocated yet; give the CUDA source, or a .cubin "
+                  "made with 'ptxas -arch=sm_90'",
+                  arguments.file));
 }
 
 }  // namespace warpwright::app

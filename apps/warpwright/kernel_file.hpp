@@ -1,19 +1,19 @@
 // The resources of a kernel in a file: CUDA source (compiled here, no GPU needed), a cubin, or a fatbin.
 #pragma once
 
-#include <warpwright/device/compiler.hpp>
-#include <warpwright/model/trial.hpp>
-
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include <warpwright/device/compiler.hpp>
+#include <warpwright/model/trial.hpp>
+
 namespace warpwright::app {
 
 struct KernelFileArguments {
-  std::string file;   // --kernel
-  std::string entry;  // --entry; may be empty where the file has one kernel
+  std::string file;                                            // --kernel
+  std::string entry;                                           // --entry; may be empty where the file has one kernel
   std::vector<std::string> defines, include_folders, options;  // -D, -I, --option
 };
 

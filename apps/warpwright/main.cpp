@@ -1,12 +1,11 @@
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <exception>
+#include <fmt/format.h>
+
 #include <warpwright/base/error.hpp>
 
 #include "command.hpp"
-
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
-
-#include <csignal>
-#include <exception>
 
 namespace warpwright::app {
 namespace {
@@ -17,17 +16,21 @@ int exit_code_for(const Error& error) {
     case ErrorCode::not_found:
     case ErrorCode::unsupported:
     case ErrorCode::unavailable:
-    case ErrorCode::conflict: return exit_bad_input;
-    case ErrorCode::interrupted: return exit_interrupted;
-    default: return exit_failure;
+    case ErrorCode::conflict:
+      return exit_bad_input;
+    case ErrorCode::interrupted:
+      return exit_interrupted;
+    default:
+      return exit_failure;
   }
 }
 
 int run(int argc, char** argv) {
   // A file beyond the limit of `ulimit -f` is a write that fails, like one on a full disk.
   std::signal(SIGXFSZ, SIG_IGN);
-  CLI::App app("Finds the fastest correct configuration of a GPU kernel on the device at hand, remembers it, and proves it.",
-               "warpwright");
+  CLI::App app(
+      "Finds the fastest correct configuration of a GPU kernel on the device at hand, remembers it, and proves it.",
+      "warpwright");
   app.set_version_flag("--version", std::string("warpwright ") + WARPWRIGHT_VERSION);
   app.require_subcommand(1);
   app.footer(

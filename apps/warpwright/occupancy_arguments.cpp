@@ -1,13 +1,12 @@
 #include "occupancy_arguments.hpp"
 
+#include <algorithm>
+#include <charconv>
+#include <fmt/format.h>
+
 #include <warpwright/base/error.hpp>
 
 #include "command.hpp"
-
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <charconv>
 
 namespace warpwright::app {
 namespace {
@@ -45,7 +44,8 @@ void read_kernel_numbers(const OccupancyArguments& arguments, KernelConfig& conf
     config.registers_per_thread = number(arguments.registers, "--registers", 0, most_registers);
   if (!arguments.static_shared.empty()) config.static_shared_memory = bytes(arguments.static_shared, "--static-shared");
   if (!arguments.dynamic_shared.empty()) config.shared_memory = bytes(arguments.dynamic_shared, "--dynamic-shared");
-  if (arguments.max_dynamic_shared == "none") config.shared_opt_in = false;
+  if (arguments.max_dynamic_shared == "none")
+    config.shared_opt_in = false;
   else if (!arguments.max_dynamic_shared.empty())
     config.max_dynamic_shared = bytes(arguments.max_dynamic_shared, "--max-dynamic-shared");
   if (!arguments.carveout.empty()) config.carveout_percent = number(arguments.carveout, "--carveout", 0, 100);
@@ -58,7 +58,8 @@ void read_kernel_numbers(const OccupancyArguments& arguments, KernelConfig& conf
 }  // namespace
 
 void OccupancyArguments::add_to(CLI::App& command) {
-  auto* by_name = command.add_option("--arch", architecture, "Architecture, e.g. sm_90: no device is needed")->type_name("SM");
+  auto* by_name =
+      command.add_option("--arch", architecture, "Architecture, e.g. sm_90: no device is needed")->type_name("SM");
   command.add_option("--device", device, "Device, e.g. cuda:0: its own limits, and the number of its SMs")
       ->type_name("ID")
       ->excludes(by_name);
@@ -69,9 +70,11 @@ void OccupancyArguments::add_to(CLI::App& command) {
   text("--static-shared", static_shared, "Static shared memory of a block", "BYTES");
   text("--dynamic-shared", dynamic_shared, "Dynamic shared memory of a block", "BYTES");
   text("--max-dynamic-shared", max_dynamic_shared,
-       "Dynamic shared memory the function opted in to; none = no opt-in (default: the device's maximum)", "BYTES|none");
+       "Dynamic shared memory the function opted in to; none = no opt-in (default: the device's maximum)",
+       "BYTES|none");
   text("--carveout", carveout, "Preferred share of shared memory, 0 to 100 (default: the driver's choice)", "PERCENT");
-  text("--caching", caching, "Partitioned global caching of compute capability 5.2 to 6.2 (default off)", "off|on|strict");
+  text("--caching", caching, "Partitioned global caching of compute capability 5.2 to 6.2 (default off)",
+       "off|on|strict");
   text("--barriers", barriers, "Named barriers of a block", "N");
   text("--launch-bounds", launch_bounds, "Most threads the function was compiled for", "N");
   text("--kernel", kernel.file, "Take what the kernel needs from CUDA source, a cubin or a fatbin", "FILE");
@@ -100,7 +103,8 @@ OccupancyQuestion read_question(const OccupancyArguments& arguments, const devic
                   "for which GPU? name an architecture with --arch (e.g. --arch sm_90), or a device with --device");
     question.device = best;
   }
-  if (question.device && device_properties(*question.device)) question.tuner = KernelTuner::for_device(*question.device);
+  if (question.device && device_properties(*question.device))
+    question.tuner = KernelTuner::for_device(*question.device);
   if (!arguments.kernel.file.empty()) {
     std::string target = arguments.architecture;
     if (question.device) {
@@ -113,12 +117,13 @@ OccupancyQuestion read_question(const OccupancyArguments& arguments, const devic
     }
     question.file = read_kernel_file(arguments.kernel, target);
     question.config = question.config.with_resources(question.file->resources);
-    if (!question.tuner) question.tuner = KernelTuner::for_architecture(question.file->architecture);
+    if (!question.tuner)
+      question.tuner = KernelTuner::for_architecture(question.file->architecture);
     else if (question.file->architecture != question.tuner->properties().architecture)
-      question.file->notes.push_back(fmt::format("the binary is for {}, the question is about {}: code for the latter may "
-                                                 "need other registers",
-                                                 question.file->architecture,
-                                                 question.tuner->properties().architecture));
+      question.file->notes.push_back(
+          fmt::format("the binary is for {}, the question is about {}: code for the latter may "
+                      "need other registers",
+                      question.file->architecture, question.tuner->properties().architecture));
   }
   read_kernel_numbers(arguments, question.config);  // flags go over what the file says
   return question;
@@ -129,7 +134,8 @@ std::int64_t parse_whole(const std::string& text, const std::string& flag, std::
   const char* end = text.data() + text.size();
   const auto [at, status] = std::from_chars(text.data(), end, value);
   if (status == std::errc::invalid_argument || at != end)
-    throw Error(ErrorCode::bad_input, fmt::format("{} '{}' must be a whole number from {} to {}", flag, text, low, high));
+    throw Error(ErrorCode::bad_input,
+                fmt::format("{} '{}' must be a whole number from {} to {}", flag, text, low, high));
   if (status != std::errc{} || value < low || value > high)
     throw Error(ErrorCode::bad_input, fmt::format("{} {} must be from {} to {}", flag, text, low, high));
   return value;
@@ -187,19 +193,19 @@ Json to_json(const OccupancyInfo& info) {
 
 Json to_json(const KernelConfig& config) {
   const auto sizes = [](const Dim3& dim) { return Json::array({dim.x, dim.y, dim.z}); };
-  return Json{{"block", sizes(config.block_size)},
-              {"grid", config.grid_size ? sizes(*config.grid_size) : Json(nullptr)},
-              {"registers_per_thread", config.registers_per_thread},
-              {"static_shared_bytes", config.static_shared_memory.count},
-              {"dynamic_shared_bytes", config.shared_memory.count},
-              {"shared_opt_in", config.shared_opt_in},
-              {"max_dynamic_shared_bytes",
-               config.max_dynamic_shared ? Json(config.max_dynamic_shared->count) : Json(nullptr)},
-              {"carveout_percent", or_null(config.carveout_percent)},
-              {"caching", to_string(config.caching)},
-              {"barriers", config.barriers},
-              {"max_threads_per_block", or_null(config.max_threads_per_block)},
-              {"cluster", sizes(config.cluster_size)}};
+  return Json{
+      {"block", sizes(config.block_size)},
+      {"grid", config.grid_size ? sizes(*config.grid_size) : Json(nullptr)},
+      {"registers_per_thread", config.registers_per_thread},
+      {"static_shared_bytes", config.static_shared_memory.count},
+      {"dynamic_shared_bytes", config.shared_memory.count},
+      {"shared_opt_in", config.shared_opt_in},
+      {"max_dynamic_shared_bytes", config.max_dynamic_shared ? Json(config.max_dynamic_shared->count) : Json(nullptr)},
+      {"carveout_percent", or_null(config.carveout_percent)},
+      {"caching", to_string(config.caching)},
+      {"barriers", config.barriers},
+      {"max_threads_per_block", or_null(config.max_threads_per_block)},
+      {"cluster", sizes(config.cluster_size)}};
 }
 
 }  // namespace warpwright::app

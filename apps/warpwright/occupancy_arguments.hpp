@@ -1,16 +1,16 @@
-// What `warpwright occupancy` and `warpwright recommend` ask about: a device or an architecture, and what a kernel needs.
+// What `warpwright occupancy` and `warpwright recommend` ask about: a device or an architecture, and what a kernel
+// needs.
 #pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include <warpwright/device/backend.hpp>
 #include <warpwright/model/device_info.hpp>
 #include <warpwright/store/json.hpp>
 #include <warpwright/tuning/kernel_tuner.hpp>
-
-#include <CLI/CLI.hpp>
-
-#include <optional>
-#include <string>
-#include <vector>
 
 #include "kernel_file.hpp"
 
@@ -28,7 +28,7 @@ struct OccupancyArguments {
 struct OccupancyQuestion {
   std::optional<KernelTuner> tuner;  // absent where the device's limits are not known exactly
   std::optional<DeviceInfo> device;
-  KernelConfig config;               // without block and grid
+  KernelConfig config;  // without block and grid
   std::optional<KernelFile> file;
 };
 // Throws Error(bad_input) naming the flag.

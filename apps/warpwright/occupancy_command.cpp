@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+#include <memory>
+
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
 #include <warpwright/store/json.hpp>
@@ -7,10 +10,6 @@
 #include "command.hpp"
 #include "occupancy_arguments.hpp"
 #include "occupancy_plot.hpp"
-
-#include <fmt/format.h>
-
-#include <memory>
 
 namespace warpwright::app {
 namespace {
@@ -54,14 +53,15 @@ DriverAnswer ask_driver(const OccupancyQuestion& question, const KernelConfig& c
     device::LaunchConfig launch;
     launch.block = {config.block_size.x, config.block_size.y, config.block_size.z};
     launch.cluster = {config.cluster_size.x, config.cluster_size.y, config.cluster_size.z};
-    launch.grid = config.grid_size ? std::array{config.grid_size->x, config.grid_size->y, config.grid_size->z}
-                                   : launch.cluster;
+    launch.grid =
+        config.grid_size ? std::array{config.grid_size->x, config.grid_size->y, config.grid_size->z} : launch.cluster;
     launch.dynamic_shared = config.shared_memory;
     try {
       answer.active_clusters = kernel->max_active_clusters(launch);
       if (answer.active_clusters == 0) {
         answer.active_clusters.reset();
-        answer.cluster_refusal = fmt::format("the device has room for no cluster of {} such blocks", config.cluster_size.count());
+        answer.cluster_refusal =
+            fmt::format("the device has room for no cluster of {} such blocks", config.cluster_size.count());
       }
     } catch (const Error& error) {
       if (error.code() != ErrorCode::launch) throw;
@@ -71,7 +71,8 @@ DriverAnswer ask_driver(const OccupancyQuestion& question, const KernelConfig& c
   return answer;
 }
 
-// ---- a device whose occupancy is not known exactly -----------------------------------------------------------------------
+// ---- a device whose occupancy is not known exactly
+// -----------------------------------------------------------------------
 
 // Limits of one launch, which every driver tells; how many blocks share a multiprocessor, none does.
 int print_launch_limits(const DeviceInfo& device, const KernelConfig& config, bool as_json, const Console& console) {
@@ -108,7 +109,8 @@ int print_launch_limits(const DeviceInfo& device, const KernelConfig& config, bo
   return exit_success;
 }
 
-// ---- exact answers -------------------------------------------------------------------------------------------------------
+// ---- exact answers
+// -------------------------------------------------------------------------------------------------------
 
 Json resources_json(const KernelFile& file) {
   Json json = store::to_json(file.resources);
@@ -117,11 +119,12 @@ Json resources_json(const KernelFile& file) {
   return json;
 }
 
-Json answer_json(const OccupancyQuestion& question, const KernelConfig& config, const std::optional<DriverAnswer>& driver,
-                 const std::vector<std::string>& notes) {
+Json answer_json(const OccupancyQuestion& question, const KernelConfig& config,
+                 const std::optional<DriverAnswer>& driver, const std::vector<std::string>& notes) {
   const KernelTuner& tuner = *question.tuner;
   const OccupancyInfo info = tuner.calculate_occupancy(config);
-  Json json{{"schema_version", 1}, {"architecture", tuner.properties().architecture}, {"name", tuner.properties().name}};
+  Json json{
+      {"schema_version", 1}, {"architecture", tuner.properties().architecture}, {"name", tuner.properties().name}};
   json["sm_count"] = tuner.properties().sm_count ? Json(*tuner.properties().sm_count) : Json(nullptr);
   json["configuration"] = to_json(config);
   json.update(to_json(info));
@@ -147,8 +150,8 @@ Json answer_json(const OccupancyQuestion& question, const KernelConfig& config, 
 
 std::string or_dash(const std::optional<int>& value) { return value ? std::to_string(*value) : "-"; }
 
-void print_answer(const OccupancyQuestion& question, const KernelConfig& config, const std::optional<DriverAnswer>& driver,
-                  std::FILE* out) {
+void print_answer(const OccupancyQuestion& question, const KernelConfig& config,
+                  const std::optional<DriverAnswer>& driver, std::FILE* out) {
   const KernelTuner& tuner = *question.tuner;
   const GpuProperties& gpu = tuner.properties();
   const OccupancyInfo info = tuner.calculate_occupancy(config);
@@ -174,21 +177,24 @@ void print_answer(const OccupancyQuestion& question, const KernelConfig& config,
                              info.limits.warps, info.limits.blocks, or_dash(info.limits.registers),
                              or_dash(info.limits.shared_memory), or_dash(info.limits.barriers),
                              or_dash(info.limits.virtual_resources)));
-  line("a block", fmt::format("{} warps, {} registers, {} bytes of shared memory as allocated ({} reserved); {} of it per SM",
-                              info.warps_per_block, info.registers_allocated_per_block,
-                              info.shared_allocated_per_block.count, gpu.reserved_shared_per_block.count,
-                              format_bytes(info.shared_capacity_per_sm)));
+  line("a block",
+       fmt::format("{} warps, {} registers, {} bytes of shared memory as allocated ({} reserved); {} of it per SM",
+                   info.warps_per_block, info.registers_allocated_per_block, info.shared_allocated_per_block.count,
+                   gpu.reserved_shared_per_block.count, format_bytes(info.shared_capacity_per_sm)));
   if (info.waves)
     line("grid", fmt::format("{} blocks are {:.3g} waves on {} SMs: {} of the last one's time is used",
                              config.grid_size->count(), *info.waves, *gpu.sm_count, percent(*info.tail_efficiency)));
   if (info.clusters_unknown) {
     const auto size = config.cluster_size.count();
-    std::string text = "unknown: which SMs of a product are fused off decides, and only the driver of a device can tell; "
-                       "name one with --device and --kernel";
+    std::string text =
+        "unknown: which SMs of a product are fused off decides, and only the driver of a device can tell; "
+        "name one with --device and --kernel";
     if (driver && driver->active_clusters)
-      text = fmt::format("{} clusters of {} blocks at a time on the device: {:.3g} blocks per SM", *driver->active_clusters,
-                         size, static_cast<double>(*driver->active_clusters * size) / gpu.sm_count.value_or(1));
-    else if (driver && !driver->cluster_refusal.empty()) text = "refused by the driver: " + driver->cluster_refusal;
+      text = fmt::format("{} clusters of {} blocks at a time on the device: {:.3g} blocks per SM",
+                         *driver->active_clusters, size,
+                         static_cast<double>(*driver->active_clusters * size) / gpu.sm_count.value_or(1));
+    else if (driver && !driver->cluster_refusal.empty())
+      text = "refused by the driver: " + driver->cluster_refusal;
     line("clusters", text);
   }
   if (driver && driver->blocks_per_sm) line("driver says", fmt::format("{} blocks per SM", *driver->blocks_per_sm));
@@ -227,24 +233,24 @@ KernelConfig complete(const Arguments& arguments, const OccupancyQuestion& quest
   if (!arguments.cluster.empty()) config.cluster_size = parse_dim3(arguments.cluster, "--cluster");
   if (!arguments.block.empty()) {
     config.block_size = parse_dim3(arguments.block, "--block");
-    const std::int64_t most = question.tuner ? question.tuner->properties().max_threads_per_block
-                                             : question.device->max_threads_per_block;
+    const std::int64_t most =
+        question.tuner ? question.tuner->properties().max_threads_per_block : question.device->max_threads_per_block;
     if (config.block_size.count() > most)
-      throw Error(ErrorCode::bad_input, fmt::format("--block {} has {} threads; a block of {} has 1 to {}", arguments.block,
-                                                    config.block_size.count(),
-                                                    question.tuner ? question.tuner->properties().name
-                                                                   : question.device->name,
-                                                    most));
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("--block {} has {} threads; a block of {} has 1 to {}", arguments.block,
+                              config.block_size.count(),
+                              question.tuner ? question.tuner->properties().name : question.device->name, most));
     return config;
   }
   if (!question.tuner)
     throw Error(ErrorCode::bad_input, "--block is missing: how many threads has a block? e.g. --block 256");
   const BlockSizeAnswer best = best_block_size(question.tuner->properties(), config);
   if (best.block_size == 0)
-    throw Error(ErrorCode::bad_input, "no block size can be launched with these resources; give --block to see what refuses it");
+    throw Error(ErrorCode::bad_input,
+                "no block size can be launched with these resources; give --block to see what refuses it");
   config.block_size = Dim3{best.block_size};
-  notes.push_back(fmt::format("no --block: the largest of the block sizes with most occupancy, {}, is taken",
-                              best.block_size));
+  notes.push_back(
+      fmt::format("no --block: the largest of the block sizes with most occupancy, {}, is taken", best.block_size));
   return config;
 }
 
@@ -292,12 +298,14 @@ void add_occupancy_command(CLI::App& app, const Console& console, int& exit_code
   CLI::App* command = app.add_subcommand(
       "occupancy", "Exact theoretical occupancy of a kernel configuration, what limits it, and what would raise it");
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("--block", arguments->block, "Threads of a block: 256 or 16x16 (default: the best)")->type_name("N[xN]");
+  command->add_option("--block", arguments->block, "Threads of a block: 256 or 16x16 (default: the best)")
+      ->type_name("N[xN]");
   command->add_option("--grid", arguments->grid, "Blocks of the grid, for waves and tail")->type_name("N[xN]");
   command->add_option("--cluster", arguments->cluster, "Blocks of a cluster; only a device with --kernel can answer")
       ->type_name("N[xN]");
   arguments->question.add_to(*command);
-  command->add_option("--sweep", arguments->sweep, "Plot occupancy against block, registers or shared")->type_name("AXIS");
+  command->add_option("--sweep", arguments->sweep, "Plot occupancy against block, registers or shared")
+      ->type_name("AXIS");
   command->add_option("--svg", arguments->svg, "Write that plot as SVG")->type_name("FILE");
   command->add_flag("--json", arguments->json, "Print JSON");
   command->callback([arguments, console, &exit_code] { exit_code = run_occupancy(*arguments, console); });

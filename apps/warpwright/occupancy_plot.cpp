@@ -1,9 +1,8 @@
 #include "occupancy_plot.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 
 namespace warpwright::app {
 namespace {
@@ -11,10 +10,14 @@ namespace {
 std::string escape_xml(const std::string& text) {
   std::string escaped;
   for (const char c : text) {
-    if (c == '&') escaped += "&amp;";
-    else if (c == '<') escaped += "&lt;";
-    else if (c == '>') escaped += "&gt;";
-    else escaped += c;
+    if (c == '&')
+      escaped += "&amp;";
+    else if (c == '<')
+      escaped += "&lt;";
+    else if (c == '>')
+      escaped += "&gt;";
+    else
+      escaped += c;
   }
   return escaped;
 }
@@ -28,15 +31,18 @@ const SweepPoint& marked(const OccupancyCurve& curve) {
 
 std::string axis_title(SweepAxis axis) {
   switch (axis) {
-    case SweepAxis::block: return "threads per block";
-    case SweepAxis::registers: return "registers per thread";
-    case SweepAxis::shared: return "dynamic shared memory per block, bytes";
+    case SweepAxis::block:
+      return "threads per block";
+    case SweepAxis::registers:
+      return "registers per thread";
+    case SweepAxis::shared:
+      return "dynamic shared memory per block, bytes";
   }
   return {};
 }
 
 std::string text_plot(const OccupancyCurve& curve, int width) {
-  constexpr int rows = 10;       // of 10 % each
+  constexpr int rows = 10;        // of 10 % each
   constexpr int label_width = 7;  // "100 % |"
   const int columns = std::min(std::max(1, width - label_width), static_cast<int>(curve.points.size()));
   const auto column_of = [&](std::size_t index) {
@@ -62,9 +68,11 @@ std::string text_plot(const OccupancyCurve& curve, int width) {
   }
   text += "  0 % +" + std::string(static_cast<std::size_t>(columns), '-') + "\n";
   text += std::string(label_width + current_column, ' ') + "^\n";
-  const std::string first = std::to_string(curve.points.front().value), last = std::to_string(curve.points.back().value);
+  const std::string first = std::to_string(curve.points.front().value),
+                    last = std::to_string(curve.points.back().value);
   const auto gap = static_cast<int>(columns) - static_cast<int>(first.size() + last.size());
-  text += std::string(label_width, ' ') + first + std::string(static_cast<std::size_t>(std::max(1, gap)), ' ') + last + "\n";
+  text += std::string(label_width, ' ') + first + std::string(static_cast<std::size_t>(std::max(1, gap)), ' ') + last +
+          "\n";
   text += fmt::format("       {}; ^ {}: {:.4g} %\n", axis_title(curve.axis), curve.current,
                       marked(curve).occupancy.occupancy * 100);
   return text;
@@ -101,16 +109,17 @@ std::string svg_plot(const OccupancyCurve& curve) {
   for (std::size_t i = 0; i < curve.points.size(); ++i) {
     const auto& point = curve.points[i];
     const double at = y(point.occupancy.occupancy);
-    path += i == 0 ? fmt::format("M{:.1f} {:.1f}", x(point.value), at)
-                   : fmt::format("H{:.1f}V{:.1f}", x(point.value), at);
+    path +=
+        i == 0 ? fmt::format("M{:.1f} {:.1f}", x(point.value), at) : fmt::format("H{:.1f}V{:.1f}", x(point.value), at);
   }
   svg += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"#1f5fa8\" stroke-width=\"2\"/>\n", path);
   const auto& current = marked(curve);
-  svg += fmt::format("<circle cx=\"{0:.1f}\" cy=\"{1:.1f}\" r=\"5\" fill=\"#c8321e\"/>\n<text x=\"{2:.1f}\" y=\"{3:.1f}\" "
-                     "text-anchor=\"{4}\">{5}: {6:.4g} %</text>\n",
-                     x(current.value), y(current.occupancy.occupancy),
-                     x(current.value) + (x(current.value) > width * 0.75 ? -9 : 9), y(current.occupancy.occupancy) - 9,
-                     x(current.value) > width * 0.75 ? "end" : "start", current.value, current.occupancy.occupancy * 100);
+  svg += fmt::format(
+      "<circle cx=\"{0:.1f}\" cy=\"{1:.1f}\" r=\"5\" fill=\"#c8321e\"/>\n<text x=\"{2:.1f}\" y=\"{3:.1f}\" "
+      "text-anchor=\"{4}\">{5}: {6:.4g} %</text>\n",
+      x(current.value), y(current.occupancy.occupancy), x(current.value) + (x(current.value) > width * 0.75 ? -9 : 9),
+      y(current.occupancy.occupancy) - 9, x(current.value) > width * 0.75 ? "end" : "start", current.value,
+      current.occupancy.occupancy * 100);
   return svg + "</svg>\n";
 }
 

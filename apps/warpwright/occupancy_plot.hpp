@@ -1,11 +1,11 @@
 // Occupancy against one input: in the terminal and as SVG, with the current point marked.
 #pragma once
 
-#include <warpwright/tuning/kernel_tuner.hpp>
-
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include <warpwright/tuning/kernel_tuner.hpp>
 
 namespace warpwright::app {
 

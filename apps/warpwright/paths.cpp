@@ -1,15 +1,14 @@
 #include "paths.hpp"
 
-#include <warpwright/base/error.hpp>
-
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <array>
 #include <cctype>
 #include <cstdlib>
 #include <ctime>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <warpwright/base/error.hpp>
 
 namespace warpwright::app {
 namespace {
@@ -20,15 +19,18 @@ std::filesystem::path base_folder(const char* variable, const char* below_home) 
   if (value != nullptr && value[0] == '/') return std::filesystem::path(value) / "warpwright";
   const char* home = std::getenv("HOME");
   if (home == nullptr || home[0] == '\0')
-    throw Error(ErrorCode::bad_input, fmt::format("neither {} nor HOME is set, so there is no place for files; set one, or "
-                                                  "name the places with --profiles, --cache-dir and --session",
-                                                  variable));
+    throw Error(ErrorCode::bad_input,
+                fmt::format("neither {} nor HOME is set, so there is no place for files; set one, or "
+                            "name the places with --profiles, --cache-dir and --session",
+                            variable));
   return std::filesystem::path(home) / below_home / "warpwright";
 }
 
 }  // namespace
 
-std::filesystem::path default_profiles_file() { return base_folder("XDG_DATA_HOME", ".local/share") / "profiles.sqlite"; }
+std::filesystem::path default_profiles_file() {
+  return base_folder("XDG_DATA_HOME", ".local/share") / "profiles.sqlite";
+}
 
 std::filesystem::path default_cache_folder() { return base_folder("XDG_CACHE_HOME", ".cache"); }
 

@@ -182,9 +182,11 @@ int profiles_import(const std::filesystem::path& database, const std::filesystem
     profiles = Json::parse(text);
   } catch (const Json::exception& error) {
     std::string reason = error.what();
-    // "[json.exception.parse_error.101] parse error at line 1, column 5: ...": the library's own numbering helps nobody.
+    // "[json.exception.parse_error.101] parse error at line 1, column 5: ...": the library's own numbering helps
+    // nobody.
     if (const auto at = reason.find("] "); at != std::string::npos) reason.erase(0, at + 2);
-    throw Error(ErrorCode::bad_input, "this is not JSON as 'warpwright profiles export' writes it: " + reason, position);
+    throw Error(ErrorCode::bad_input, "this is not JSON as 'warpwright profiles export' writes it: " + reason,
+                position);
   }
   std::size_t imported = 0;
   ProfileDatabase opened(database);

@@ -1,8 +1,8 @@
+#include <memory>
+
 #include "command.hpp"
 #include "paths.hpp"
 #include "profiles_command.hpp"
-
-#include <memory>
 
 namespace warpwright::app {
 namespace {
@@ -35,9 +35,10 @@ void add_profiles_command(CLI::App& app, const Console& console, int& exit_code)
   add("list", "List the profiles, or those of one kernel", [](const ProfilesArguments& given, const Console& to) {
     return profiles_list(given.path(), given.kernel, given.json, to.out);
   })->add_option("kernel", arguments->kernel, "Name of the kernel");
-  add("show", "Show one profile", [](const ProfilesArguments& given, const Console& to) {
-    return profiles_show(given.path(), given.ids.front(), given.json, to.out);
-  })
+  add("show", "Show one profile",
+      [](const ProfilesArguments& given, const Console& to) {
+        return profiles_show(given.path(), given.ids.front(), given.json, to.out);
+      })
       ->add_option("id", arguments->ids, "Number of the profile")
       ->required()
       ->expected(1);
@@ -46,14 +47,16 @@ void add_profiles_command(CLI::App& app, const Console& console, int& exit_code)
   });
   exporting->add_option("kernel", arguments->kernel, "Name of the kernel (default: all)");
   exporting->add_option("--output", arguments->file, "File to write (default: standard output)")->type_name("FILE");
-  add("import", "Read profiles that export wrote", [](const ProfilesArguments& given, const Console& to) {
-    return profiles_import(given.path(), given.file, given.json, to.out);
-  })
+  add("import", "Read profiles that export wrote",
+      [](const ProfilesArguments& given, const Console& to) {
+        return profiles_import(given.path(), given.file, given.json, to.out);
+      })
       ->add_option("file", arguments->file, "File to read")
       ->required();
-  add("remove", "Remove profiles", [](const ProfilesArguments& given, const Console& to) {
-    return profiles_remove(given.path(), given.ids, given.json, to.out);
-  })
+  add("remove", "Remove profiles",
+      [](const ProfilesArguments& given, const Console& to) {
+        return profiles_remove(given.path(), given.ids, given.json, to.out);
+      })
       ->add_option("id", arguments->ids, "Numbers of the profiles")
       ->required();
 }

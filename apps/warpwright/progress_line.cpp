@@ -1,10 +1,9 @@
 #include "progress_line.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#include <algorithm>
 
 namespace warpwright::app {
 namespace {
@@ -47,7 +46,8 @@ std::string progress_text(const tuning::Progress& progress) {
   return text;
 }
 
-ProgressLine::ProgressLine(std::FILE* out, bool quiet) : out_(out), quiet_(quiet), terminal_(::isatty(::fileno(out)) != 0) {}
+ProgressLine::ProgressLine(std::FILE* out, bool quiet)
+    : out_(out), quiet_(quiet), terminal_(::isatty(::fileno(out)) != 0) {}
 
 ProgressLine::~ProgressLine() { finish(); }
 

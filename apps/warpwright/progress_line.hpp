@@ -2,10 +2,10 @@
 // elsewhere.
 #pragma once
 
-#include <warpwright/tuning/session.hpp>
-
 #include <cstdio>
 #include <string>
+
+#include <warpwright/tuning/session.hpp>
 
 namespace warpwright::app {
 

@@ -1,3 +1,8 @@
+#include <charconv>
+#include <fmt/format.h>
+#include <limits>
+#include <memory>
+
 #include <warpwright/base/error.hpp>
 #include <warpwright/tuning/kernel_tuner.hpp>
 
@@ -5,12 +10,6 @@
 #include "command.hpp"
 #include "occupancy_arguments.hpp"
 #include "text_table.hpp"
-
-#include <fmt/format.h>
-
-#include <charconv>
-#include <limits>
-#include <memory>
 
 namespace warpwright::app {
 namespace {
@@ -41,7 +40,8 @@ int recommend(const Arguments& arguments, const Console& console) {
   workload.elements = static_cast<std::uint64_t>(parse_whole(arguments.workload, "--workload", 1, largest));
   RecommendOptions options;
   if (!arguments.per_thread.empty())
-    workload.elements_per_thread = static_cast<std::uint64_t>(parse_whole(arguments.per_thread, "--per-thread", 1, largest));
+    workload.elements_per_thread =
+        static_cast<std::uint64_t>(parse_whole(arguments.per_thread, "--per-thread", 1, largest));
   if (!arguments.shared_per_thread.empty())
     options.shared_per_thread =
         Bytes{static_cast<std::uint64_t>(parse_whole(arguments.shared_per_thread, "--shared-per-thread", 0, 1 << 20))};
@@ -57,7 +57,8 @@ int recommend(const Arguments& arguments, const Console& console) {
   const auto backends = make_backends();
   const OccupancyQuestion question = read_question(arguments.question, backends);
   if (!question.tuner)
-    throw Error(ErrorCode::unsupported, "no configuration can be recommended: " + unknown_occupancy_reason(*question.device));
+    throw Error(ErrorCode::unsupported,
+                "no configuration can be recommended: " + unknown_occupancy_reason(*question.device));
   const KernelTuner& tuner = *question.tuner;
   const auto found = tuner.recommend(workload, question.config, options);
   if (arguments.json) {
@@ -81,10 +82,11 @@ int recommend(const Arguments& arguments, const Console& console) {
     return found.empty() ? exit_failure : exit_success;
   }
   if (found.empty()) {
-    fmt::print(console.err,
-               "no block size from {} to {} threads reaches an occupancy of {} with these resources; lower --min-occupancy, "
-               "or see 'warpwright occupancy' for what limits it\n",
-               options.min_block, options.max_block, percent(options.min_occupancy));
+    fmt::print(
+        console.err,
+        "no block size from {} to {} threads reaches an occupancy of {} with these resources; lower --min-occupancy, "
+        "or see 'warpwright occupancy' for what limits it\n",
+        options.min_block, options.max_block, percent(options.min_occupancy));
     return exit_failure;
   }
   fmt::print(console.out, "{}: {} elements, {} a thread\n", tuner.properties().name, workload.elements,
@@ -104,7 +106,8 @@ int recommend(const Arguments& arguments, const Console& console) {
                percent(one.occupancy.occupancy),
                one.occupancy.waves ? fmt::format("{:.3g}", *one.occupancy.waves) : "unknown",
                one.occupancy.tail_efficiency ? percent(*one.occupancy.tail_efficiency) : "unknown",
-               percent(one.lane_efficiency), fmt::format("{:.3f}", one.score), one.occupancy.limiting_factors.to_string()});
+               percent(one.lane_efficiency), fmt::format("{:.3f}", one.score),
+               one.occupancy.limiting_factors.to_string()});
   table.print(console.out);
   if (!tuner.properties().sm_count)
     fmt::print(console.err, "note: an architecture has no number of SMs; with --device waves and tail count too\n");
@@ -115,15 +118,20 @@ int recommend(const Arguments& arguments, const Console& console) {
 
 void add_recommend_command(CLI::App& app, const Console& console, int& exit_code) {
   CLI::App* command = app.add_subcommand(
-      "recommend", "Launch configurations for a workload, ranked by occupancy, tail and idle lanes; a start for tuning");
+      "recommend",
+      "Launch configurations for a workload, ranked by occupancy, tail and idle lanes; a start for tuning");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("--workload", arguments->workload, "Elements to compute")->required()->type_name("N");
   command->add_option("--per-thread", arguments->per_thread, "Elements of each thread (default 1)")->type_name("N");
-  command->add_flag("--grid-stride", arguments->grid_stride, "A grid that fills the device once and steps through the work");
-  command->add_option("--shared-per-thread", arguments->shared_per_thread,
-                      "Dynamic shared memory that grows with the block, on top of --dynamic-shared")
+  command->add_flag("--grid-stride", arguments->grid_stride,
+                    "A grid that fills the device once and steps through the work");
+  command
+      ->add_option("--shared-per-thread", arguments->shared_per_thread,
+                   "Dynamic shared memory that grows with the block, on top of --dynamic-shared")
       ->type_name("BYTES");
-  command->add_option("--min-occupancy", arguments->min_occupancy, "Leave out what is below, e.g. 0.75 or 75% (default 50%)")
+  command
+      ->add_option("--min-occupancy", arguments->min_occupancy,
+                   "Leave out what is below, e.g. 0.75 or 75% (default 50%)")
       ->type_name("SHARE");
   command->add_option("--min-block", arguments->min_block, "Least threads of a block (default 32)")->type_name("N");
   command->add_option("--max-block", arguments->max_block, "Most threads of a block (default 1024)")->type_name("N");

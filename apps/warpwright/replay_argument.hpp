@@ -1,12 +1,12 @@
 // "--device replay:FILE": a recorded space in the place of a device.
 #pragma once
 
+#include <memory>
+#include <string>
+
 #include <warpwright/tuning/replay_device.hpp>
 
 #include "command.hpp"
-
-#include <memory>
-#include <string>
 
 namespace warpwright::app {
 

@@ -1,15 +1,14 @@
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+#include <memory>
+
 #include <warpwright/base/error.hpp>
 #include <warpwright/store/journal.hpp>
 
 #include "command.hpp"
 #include "configuration_argument.hpp"
 #include "text_table.hpp"
-
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <array>
-#include <memory>
 
 namespace warpwright::app {
 namespace {
@@ -45,12 +44,13 @@ void print_trial(const Trial& trial, std::FILE* out) {
   }
   const auto& conditions = trial.conditions;
   if (conditions.sm_clock_mhz || conditions.temperature_celsius)
-    fmt::print(out, "  device     {}{}{}\n", conditions.sm_clock_mhz ? fmt::format("{} MHz", *conditions.sm_clock_mhz) : "",
-               conditions.sm_clock_mhz && conditions.temperature_celsius ? ", " : "",
-               conditions.temperature_celsius ? fmt::format("{} degrees Celsius", *conditions.temperature_celsius) : "");
-  if (!conditions.throttling.empty())
-    fmt::print(out, "  throttled  {}\n", fmt::join(conditions.throttling, ", "));
-  if (conditions.drift) fmt::print(out, "  drift      {:+.1f} % from the first to the last sample\n", 100 * *conditions.drift);
+    fmt::print(
+        out, "  device     {}{}{}\n", conditions.sm_clock_mhz ? fmt::format("{} MHz", *conditions.sm_clock_mhz) : "",
+        conditions.sm_clock_mhz && conditions.temperature_celsius ? ", " : "",
+        conditions.temperature_celsius ? fmt::format("{} degrees Celsius", *conditions.temperature_celsius) : "");
+  if (!conditions.throttling.empty()) fmt::print(out, "  throttled  {}\n", fmt::join(conditions.throttling, ", "));
+  if (conditions.drift)
+    fmt::print(out, "  drift      {:+.1f} % from the first to the last sample\n", 100 * *conditions.drift);
   for (const auto& [name, value] : trial.metrics) fmt::print(out, "  {:<10} {:.6g}\n", name, value);
   for (const auto& entry : trial.resources) {
     std::string text;
@@ -76,16 +76,16 @@ void print_trial(const Trial& trial, std::FILE* out) {
                trial.mismatch->total);
   const auto& times = trial.times;
   fmt::print(out, "  spent      compile {}{}, copy {}, verify {}, measure {}\n", format_duration(times.compile_wall),
-             trial.binary_from_cache ? " (from the cache)" : "", format_duration(times.copy), format_duration(times.verify),
-             format_duration(times.measure));
+             trial.binary_from_cache ? " (from the cache)" : "", format_duration(times.copy),
+             format_duration(times.verify), format_duration(times.measure));
   fmt::print(out, "  finished   {}\n", trial.finished_at);
   if (!trial.log.empty()) fmt::print(out, "  compiler log:\n{}\n", trial.log);
 }
 
 void print_summary(const store::JournalContents& contents, const store::Json& notes, int rows, std::FILE* out) {
   const auto& header = contents.header;
-  fmt::print(out, "{} on {} ({}), strategy {}, seed {}\n", header.kernel, header.device, header.device_id, header.strategy,
-             header.seed);
+  fmt::print(out, "{} on {} ({}), strategy {}, seed {}\n", header.kernel, header.device, header.device_id,
+             header.strategy, header.seed);
   std::array<std::size_t, trial_status_count> counts{};
   for (const auto& trial : contents.trials) ++counts[static_cast<std::size_t>(trial.status)];
   fmt::print(out, "{} trials:", contents.trials.size());
@@ -166,12 +166,15 @@ int show(const ShowArguments& arguments, const Console& console) {
 }  // namespace
 
 void add_show_command(CLI::App& app, const Console& console, int& exit_code) {
-  CLI::App* command = app.add_subcommand("show", "Show a session, or one trial with its log, samples and first wrong element");
+  CLI::App* command =
+      app.add_subcommand("show", "Show a session, or one trial with its log, samples and first wrong element");
   auto arguments = std::make_shared<ShowArguments>();
   command->add_option("session", arguments->session, "Folder of the session")->required()->type_name("SESSION");
   command->add_option("--config", arguments->configuration, "Show the trials with these values, e.g. block_x=32,tile=2")
       ->type_name("NAME=VALUE,...");
-  command->add_option("--trial", arguments->trial, "Show the trial with this number")->type_name("N")->check(at_least(0));
+  command->add_option("--trial", arguments->trial, "Show the trial with this number")
+      ->type_name("N")
+      ->check(at_least(0));
   command->add_option("--rows", arguments->rows, "Trials in the table (default 10)")->type_name("N");
   command->add_flag("--json", arguments->json, "Print JSON");
   command->callback([arguments, console, &exit_code] { exit_code = show(*arguments, console); });

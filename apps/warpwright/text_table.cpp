@@ -1,8 +1,7 @@
 #include "text_table.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace warpwright::app {
 namespace {

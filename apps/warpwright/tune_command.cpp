@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+#include <memory>
+
 #include <warpwright/base/error.hpp>
 #include <warpwright/search/search_algorithm.hpp>
 #include <warpwright/store/journal.hpp>
@@ -13,10 +16,6 @@
 #include "stop_signal.hpp"
 #include "tune_report.hpp"
 #include "worker_arguments.hpp"
-
-#include <fmt/format.h>
-
-#include <memory>
 
 namespace warpwright::app {
 namespace {
@@ -45,7 +44,8 @@ struct TuneArguments {
   bool no_racing = false;
 };
 
-tuning::SessionOptions session_options(const TuneArguments& arguments, const ChosenProblem& chosen, const Console& console) {
+tuning::SessionOptions session_options(const TuneArguments& arguments, const ChosenProblem& chosen,
+                                       const Console& console) {
   tuning::SessionOptions options;
   options.strategy = arguments.strategy;
   options.strategy_settings.seed = arguments.seed;
@@ -59,7 +59,8 @@ tuning::SessionOptions session_options(const TuneArguments& arguments, const Cho
     options.time_limit = default_time_limit;
     if (!arguments.quiet)
       fmt::print(console.err, "no budget given: stopping after {}{}; set --max-evaluations or --time-limit\n",
-                 format_duration(default_time_limit), names_recording(arguments.problem.device) ? " of recorded time" : "");
+                 format_duration(default_time_limit),
+                 names_recording(arguments.problem.device) ? " of recorded time" : "");
   }
   options.timing = arguments.timing.options();
   options.racing = !arguments.no_racing;
@@ -67,8 +68,10 @@ tuning::SessionOptions session_options(const TuneArguments& arguments, const Cho
     throw Error(ErrorCode::bad_input, "--resume needs --session DIR, the folder of the session to go on with");
   if (arguments.no_session && !arguments.session.empty())
     throw Error(ErrorCode::bad_input, "--no-session and --session contradict each other; give one of them");
-  if (!arguments.session.empty()) options.session_folder = std::filesystem::absolute(arguments.session);
-  else if (!arguments.no_session) options.session_folder = new_session_folder(chosen.problem.name);
+  if (!arguments.session.empty())
+    options.session_folder = std::filesystem::absolute(arguments.session);
+  else if (!arguments.no_session)
+    options.session_folder = new_session_folder(chosen.problem.name);
   options.resume = arguments.resume;
   if (arguments.resume) {
     // What the first run chose by itself stays, whatever the budget is now.
@@ -135,9 +138,10 @@ int tune(const TuneArguments& arguments, const Console& console) {
   } catch (Error& error) {
     progress.finish();
     if (error.code() == ErrorCode::conflict && !options.resume && options.session_folder)
-      throw Error(ErrorCode::conflict,
-                  "'" + options.session_folder->string() +
-                      "' already holds a session: add --resume to go on with it, or name another folder with --session");
+      throw Error(
+          ErrorCode::conflict,
+          "'" + options.session_folder->string() +
+              "' already holds a session: add --resume to go on with it, or name another folder with --session");
     const bool users_doing = error.code() == ErrorCode::conflict || error.code() == ErrorCode::bad_input ||
                              error.code() == ErrorCode::interrupted;
     if (options.session_folder && !users_doing &&
@@ -155,7 +159,8 @@ int tune(const TuneArguments& arguments, const Console& console) {
   bool stored = true;
   if (database && !result.interrupted) {
     if (auto profile = tuning::make_profile(chosen.problem, result, options.timing.cache)) {
-      if (recording) profile->provenance = "replay of " + arguments.problem.device.substr(std::string("replay:").size());
+      if (recording)
+        profile->provenance = "replay of " + arguments.problem.device.substr(std::string("replay:").size());
       // A disk that is full by now must not cost the report.
       try {
         report.profile_id = database->put(*profile);
@@ -169,8 +174,10 @@ int tune(const TuneArguments& arguments, const Console& console) {
       }
     }
   }
-  if (arguments.json) fmt::print(console.out, "{}\n", tune_json(report).dump(2));
-  else print_tune_report(report, arguments.rows, console.out);
+  if (arguments.json)
+    fmt::print(console.out, "{}\n", tune_json(report).dump(2));
+  else
+    print_tune_report(report, arguments.rows, console.out);
   if (result.interrupted) return exit_interrupted;
   return result.best && stored ? exit_success : exit_failure;
 }
@@ -181,9 +188,13 @@ void add_tune_command(CLI::App& app, const Console& console, int& exit_code) {
   CLI::App* command = app.add_subcommand("tune", "Find the fastest correct configuration of a kernel and store it");
   auto arguments = std::make_shared<TuneArguments>();
   arguments->problem.add_to(*command, true);
-  command->add_option("--strategy", arguments->strategy, "Search strategy (default auto); 'warpwright strategies' lists them")
+  command
+      ->add_option("--strategy", arguments->strategy,
+                   "Search strategy (default auto); 'warpwright strategies' lists them")
       ->type_name("NAME");
-  command->add_option("--strategy-option", arguments->strategy_options, "Option of the strategy; may be given several times")
+  command
+      ->add_option("--strategy-option", arguments->strategy_options,
+                   "Option of the strategy; may be given several times")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
   command
@@ -191,15 +202,17 @@ void add_tune_command(CLI::App& app, const Console& console, int& exit_code) {
                    "First try the best of a session, a recorded space or a profile database (another device or size)")
       ->type_name("PATH")
       ->allow_extra_args(false);
-  const CLI::Option* seed =
-      command->add_option("--seed", arguments->seed, "Seed of everything random (default 0)")
-          ->type_name("N")
-          ->check(at_least(0));
+  const CLI::Option* seed = command->add_option("--seed", arguments->seed, "Seed of everything random (default 0)")
+                                ->type_name("N")
+                                ->check(at_least(0));
   command->add_option("--max-evaluations", arguments->max_evaluations, "Stop after this many configurations")
       ->type_name("N")
       ->check(at_least(1));
-  command->add_option("--time-limit", arguments->time_limit, "Stop after this time, e.g. 90s or 10m")->type_name("TIME");
-  command->add_option("--session", arguments->session, "Folder of the journal (default: a new one in the user's state folder)")
+  command->add_option("--time-limit", arguments->time_limit, "Stop after this time, e.g. 90s or 10m")
+      ->type_name("TIME");
+  command
+      ->add_option("--session", arguments->session,
+                   "Folder of the journal (default: a new one in the user's state folder)")
       ->type_name("DIR");
   command->add_flag("--no-session", arguments->no_session, "Keep no journal");
   command->add_flag("--resume", arguments->resume, "Go on with the session in --session; nothing is measured twice");

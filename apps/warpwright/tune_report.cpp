@@ -1,11 +1,10 @@
 #include "tune_report.hpp"
 
-#include "text_table.hpp"
-
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
+
+#include "text_table.hpp"
 
 namespace warpwright::app {
 namespace {
@@ -96,10 +95,14 @@ Json tune_json(const TuneReport& report) {
   json["stop_reason"] = result.stop_reason;
   json["interrupted"] = result.interrupted;
   const auto& times = result.times;
-  json["time"] = {{"total_s", seconds(times.total)},       {"startup_s", seconds(times.startup)},
-                  {"compile_wait_s", seconds(times.compile_wait)}, {"compile_cpu_s", seconds(times.compile_cpu)},
-                  {"copy_s", seconds(times.copy)},         {"verify_s", seconds(times.verify)},
-                  {"measure_s", seconds(times.measure)},   {"tuner_s", seconds(times.tuner)},
+  json["time"] = {{"total_s", seconds(times.total)},
+                  {"startup_s", seconds(times.startup)},
+                  {"compile_wait_s", seconds(times.compile_wait)},
+                  {"compile_cpu_s", seconds(times.compile_cpu)},
+                  {"copy_s", seconds(times.copy)},
+                  {"verify_s", seconds(times.verify)},
+                  {"measure_s", seconds(times.measure)},
+                  {"tuner_s", seconds(times.tuner)},
                   {"finish_s", seconds(times.finish)}};
   json["tuner_ms_per_evaluation"] = tuner_per_evaluation_ms(result);
   Json trials = Json::array();
@@ -137,11 +140,13 @@ void print_tune_report(const TuneReport& report, int rows, std::FILE* out) {
     fmt::print(out, "No configuration gave a correct result.\n");
     for (const auto& trial : result.trials)
       if (!trial.ok() && !trial.message.empty()) {
-        fmt::print(out, "  for example {}: {}: {}\n", trial.configuration.describe(), to_string(trial.status), trial.message);
+        fmt::print(out, "  for example {}: {}: {}\n", trial.configuration.describe(), to_string(trial.status),
+                   trial.message);
         break;
       }
   } else {
-    std::vector<TextTable::Column> columns{{"", Align::right}, {"median", Align::right}, {"spread", Align::right}, {"speed-up", Align::right}};
+    std::vector<TextTable::Column> columns{
+        {"", Align::right}, {"median", Align::right}, {"spread", Align::right}, {"speed-up", Align::right}};
     const auto metric_names = [&] {
       std::vector<std::string> names;
       for (const auto& metric : report.problem.metrics) names.push_back(metric.name);
@@ -152,8 +157,9 @@ void print_tune_report(const TuneReport& report, int rows, std::FILE* out) {
     TextTable table(columns);
     const auto row = [&](const std::string& label, const Configuration& configuration, Nanoseconds median,
                          Nanoseconds spread) {
-      std::vector<std::string> cells{label, format_duration(median), "+- " + format_duration(spread / 2),
-                                     result.baseline_median ? fmt::format("{:.2f}x", *result.baseline_median / median) : "-"};
+      std::vector<std::string> cells{
+          label, format_duration(median), "+- " + format_duration(spread / 2),
+          result.baseline_median ? fmt::format("{:.2f}x", *result.baseline_median / median) : "-"};
       Scope scope = report.problem.scope(configuration);
       scope.set("time_ns", ExpressionValue(median.count()));
       for (const auto& metric : report.problem.metrics)
@@ -177,8 +183,9 @@ void print_tune_report(const TuneReport& report, int rows, std::FILE* out) {
       row("baseline", result.baseline->configuration, *result.baseline_median, result.baseline->spread);
     table.print(out, 2);
     if (!result.finalists.empty())
-      fmt::print(out, "  (fresh samples, {} of each, finalists and baseline interleaved in one run; spread is half the "
-                      "interquartile range)\n",
+      fmt::print(out,
+                 "  (fresh samples, {} of each, finalists and baseline interleaved in one run; spread is half the "
+                 "interquartile range)\n",
                  result.finalists.front().samples.size());
     if (result.ties.size() > 1)
       fmt::print(out, "  A tie: paired samples do not tell {} of them from the winner (or only by less than 1 %).\n",
@@ -210,7 +217,9 @@ void print_tune_report(const TuneReport& report, int rows, std::FILE* out) {
     fmt::print(out, "\nProfile {} stored in {}\n", *report.profile_id, report.profiles_file->string());
   if (report.session_folder) {
     fmt::print(out, "{}Session kept in {}\n", report.profile_id ? "" : "\n", report.session_folder->string());
-    if (result.interrupted) fmt::print(out, "Interrupted: add --session {} --resume to the same command to go on.\n", report.session_folder->string());
+    if (result.interrupted)
+      fmt::print(out, "Interrupted: add --session {} --resume to the same command to go on.\n",
+                 report.session_folder->string());
   }
 }
 

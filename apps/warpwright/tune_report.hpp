@@ -1,13 +1,13 @@
 // What `warpwright tune` says at the end, for people and as JSON.
 #pragma once
 
-#include <warpwright/store/json.hpp>
-#include <warpwright/tuning/session.hpp>
-
 #include <cstdio>
 #include <filesystem>
 #include <optional>
 #include <string>
+
+#include <warpwright/store/json.hpp>
+#include <warpwright/tuning/session.hpp>
 
 namespace warpwright::app {
 

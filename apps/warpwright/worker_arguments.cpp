@@ -1,23 +1,28 @@
 #include "worker_arguments.hpp"
 
+#include <fmt/format.h>
+
 #include <warpwright/base/error.hpp>
 
 #include "paths.hpp"
-
-#include <fmt/format.h>
 
 namespace warpwright::app {
 
 void WorkerArguments::add_to(CLI::App& command) {
   command.add_option("--compile-deadline", compile_deadline, "Longest compilation of one configuration (default 20s)")
       ->type_name("TIME");
-  command.add_option("--run-deadline", run_deadline, "Longest verification and measurement of one configuration (default 10s)")
+  command
+      .add_option("--run-deadline", run_deadline,
+                  "Longest verification and measurement of one configuration (default 10s)")
       ->type_name("TIME");
-  command.add_option("--startup-deadline", startup_deadline,
-                     "Longest opening of the device with the reference computed (default 2m)")
+  command
+      .add_option("--startup-deadline", startup_deadline,
+                  "Longest opening of the device with the reference computed (default 2m)")
       ->type_name("TIME");
-  command.add_option("--compile-memory", compile_memory,
-                     "Memory of a compile worker, e.g. 4GiB, or 'none'; not where the compiler needs the device (default 4GiB)")
+  command
+      .add_option(
+          "--compile-memory", compile_memory,
+          "Memory of a compile worker, e.g. 4GiB, or 'none'; not where the compiler needs the device (default 4GiB)")
       ->type_name("SIZE");
   command.add_option("--jobs", jobs, "Compile workers (default: all cores but one; all cores on a CPU device)")
       ->type_name("N")
@@ -44,7 +49,8 @@ tuning::WorkerPoolOptions WorkerArguments::options(const Console& console) const
 }
 
 void TimingArguments::add_to(CLI::App& command) {
-  command.add_option("--cache", cache_mode, "Time with a flushed (cold) or a filled (warm) device cache (default cold)")
+  command
+      .add_option("--cache", cache_mode, "Time with a flushed (cold) or a filled (warm) device cache (default cold)")
       ->type_name("cold|warm")
       ->check(CLI::IsMember({"cold", "warm"}));
   command.add_option("--min-samples", min_samples, "Fewest timed runs of a configuration (default 5)")->type_name("N");
@@ -52,7 +58,8 @@ void TimingArguments::add_to(CLI::App& command) {
 }
 
 measure::TimingOptions TimingArguments::options() const {
-  if (min_samples < 1) throw Error(ErrorCode::bad_input, fmt::format("--min-samples {}: must be at least 1", min_samples));
+  if (min_samples < 1)
+    throw Error(ErrorCode::bad_input, fmt::format("--min-samples {}: must be at least 1", min_samples));
   if (max_samples < min_samples)
     throw Error(ErrorCode::bad_input,
                 fmt::format("--max-samples {}: must be at least --min-samples ({})", max_samples, min_samples));

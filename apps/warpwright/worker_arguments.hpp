@@ -1,11 +1,11 @@
 // Flags of the commands that compile and run: deadlines, caches, number of compilers.
 #pragma once
 
+#include <string>
+
 #include <warpwright/tuning/worker.hpp>
 
 #include "command.hpp"
-
-#include <string>
 
 namespace warpwright::app {
 

@@ -1,12 +1,11 @@
 // warpwright-worker: compiles or runs kernels for a tuning process; started by it, never by hand.
+#include <cstdio>
+#include <cstdlib>
+#include <unistd.h>
+
 #include <warpwright/tuning/worker.hpp>
 
 #include "backends.hpp"
-
-#include <unistd.h>
-
-#include <cstdio>
-#include <cstdlib>
 
 int main(int argc, char** argv) {
   if (argc != 2 || ::isatty(STDIN_FILENO) != 0) {

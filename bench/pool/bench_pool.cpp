@@ -358,12 +358,8 @@ Json cold_start(Bytes bytes, int rounds) {
   }
   const double one_block = median_of(blocks);
   fmt::print("  a block of {} from cuMemHostAlloc and back: {:.1f} us\n", format_bytes(block_size), one_block / 1e3);
-  return {{"device", device.name},
-          {"driver", device.driver},
-          {"bytes", bytes.count},
-          {"rounds", rounds},
-          {"ways", list},
-          {"driver_block_ns", one_block}};
+  return {{"device", device.name}, {"driver", device.driver},     {"bytes", bytes.count}, {"rounds", rounds},
+          {"ways", list},          {"driver_block_ns", one_block}};
 }
 
 int run(int argc, char** argv) {

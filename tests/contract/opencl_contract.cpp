@@ -17,7 +17,8 @@ std::vector<DeviceContractCase> opencl_cases() {
   for (const DeviceInfo& device : base.backend()->devices()) {
     cases.push_back(base);
     cases.back().device = device.id;
-    cases.back().name = "platform" + std::to_string(device.id.ordinals.at(0)) + "device" + std::to_string(device.id.ordinals.at(1));
+    cases.back().name =
+        "platform" + std::to_string(device.id.ordinals.at(0)) + "device" + std::to_string(device.id.ordinals.at(1));
   }
   // With no device the suite is skipped, with the reason.
   if (cases.empty()) cases.push_back(base);

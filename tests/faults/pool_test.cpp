@@ -1,12 +1,11 @@
 // Worker processes under a clock that jumps: no deadline counts a time in which nobody worked.
+#include <gtest/gtest.h>
+#include <random>
+
 #include <warpwright/sim/backend.hpp>
 #include <warpwright/spec/read.hpp>
 #include <warpwright/tuning/session.hpp>
 #include <warpwright/tuning/worker.hpp>
-
-#include <gtest/gtest.h>
-
-#include <random>
 
 namespace warpwright::tuning {
 namespace {

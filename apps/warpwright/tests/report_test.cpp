@@ -1,5 +1,7 @@
+#include <cstdio>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <string>
 
 #include <warpwright/base/error.hpp>
 
@@ -7,9 +9,6 @@
 #include "../progress_line.hpp"
 #include "../text_table.hpp"
 #include "../tune_report.hpp"
-
-#include <cstdio>
-#include <string>
 
 namespace warpwright::app {
 namespace {
@@ -178,8 +177,9 @@ TEST(TuneReport, WithoutWinnerSaysWhy) {
   auto result = finished_session();
   result.best.reset();
   result.trials.erase(result.trials.begin());
-  const std::string text =
-      printed([&](std::FILE* out) { print_tune_report({problem, result, measure::CacheMode::cold, {}, {}, {}}, 5, out); });
+  const std::string text = printed([&](std::FILE* out) {
+    print_tune_report({problem, result, measure::CacheMode::cold, {}, {}, {}}, 5, out);
+  });
   EXPECT_THAT(text, HasSubstr("No configuration gave a correct result"));
   EXPECT_THAT(text, HasSubstr("out[3] is 1, expected 2"));
   EXPECT_TRUE(tune_json({problem, result, measure::CacheMode::cold, {}, {}, {}}).at("best").is_null());

@@ -110,7 +110,8 @@ CudaRegistration::CudaRegistration(PrimaryContextPtr context, std::span<std::byt
     : context_(std::move(context)), memory_(memory) {
   const abi::Functions& api = context_->api();
   if (api.host_register == nullptr || api.host_unregister == nullptr) {
-    throw Error(ErrorCode::unsupported, "the CUDA driver cannot pin memory that the program allocated; install a newer one");
+    throw Error(ErrorCode::unsupported,
+                "the CUDA driver cannot pin memory that the program allocated; install a newer one");
   }
   if (reinterpret_cast<std::uintptr_t>(memory_.data()) % page_size != 0) {
     throw Error(ErrorCode::bad_input, "memory to pin must begin on a page");

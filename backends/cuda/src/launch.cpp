@@ -16,6 +16,8 @@ using Dimensions = std::array<std::int64_t, 3>;
 
 // Blocks of a cluster that every GPU with clusters can place; more need an opt-in.
 constexpr std::int64_t portable_cluster_size = 8;
+// The most of any device so far, with the non-portable sizes allowed.
+constexpr std::int64_t max_cluster_size = 16;
 
 std::string text_of(const Dimensions& d) {
   return "(" + std::to_string(d[0]) + "," + std::to_string(d[1]) + "," + std::to_string(d[2]) + ")";
@@ -232,8 +234,14 @@ std::optional<int> max_active_clusters(Function& function, const device::LaunchC
   // The query itself looks at no grid.
   for (std::size_t i = 0; i < 3; ++i) {
     if (config.grid[i] % config.cluster[i] != 0) {
-      throw Error(ErrorCode::launch, "cannot place " + describe(function, config) + ": " + broken_limits(function, config));
+      throw Error(ErrorCode::launch,
+                  "cannot place " + describe(function, config) + ": " + broken_limits(function, config));
     }
+  }
+  // The query answers with a number for sizes that no launch may have (seen: 16 clusters of 17 blocks).
+  if (volume(config.cluster) > max_cluster_size) {
+    throw Error(ErrorCode::launch, "cannot place " + describe(function, config) + ": a cluster has " +
+                                       std::to_string(max_cluster_size) + " blocks at most");
   }
   const CurrentContext current(context);
   function.permit_dynamic_shared(config.dynamic_shared);

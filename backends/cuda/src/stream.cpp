@@ -53,7 +53,8 @@ Nanoseconds CudaEvent::elapsed_since(const device::Event& start) const {
                 context_->driver().native(result));
   }
   if (result == abi::invalid_handle) {
-    throw Error(ErrorCode::conflict, "cannot tell the time between two events of different devices, inside a graph, or made without timing",
+    throw Error(ErrorCode::conflict,
+                "cannot tell the time between two events of different devices, inside a graph, or made without timing",
                 context_->driver().native(result));
   }
   context_->driver().check(result, "tell the time between two events");

@@ -25,7 +25,11 @@ CubinBuilder example() {
   CubinBuilder builder;
   // 256x2x1 threads, and two attributes of formats that are skipped.
   builder.kernels.push_back(
-      {"gemm", true, {0x04, 0x05, 12, 0, 0, 1, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0x03, 0x19, 20, 0, 0x02, 0x4c, 3, 0}, 40, 1424});
+      {"gemm",
+       true,
+       {0x04, 0x05, 12, 0, 0, 1, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0x03, 0x19, 20, 0, 0x02, 0x4c, 3, 0},
+       40,
+       1424});
   builder.kernels.push_back({"helper", false});
   builder.kernels.push_back({"_Z5scalePf", true});
   builder.constant_bytes = 400;
@@ -81,8 +85,9 @@ TEST(Cubin, DescriptionNamesArchitectureAndResources) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::bad_input);
-    EXPECT_NE(std::string(error.what()).find("the binary has no kernel 'gem'; did you mean 'gemm'?; it has 'gemm', 'scale'"),
-              std::string::npos)
+    EXPECT_NE(
+        std::string(error.what()).find("the binary has no kernel 'gem'; did you mean 'gemm'?; it has 'gemm', 'scale'"),
+        std::string::npos)
         << error.what();
   }
 }

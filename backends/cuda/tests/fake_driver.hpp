@@ -51,8 +51,8 @@ class FakeDriver {
   int permitted_dynamic_shared = 0;    // as set by cuFuncSetAttribute
   int permissions = 0;                 // how often it was set
   bool large_clusters = false;
-  int ordering_events = 0;             // events created without timing
-  std::set<const void*> registered;    // host memory of the program's that is pinned
+  int ordering_events = 0;           // events created without timing
+  std::set<const void*> registered;  // host memory of the program's that is pinned
   struct Launch {
     std::string function;
     unsigned grid[3], block[3], shared;

@@ -1,10 +1,10 @@
 #include "backend.hpp"
 
-#include <warpwright/base/error.hpp>
-#include <warpwright/opencl/backend.hpp>
-
 #include <mutex>
 #include <utility>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/opencl/backend.hpp>
 
 namespace warpwright::opencl {
 
@@ -16,7 +16,9 @@ constexpr const char* install_driver = "install pocl-opencl-icd for a CPU device
 class OpenclBackend final : public device::Backend {
  public:
   explicit OpenclBackend(std::string library) : library_(std::move(library)) {}
-  explicit OpenclBackend(std::shared_ptr<const Api> api) { std::call_once(loaded_once_, [&] { loaded_.api = std::move(api); }); }
+  explicit OpenclBackend(std::shared_ptr<const Api> api) {
+    std::call_once(loaded_once_, [&] { loaded_.api = std::move(api); });
+  }
 
   std::string name() const override { return "opencl"; }
 

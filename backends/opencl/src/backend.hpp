@@ -1,9 +1,9 @@
 // The backend over any function table: what tests build on functions that fail on demand.
 #pragma once
 
-#include <warpwright/device/backend.hpp>
-
 #include <memory>
+
+#include <warpwright/device/backend.hpp>
 
 #include "api.hpp"
 #include "device_query.hpp"

@@ -1,10 +1,9 @@
+#include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/device/compiler.hpp>
-
-#include <algorithm>
-#include <utility>
 
 #include "backend.hpp"
 #include "handles.hpp"

@@ -1,13 +1,12 @@
 #include "context.hpp"
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
 #include <fmt/format.h>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/device/checks.hpp>
-
-#include <algorithm>
-#include <array>
-#include <cstdint>
 
 #include "backend.hpp"
 
@@ -74,7 +73,8 @@ class OpenclStream final : public device::Stream {
     if (size.count == 0) return;
     std::array<std::uint8_t, 16> pattern;
     pattern.fill(value);
-    // Offset and size must be multiples of the pattern, and drivers store one pattern per work item: the widest that fits.
+    // Offset and size must be multiples of the pattern, and drivers store one pattern per work item: the widest that
+    // fits.
     const std::size_t width = (offset.count | size.count) % 16 == 0 ? 16 : (offset.count | size.count) % 4 == 0 ? 4 : 1;
     abi::Event event = nullptr;
     check(state_->api().enqueue_fill_buffer(state_->queue(), buffer.handle(), pattern.data(), width, offset.count,
@@ -129,7 +129,7 @@ class OpenclContext final : public device::Context {
     const abi::BufferRegion region{offset.count, size.count};
     abi::Int status = abi::success;
     OwnedMem memory(state_->api, state_->api->create_sub_buffer(buffer.handle(), abi::mem_read_write,
-                                                               abi::buffer_create_type_region, &region, &status));
+                                                                abi::buffer_create_type_region, &region, &status));
     check(status, Stage::allocate, "clCreateSubBuffer", "view a part of a buffer");
     return std::make_unique<DeviceBuffer>(state_, std::move(memory), size);
   }
@@ -141,10 +141,12 @@ class OpenclContext final : public device::Context {
     const std::size_t room = size.count + page;
     OwnedMem memory = create_buffer(room, abi::mem_read_write | abi::mem_alloc_host_ptr, size);
     abi::Int status = abi::success;
-    void* mapped = state_->api->enqueue_map_buffer(state_->utility.get(), memory.get(), abi::yes,
-                                                   abi::map_read | abi::map_write, 0, room, 0, nullptr, nullptr, &status);
+    void* mapped =
+        state_->api->enqueue_map_buffer(state_->utility.get(), memory.get(), abi::yes, abi::map_read | abi::map_write,
+                                        0, room, 0, nullptr, nullptr, &status);
     if (status == abi::success && mapped == nullptr) status = abi::map_failure;
-    check(status, Stage::allocate, "clEnqueueMapBuffer", fmt::format("allocate {} of pinned memory", format_bytes(size)));
+    check(status, Stage::allocate, "clEnqueueMapBuffer",
+          fmt::format("allocate {} of pinned memory", format_bytes(size)));
     const std::size_t misaligned = reinterpret_cast<std::uintptr_t>(mapped) % page;
     std::byte* data = static_cast<std::byte*>(mapped) + (misaligned == 0 ? 0 : page - misaligned);
     return std::make_unique<HostBuffer>(state_, std::move(memory), mapped, data, size);
@@ -170,7 +172,7 @@ class OpenclContext final : public device::Context {
     // Core OpenCL cannot tell; AMD's drivers can.
     if (!state_->found.amd_attributes) return std::nullopt;
     const auto free = device_value<std::array<std::size_t, 2>>(*state_->api, state_->found.device,
-                                                              abi::device_global_free_memory_amd);
+                                                               abi::device_global_free_memory_amd);
     if (!free) return std::nullopt;
     return device::MemoryUse{Bytes{(*free)[0] * std::uint64_t{1024}}, state_->found.info.global_memory};
   }

@@ -1,14 +1,14 @@
 // An open OpenCL device and what lives in it. Internal.
 #pragma once
 
-#include <warpwright/device/context.hpp>
-
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string_view>
 #include <vector>
+
+#include <warpwright/device/context.hpp>
 
 #include "device_query.hpp"
 #include "handles.hpp"
@@ -60,7 +60,8 @@ class HostBuffer final : public device::PinnedBuffer {
 };
 
 // Where an Event was recorded: the last command before it and, once there is one, the first piece of work after it.
-// OpenCL has no event of its own for "now" whose time excludes the launch that follows; commands carry their start and end.
+// OpenCL has no event of its own for "now" whose time excludes the launch that follows; commands carry their start and
+// end.
 struct Mark {
   std::mutex mutex;  // the stream sets `next` while another thread may ask for the time
   SharedEvent last;

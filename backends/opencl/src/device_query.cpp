@@ -1,9 +1,8 @@
 #include "device_query.hpp"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cctype>
+#include <fmt/format.h>
 #include <sstream>
 #include <string_view>
 
@@ -101,7 +100,8 @@ FoundDevice describe(const Api& api, abi::Platform platform, abi::Device device,
   info.multiprocessors = static_cast<int>(number(abi::device_max_compute_units));
   info.max_threads_per_block = static_cast<std::int64_t>(size(abi::device_max_work_group_size));
   std::array<std::size_t, 16> sizes{};  // devices may have more than three dimensions; three are asked of all
-  if (api.get_device_info(device, abi::device_max_work_item_sizes, sizeof(sizes), sizes.data(), nullptr) == abi::success)
+  if (api.get_device_info(device, abi::device_max_work_item_sizes, sizeof(sizes), sizes.data(), nullptr) ==
+      abi::success)
     for (std::size_t d = 0; d < 3; ++d) info.max_block[d] = static_cast<std::int64_t>(sizes[d]);
   info.shared_per_block = large(abi::device_local_mem_size);
   info.global_memory = large(abi::device_global_mem_size);

@@ -1,12 +1,12 @@
 // What OpenCL says about platforms and devices, as the plain data of the model.
 #pragma once
 
-#include <warpwright/device/backend.hpp>
-#include <warpwright/model/device_info.hpp>
-
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <warpwright/device/backend.hpp>
+#include <warpwright/model/device_info.hpp>
 
 #include "api.hpp"
 

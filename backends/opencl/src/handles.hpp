@@ -8,8 +8,8 @@
 
 namespace warpwright::opencl {
 
-// Owns one reference to an OpenCL object and keeps the function table alive. Move-only; the destructor ignores the status of
-// the release, because nothing can be done about it and destructors do not throw.
+// Owns one reference to an OpenCL object and keeps the function table alive. Move-only; the destructor ignores the
+// status of the release, because nothing can be done about it and destructors do not throw.
 template <class Handle, auto Release>
 class Owned {
  public:

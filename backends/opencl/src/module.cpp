@@ -1,9 +1,8 @@
+#include <algorithm>
 #include <fmt/format.h>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/device/checks.hpp>
-
-#include <algorithm>
 
 #include "context.hpp"
 #include "program.hpp"
@@ -73,8 +72,9 @@ abi::Event OpenclKernel::enqueue(const StreamState& stream, const device::Launch
   // Drivers that keep local memory in ordinary memory (PoCL) do not check. A limit of 0 is one the driver did not tell.
   const Bytes fixed = resources_.static_shared.value_or(Bytes{}), room = device.shared_per_block;
   if (room.count > 0 && (room < fixed || config.dynamic_shared > room - fixed))
-    throw Error(ErrorCode::launch, fmt::format("kernel '{}' needs {} + {} bytes of local memory, the device has {}", name(),
-                                               fixed.count, config.dynamic_shared.count, device.shared_per_block.count));
+    throw Error(ErrorCode::launch,
+                fmt::format("kernel '{}' needs {} + {} bytes of local memory, the device has {}", name(), fixed.count,
+                            config.dynamic_shared.count, device.shared_per_block.count));
   std::array<std::size_t, 3> local{}, global{};
   abi::Uint dimensions = 1;
   for (std::size_t d = 0; d < 3; ++d) {
@@ -93,12 +93,12 @@ abi::Event OpenclKernel::enqueue(const StreamState& stream, const device::Launch
           fmt::format("pass {} bytes of __local memory as the last argument of kernel '{}'; is it a __local pointer",
                       config.dynamic_shared.count, name()));
   abi::Event event = nullptr;
-  const abi::Int status =
-      state_->api->enqueue_nd_range_kernel(stream.queue(), kernel_.get(), dimensions, nullptr, global.data(), local.data(),
-                                           0, nullptr, &event);
+  const abi::Int status = state_->api->enqueue_nd_range_kernel(stream.queue(), kernel_.get(), dimensions, nullptr,
+                                                               global.data(), local.data(), 0, nullptr, &event);
   if (status == abi::success) return event;
-  std::string what = fmt::format("launch kernel '{}' with block ({},{},{}) and grid ({},{},{})", name(), config.block[0],
-                                 config.block[1], config.block[2], config.grid[0], config.grid[1], config.grid[2]);
+  std::string what =
+      fmt::format("launch kernel '{}' with block ({},{},{}) and grid ({},{},{})", name(), config.block[0],
+                  config.block[1], config.block[2], config.grid[0], config.grid[1], config.grid[2]);
   if (resources_.max_threads_per_block)
     what += fmt::format(" (its blocks may have {} threads)", *resources_.max_threads_per_block);
   check(status, Stage::launch, "clEnqueueNDRangeKernel", what);
@@ -146,7 +146,8 @@ class OpenclModule final : public device::Module {
 
 std::unique_ptr<device::Module> load_module(const std::shared_ptr<ContextState>& state, const device::Binary& binary) {
   if (binary.backend != "opencl")
-    throw Error(ErrorCode::bad_input, "this binary was compiled for backend '" + binary.backend + "', not for 'opencl'");
+    throw Error(ErrorCode::bad_input,
+                "this binary was compiled for backend '" + binary.backend + "', not for 'opencl'");
   if (binary.image.empty()) throw Error(ErrorCode::bad_input, "this OpenCL binary is empty");
   const Api& api = *state->api;
   const abi::Device device = state->found.device;
@@ -175,7 +176,8 @@ abi::Event enqueue_launch(const StreamState& stream, const device::Kernel& kerne
 
 std::string build_log(const Api& api, abi::Program program, abi::Device device) {
   std::size_t size = 0;
-  if (api.get_program_build_info(program, device, abi::program_build_log, 0, nullptr, &size) != abi::success || size == 0)
+  if (api.get_program_build_info(program, device, abi::program_build_log, 0, nullptr, &size) != abi::success ||
+      size == 0)
     return {};
   std::string log(size, '\0');
   if (api.get_program_build_info(program, device, abi::program_build_log, size, log.data(), nullptr) != abi::success)
@@ -188,7 +190,8 @@ std::string build_log(const Api& api, abi::Program program, abi::Device device) 
 
 std::vector<std::string> kernel_names(const Api& api, abi::Program program) {
   std::size_t size = 0;
-  if (api.get_program_info(program, abi::program_kernel_names, 0, nullptr, &size) != abi::success || size == 0) return {};
+  if (api.get_program_info(program, abi::program_kernel_names, 0, nullptr, &size) != abi::success || size == 0)
+    return {};
   std::string text(size, '\0');
   if (api.get_program_info(program, abi::program_kernel_names, size, text.data(), nullptr) != abi::success) return {};
   text.resize(std::min(text.size(), text.find('\0')));
@@ -230,7 +233,8 @@ std::map<std::string, int> parse_ptxas_registers(std::string_view log) {
     } else if (const std::size_t count = line.find(used); count != std::string_view::npos && !current.empty()) {
       int number = 0;
       std::size_t i = count + used.size();
-      for (; i < line.size() && line[i] >= '0' && line[i] <= '9' && number < 100000; ++i) number = number * 10 + (line[i] - '0');
+      for (; i < line.size() && line[i] >= '0' && line[i] <= '9' && number < 100000; ++i)
+        number = number * 10 + (line[i] - '0');
       if (line.substr(i).starts_with(" registers")) registers[current] = number;
     }
   }

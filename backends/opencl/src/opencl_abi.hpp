@@ -3,8 +3,8 @@
 // specification (API version 1.2, and the extensions named below); tests/opencl_abi_test.cpp compares every one of them
 // with <CL/cl.h> where that is installed.
 //
-// The handle tags have the names the specification's own headers give them, at global scope: so the function types here are
-// the very same types as the vendors', and the test can compare them exactly.
+// The handle tags have the names the specification's own headers give them, at global scope: so the function types here
+// are the very same types as the vendors', and the test can compare them exactly.
 #pragma once
 
 #include <cstddef>
@@ -99,8 +99,8 @@ inline constexpr Int invalid_image_descriptor = -65;
 inline constexpr Int invalid_compiler_options = -66;
 inline constexpr Int invalid_linker_options = -67;
 inline constexpr Int invalid_device_partition_count = -68;
-inline constexpr Int platform_not_found_khr = -1001;       // cl_khr_icd
-inline constexpr Int nvidia_illegal_access = -9999;        // undocumented; NVIDIA: illegal read or write to a buffer
+inline constexpr Int platform_not_found_khr = -1001;  // cl_khr_icd
+inline constexpr Int nvidia_illegal_access = -9999;   // undocumented; NVIDIA: illegal read or write to a buffer
 
 // clGetPlatformInfo.
 inline constexpr Uint platform_version = 0x0901;
@@ -217,8 +217,8 @@ using GetKernelInfo = Int(Kernel kernel, Uint name, std::size_t capacity, void* 
 using GetKernelWorkGroupInfo = Int(Kernel kernel, Device device, Uint name, std::size_t capacity, void* value,
                                    std::size_t* size);
 using EnqueueNDRangeKernel = Int(Queue queue, Kernel kernel, Uint dimensions, const std::size_t* offset,
-                                 const std::size_t* global, const std::size_t* local, Uint waits, const Event* wait_list,
-                                 Event* event);
+                                 const std::size_t* global, const std::size_t* local, Uint waits,
+                                 const Event* wait_list, Event* event);
 using EnqueueWriteBuffer = Int(Queue queue, Mem memory, Bool blocking, std::size_t offset, std::size_t size,
                                const void* source, Uint waits, const Event* wait_list, Event* event);
 using EnqueueReadBuffer = Int(Queue queue, Mem memory, Bool blocking, std::size_t offset, std::size_t size,
@@ -226,8 +226,8 @@ using EnqueueReadBuffer = Int(Queue queue, Mem memory, Bool blocking, std::size_
 using EnqueueCopyBuffer = Int(Queue queue, Mem source, Mem destination, std::size_t source_offset,
                               std::size_t destination_offset, std::size_t size, Uint waits, const Event* wait_list,
                               Event* event);
-using EnqueueFillBuffer = Int(Queue queue, Mem memory, const void* pattern, std::size_t pattern_size, std::size_t offset,
-                              std::size_t size, Uint waits, const Event* wait_list, Event* event);
+using EnqueueFillBuffer = Int(Queue queue, Mem memory, const void* pattern, std::size_t pattern_size,
+                              std::size_t offset, std::size_t size, Uint waits, const Event* wait_list, Event* event);
 using EnqueueMapBuffer = void*(Queue queue, Mem memory, Bool blocking, Bitfield flags, std::size_t offset,
                                std::size_t size, Uint waits, const Event* wait_list, Event* event, Int* status);
 using EnqueueUnmapMemObject = Int(Queue queue, Mem memory, void* mapped, Uint waits, const Event* wait_list,

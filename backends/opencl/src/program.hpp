@@ -1,12 +1,12 @@
 // What is asked of an OpenCL program or kernel object, for the compiler and for loaded modules. Internal.
 #pragma once
 
-#include <warpwright/model/trial.hpp>
-
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <warpwright/model/trial.hpp>
 
 #include "handles.hpp"
 

@@ -1,6 +1,6 @@
-#include <warpwright/base/error.hpp>
-
 #include <algorithm>
+
+#include <warpwright/base/error.hpp>
 
 #include "context.hpp"
 
@@ -10,7 +10,8 @@ namespace {
 
 std::optional<abi::Ulong> timestamp(const Api& api, const SharedEvent& event, abi::Uint which) {
   abi::Ulong value = 0;
-  if (event == nullptr || api.get_event_profiling_info(event->get(), which, sizeof(value), &value, nullptr) != abi::success)
+  if (event == nullptr ||
+      api.get_event_profiling_info(event->get(), which, sizeof(value), &value, nullptr) != abi::success)
     return std::nullopt;
   return value;
 }
@@ -44,7 +45,8 @@ void StreamState::append(abi::Event event, Command command) {
   waiting_.clear();
 }
 
-// Commands of an in-order queue end in order. Doubling the threshold keeps the cost per command constant when nothing ends.
+// Commands of an in-order queue end in order. Doubling the threshold keeps the cost per command constant when nothing
+// ends.
 void StreamState::drop_finished() {
   while (!unfinished_.empty()) {
     const abi::Int status = execution_status(*state_->api, unfinished_.front()->get());
@@ -140,10 +142,11 @@ Nanoseconds MarkEvent::elapsed_since(const device::Event& start) const {
   }
   if (stop_last == start_last) return Nanoseconds{0};  // nothing ran in between
   abi::Ulong stop_end = 0;
-  check(api.get_event_profiling_info(stop_last->get(), abi::profiling_command_end, sizeof(stop_end), &stop_end, nullptr),
-        Stage::query, "clGetEventProfilingInfo", "read the end of a command");
-  // The start of the first work after the start event, unless that work lies after the stop event (possible when the two
-  // were recorded in different streams) or has not ended.
+  check(
+      api.get_event_profiling_info(stop_last->get(), abi::profiling_command_end, sizeof(stop_end), &stop_end, nullptr),
+      Stage::query, "clGetEventProfilingInfo", "read the end of a command");
+  // The start of the first work after the start event, unless that work lies after the stop event (possible when the
+  // two were recorded in different streams) or has not ended.
   std::optional<abi::Ulong> begin = timestamp(api, start_next, abi::profiling_command_start);
   if (!begin || *begin > stop_end) begin = timestamp(api, start_last, abi::profiling_command_end);
   if (!begin || *begin > stop_end) return Nanoseconds{0};

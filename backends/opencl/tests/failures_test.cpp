@@ -191,7 +191,8 @@ TEST(OpenclErrors, CodesDependOnWhatWasDone) {
   EXPECT_THAT(error.what(), HasSubstr("cannot wait: clFinish failed (CL_UNKNOWN_ERROR, code -77)"));
 }
 
-// ---- behaviour that needs a driver one can look into ------------------------------------------------------------------
+// ---- behaviour that needs a driver one can look into
+// ------------------------------------------------------------------
 
 class FakeDevice : public ::testing::Test {
  protected:
@@ -263,11 +264,11 @@ TEST_F(FakeDevice, ElapsedTimeAcrossStreamsFallsBackToTheEndBefore) {
   open();
   auto start = context_->create_event(), stop = context_->create_event();
   auto second = context_->create_stream();
-  work();                                               // ends at 1500
+  work();  // ends at 1500
   stream_->record(*start);
-  second->fill(*buffer_, Bytes{}, Bytes{64}, 1);        // ends at 3000
+  second->fill(*buffer_, Bytes{}, Bytes{64}, 1);  // ends at 3000
   second->record(*stop);
-  work();                                               // starts at 4000, after `stop`
+  work();  // starts at 4000, after `stop`
   EXPECT_EQ(stop->elapsed_since(*start), Nanoseconds{1500});
 }
 
@@ -385,7 +386,8 @@ TEST_F(FakeDevice, LaunchesPassGeometryAndCheckArguments) {
 
 TEST_F(FakeDevice, FillsUseTheWidestPatternThatFits) {
   open();
-  for (const auto& [offset, size, width] : {std::tuple{0, 64, 16}, {16, 32, 16}, {4, 16, 4}, {16, 12, 4}, {1, 16, 1}, {0, 3, 1}}) {
+  for (const auto& [offset, size, width] :
+       {std::tuple{0, 64, 16}, {16, 32, 16}, {4, 16, 4}, {16, 12, 4}, {1, 16, 1}, {0, 3, 1}}) {
     stream_->fill(*buffer_, Bytes{static_cast<std::uint64_t>(offset)}, Bytes{static_cast<std::uint64_t>(size)}, 7);
     EXPECT_EQ(fake_.pattern_size, static_cast<std::size_t>(width)) << offset << " " << size;
   }
@@ -420,7 +422,8 @@ TEST_F(FakeDevice, NvidiaAttributesAreRead) {
   EXPECT_EQ(compiler_->target(), "Fake GPU (sm_90)");
   EXPECT_FALSE(info.supports_float64);
   fake_.build_log =
-      "ptxas info    : Compiling entry function 'add' for 'sm_90'\nptxas info    : Used 12 registers, 376 bytes cmem[0]\n";
+      "ptxas info    : Compiling entry function 'add' for 'sm_90'\nptxas info    : Used 12 registers, 376 bytes "
+      "cmem[0]\n";
   const device::Binary binary = compiler_->compile(job());
   EXPECT_THAT(fake_.options, HasSubstr("-cl-nv-verbose"));
   ASSERT_EQ(binary.resources.size(), 1u);

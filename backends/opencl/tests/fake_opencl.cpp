@@ -29,8 +29,8 @@ abi::Int give_value(const T& value, std::size_t capacity, void* target, std::siz
 }
 
 // What every function does first.
-#define WARPWRIGHT_ENTER(name)                \
-  FakeOpencl& fake = FakeOpencl::current();   \
+#define WARPWRIGHT_ENTER(name)              \
+  FakeOpencl& fake = FakeOpencl::current(); \
   const abi::Int outcome = fake.enter(name)
 #define WARPWRIGHT_ENTER_OR_RETURN(name) \
   WARPWRIGHT_ENTER(name);                \
@@ -59,12 +59,14 @@ Api make_table() {
       platforms[p] = reinterpret_cast<abi::Platform>(&platform_tag);
     return fake.platforms == 0 ? abi::platform_not_found_khr : abi::success;
   };
-  api.get_platform_info = [](abi::Platform, abi::Uint name, std::size_t capacity, void* value, std::size_t* size) -> abi::Int {
+  api.get_platform_info = [](abi::Platform, abi::Uint name, std::size_t capacity, void* value,
+                             std::size_t* size) -> abi::Int {
     WARPWRIGHT_ENTER_OR_RETURN("clGetPlatformInfo");
     const std::string text = name == abi::platform_version ? "OpenCL 3.0  Fake 1.0 " : "Fake";
     return give(text + '\0', capacity, value, size);
   };
-  api.get_device_ids = [](abi::Platform, abi::Bitfield, abi::Uint capacity, abi::Device* devices, abi::Uint* count) -> abi::Int {
+  api.get_device_ids = [](abi::Platform, abi::Bitfield, abi::Uint capacity, abi::Device* devices,
+                          abi::Uint* count) -> abi::Int {
     WARPWRIGHT_ENTER_OR_RETURN("clGetDeviceIDs");
     if (fake.devices == 0) return abi::device_not_found;
     if (count != nullptr) *count = fake.devices;
@@ -72,7 +74,8 @@ Api make_table() {
       devices[d] = reinterpret_cast<abi::Device>(&device_tag);
     return abi::success;
   };
-  api.get_device_info = [](abi::Device, abi::Uint name, std::size_t capacity, void* value, std::size_t* size) -> abi::Int {
+  api.get_device_info = [](abi::Device, abi::Uint name, std::size_t capacity, void* value,
+                           std::size_t* size) -> abi::Int {
     WARPWRIGHT_ENTER_OR_RETURN("clGetDeviceInfo");
     const auto found = fake.device_info.find(name);
     return found == fake.device_info.end() ? abi::invalid_value : give(found->second, capacity, value, size);
@@ -122,7 +125,8 @@ Api make_table() {
     fake.options = options;
     return outcome;
   };
-  api.get_program_info = [](abi::Program, abi::Uint name, std::size_t capacity, void* value, std::size_t* size) -> abi::Int {
+  api.get_program_info = [](abi::Program, abi::Uint name, std::size_t capacity, void* value,
+                            std::size_t* size) -> abi::Int {
     WARPWRIGHT_ENTER_OR_RETURN("clGetProgramInfo");
     if (name == abi::program_binary_sizes) return give_value(std::size_t{4}, capacity, value, size);
     if (name == abi::program_kernel_names) return give(fake.kernels + '\0', capacity, value, size);
@@ -165,24 +169,21 @@ Api make_table() {
     return enqueue("clEnqueueNDRangeKernel", queue, event);
   };
   api.enqueue_write_buffer = [](abi::Queue queue, abi::Mem, abi::Bool, std::size_t, std::size_t, const void*, abi::Uint,
-                                const abi::Event*, abi::Event* event) {
-    return enqueue("clEnqueueWriteBuffer", queue, event);
-  };
+                                const abi::Event*,
+                                abi::Event* event) { return enqueue("clEnqueueWriteBuffer", queue, event); };
   api.enqueue_read_buffer = [](abi::Queue queue, abi::Mem, abi::Bool, std::size_t, std::size_t, void*, abi::Uint,
-                               const abi::Event*, abi::Event* event) {
-    return enqueue("clEnqueueReadBuffer", queue, event);
-  };
+                               const abi::Event*,
+                               abi::Event* event) { return enqueue("clEnqueueReadBuffer", queue, event); };
   api.enqueue_copy_buffer = [](abi::Queue queue, abi::Mem, abi::Mem, std::size_t, std::size_t, std::size_t, abi::Uint,
-                               const abi::Event*, abi::Event* event) {
-    return enqueue("clEnqueueCopyBuffer", queue, event);
-  };
-  api.enqueue_fill_buffer = [](abi::Queue queue, abi::Mem, const void*, std::size_t pattern_size, std::size_t, std::size_t,
-                               abi::Uint, const abi::Event*, abi::Event* event) {
+                               const abi::Event*,
+                               abi::Event* event) { return enqueue("clEnqueueCopyBuffer", queue, event); };
+  api.enqueue_fill_buffer = [](abi::Queue queue, abi::Mem, const void*, std::size_t pattern_size, std::size_t,
+                               std::size_t, abi::Uint, const abi::Event*, abi::Event* event) {
     FakeOpencl::current().pattern_size = pattern_size;
     return enqueue("clEnqueueFillBuffer", queue, event);
   };
-  api.enqueue_map_buffer = [](abi::Queue, abi::Mem memory, abi::Bool, abi::Bitfield, std::size_t, std::size_t, abi::Uint,
-                              const abi::Event*, abi::Event*, abi::Int* status) -> void* {
+  api.enqueue_map_buffer = [](abi::Queue, abi::Mem memory, abi::Bool, abi::Bitfield, std::size_t, std::size_t,
+                              abi::Uint, const abi::Event*, abi::Event*, abi::Int* status) -> void* {
     WARPWRIGHT_ENTER("clEnqueueMapBuffer");
     *status = outcome;
     return outcome == abi::success ? fake.find(memory, Kind::memory)->bytes.data() : nullptr;
@@ -196,7 +197,8 @@ Api make_table() {
   api.enqueue_marker_with_wait_list = [](abi::Queue queue, abi::Uint, const abi::Event*, abi::Event* event) {
     return enqueue("clEnqueueMarkerWithWaitList", queue, event);
   };
-  api.enqueue_barrier_with_wait_list = [](abi::Queue queue, abi::Uint waits, const abi::Event* list, abi::Event* event) {
+  api.enqueue_barrier_with_wait_list = [](abi::Queue queue, abi::Uint waits, const abi::Event* list,
+                                          abi::Event* event) {
     for (abi::Uint i = 0; i < waits; ++i) FakeOpencl::current().find(list[i], Kind::event);
     return enqueue("clEnqueueBarrierWithWaitList", queue, event);
   };
@@ -214,7 +216,8 @@ Api make_table() {
     for (abi::Uint i = 0; i < count; ++i) fake.find(events[i], Kind::event);
     return outcome;
   };
-  api.get_event_info = [](abi::Event event, abi::Uint, std::size_t capacity, void* value, std::size_t* size) -> abi::Int {
+  api.get_event_info = [](abi::Event event, abi::Uint, std::size_t capacity, void* value,
+                          std::size_t* size) -> abi::Int {
     WARPWRIGHT_ENTER_OR_RETURN("clGetEventInfo");
     const auto* object = fake.find(event, Kind::event);
     return object == nullptr ? abi::invalid_event : give_value(object->status, capacity, value, size);

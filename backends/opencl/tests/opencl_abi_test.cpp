@@ -1,14 +1,14 @@
 // Our declarations against the vendors' headers, where those are installed.
+#include "opencl_abi.hpp"
+
 #include <gtest/gtest.h>
 
 #include "api.hpp"
-#include "opencl_abi.hpp"
 
 #if WARPWRIGHT_TEST_OPENCL_H
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 #include <CL/cl_ext.h>
-
 #include <type_traits>
 
 namespace warpwright::opencl {
@@ -23,7 +23,8 @@ static_assert(std::is_same_v<abi::Mem, cl_mem> && std::is_same_v<abi::Program, c
 static_assert(std::is_same_v<abi::Kernel, cl_kernel> && std::is_same_v<abi::Event, cl_event>);
 
 // Every function of the table has exactly the type of the exported one.
-#define WARPWRIGHT_SAME_FUNCTION(member, symbol, type) static_assert(std::is_same_v<abi::type, decltype(symbol)>, #symbol);
+#define WARPWRIGHT_SAME_FUNCTION(member, symbol, type) \
+  static_assert(std::is_same_v<abi::type, decltype(symbol)>, #symbol);
 WARPWRIGHT_OPENCL_FUNCTIONS(WARPWRIGHT_SAME_FUNCTION)
 #undef WARPWRIGHT_SAME_FUNCTION
 
@@ -34,7 +35,7 @@ struct Constant {
 
 TEST(OpenclAbi, ConstantsAreThoseOfTheHeaders) {
 #define WARPWRIGHT_CONSTANT(ours, theirs) \
-  Constant { #theirs, static_cast<long long>(abi::ours), static_cast<long long>(theirs) }
+  Constant { #theirs, static_cast < long long>(abi::ours), static_cast < long long>(theirs) }
   const Constant constants[] = {
       WARPWRIGHT_CONSTANT(no, CL_FALSE),
       WARPWRIGHT_CONSTANT(yes, CL_TRUE),

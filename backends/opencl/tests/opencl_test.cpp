@@ -1,14 +1,13 @@
 // What the contract suite cannot ask of every backend: OpenCL's own rules, on the devices of this machine.
+#include <chrono>
+#include <cstdlib>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <numeric>
+#include <thread>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/opencl/backend.hpp>
-
-#include <chrono>
-#include <cstdlib>
-#include <numeric>
-#include <thread>
 
 namespace warpwright::opencl {
 namespace {

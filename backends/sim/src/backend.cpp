@@ -1,8 +1,7 @@
-#include <warpwright/sim/backend.hpp>
-
 #include <fmt/format.h>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/sim/backend.hpp>
 
 #include "compiler.hpp"
 #include "context.hpp"
@@ -37,7 +36,8 @@ class SimBackend final : public device::Backend {
   device::ProbeResult probe() const override {
     device::ProbeResult result;
     result.usable = true;
-    result.components.push_back({"simulated device", true, fmt::format("{} (no hardware needed)", world_->devices.size()), ""});
+    result.components.push_back(
+        {"simulated device", true, fmt::format("{} (no hardware needed)", world_->devices.size()), ""});
     return result;
   }
   std::vector<DeviceInfo> devices() const override { return world_->devices; }
@@ -57,7 +57,8 @@ class SimBackend final : public device::Backend {
 
 void check_options(const Options& options) {
   const auto positive = [](double value, const char* name) {
-    if (!(value > 0)) throw Error(ErrorCode::bad_input, fmt::format("sim::Options::{} must be positive, not {}", name, value));
+    if (!(value > 0))
+      throw Error(ErrorCode::bad_input, fmt::format("sim::Options::{} must be positive, not {}", name, value));
   };
   positive(options.devices, "devices");
   positive(options.to_device_rate, "to_device_rate");
@@ -69,7 +70,8 @@ void check_options(const Options& options) {
   // A host whose calls take no time would poll for ever.
   positive(options.host_call.count(), "host_call");
   if (options.duplex_factor > 1)
-    throw Error(ErrorCode::bad_input, fmt::format("sim::Options::duplex_factor must be at most 1, not {}", options.duplex_factor));
+    throw Error(ErrorCode::bad_input,
+                fmt::format("sim::Options::duplex_factor must be at most 1, not {}", options.duplex_factor));
 }
 
 }  // namespace

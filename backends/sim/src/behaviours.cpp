@@ -1,9 +1,8 @@
+#include <algorithm>
 #include <fmt/format.h>
+#include <optional>
 
 #include <warpwright/sim/behaviour.hpp>
-
-#include <algorithm>
-#include <optional>
 
 namespace warpwright::sim {
 
@@ -13,24 +12,46 @@ namespace {
 template <class Visitor>
 bool with_type(DataType type, Visitor&& visitor) {
   switch (type) {
-    case DataType::int8: visitor(std::int8_t{}); return true;
-    case DataType::uint8: visitor(std::uint8_t{}); return true;
-    case DataType::int16: visitor(std::int16_t{}); return true;
-    case DataType::uint16: visitor(std::uint16_t{}); return true;
-    case DataType::int32: visitor(std::int32_t{}); return true;
-    case DataType::uint32: visitor(std::uint32_t{}); return true;
-    case DataType::int64: visitor(std::int64_t{}); return true;
-    case DataType::uint64: visitor(std::uint64_t{}); return true;
-    case DataType::float32: visitor(float{}); return true;
-    case DataType::float64: visitor(double{}); return true;
+    case DataType::int8:
+      visitor(std::int8_t{});
+      return true;
+    case DataType::uint8:
+      visitor(std::uint8_t{});
+      return true;
+    case DataType::int16:
+      visitor(std::int16_t{});
+      return true;
+    case DataType::uint16:
+      visitor(std::uint16_t{});
+      return true;
+    case DataType::int32:
+      visitor(std::int32_t{});
+      return true;
+    case DataType::uint32:
+      visitor(std::uint32_t{});
+      return true;
+    case DataType::int64:
+      visitor(std::int64_t{});
+      return true;
+    case DataType::uint64:
+      visitor(std::uint64_t{});
+      return true;
+    case DataType::float32:
+      visitor(float{});
+      return true;
+    case DataType::float64:
+      visitor(double{});
+      return true;
     case DataType::float16:
-    case DataType::bfloat16: return false;
+    case DataType::bfloat16:
+      return false;
   }
   return false;
 }
 
 Error unsupported_type(const LaunchView& launch) {
-  return Error(ErrorCode::bad_input, fmt::format("kernel '{}': the built-in behaviours know no 16-bit floats", launch.kernel));
+  return Error(ErrorCode::bad_input,
+               fmt::format("kernel '{}': the built-in behaviours know no 16-bit floats", launch.kernel));
 }
 
 // Runs body(T{}) with the element type of argument `index`.
@@ -109,9 +130,8 @@ void copy(const LaunchView& launch) {
 }
 
 void fill(const LaunchView& launch) {
-  by_element(launch, 0, [&]<class T>(T) {
-    std::ranges::fill(first<T>(launch, 0, launch.integer(2)), scalar_as<T>(launch, 1));
-  });
+  by_element(launch, 0,
+             [&]<class T>(T) { std::ranges::fill(first<T>(launch, 0, launch.integer(2)), scalar_as<T>(launch, 1)); });
 }
 
 void reduce_sum(const LaunchView& launch) {
@@ -198,17 +218,19 @@ std::optional<T> read_scalar(const LaunchView::Argument& argument, DataType type
 
 const LaunchView::Argument& LaunchView::at(std::size_t index, bool buffer) const {
   if (index >= arguments.size())
-    throw Error(ErrorCode::bad_input, fmt::format("kernel '{}' was launched with {} arguments, its behaviour uses number {}",
-                                                  kernel, arguments.size(), index));
+    throw Error(ErrorCode::bad_input,
+                fmt::format("kernel '{}' was launched with {} arguments, its behaviour uses number {}", kernel,
+                            arguments.size(), index));
   if (arguments[index].is_buffer != buffer)
-    throw Error(ErrorCode::bad_input, fmt::format("kernel '{}': argument {} must be a {}", kernel, index,
-                                                  buffer ? "buffer" : "scalar"));
+    throw Error(ErrorCode::bad_input,
+                fmt::format("kernel '{}': argument {} must be a {}", kernel, index, buffer ? "buffer" : "scalar"));
   return arguments[index];
 }
 
 Error LaunchView::size_mismatch(std::size_t index, std::size_t found, std::size_t wanted) const {
-  return Error(ErrorCode::bad_input, fmt::format("kernel '{}': argument {} has {} bytes, its behaviour wants elements of {}",
-                                                 kernel, index, found, wanted));
+  return Error(ErrorCode::bad_input,
+               fmt::format("kernel '{}': argument {} has {} bytes, its behaviour wants elements of {}", kernel, index,
+                           found, wanted));
 }
 
 std::int64_t LaunchView::integer(std::size_t index) const {
@@ -238,15 +260,15 @@ std::span<std::byte> LaunchView::symbol_bytes(std::string_view name) const {
     if (entry.name == name) return entry.bytes;
     names.push_back(entry.name);
   }
-  throw Error(ErrorCode::not_found,
-              fmt::format("kernel '{}' uses symbol '{}'; the module has {}", kernel, name,
-                          names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
+  throw Error(ErrorCode::not_found, fmt::format("kernel '{}' uses symbol '{}'; the module has {}", kernel, name,
+                                                names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
 }
 
 std::int64_t LaunchView::define(std::string_view name) const {
   const auto found = defines.find(std::string(name));
   if (found == defines.end())
-    throw Error(ErrorCode::not_found, fmt::format("kernel '{}' uses the definition '{}', which there is not", kernel, name));
+    throw Error(ErrorCode::not_found,
+                fmt::format("kernel '{}' uses the definition '{}', which there is not", kernel, name));
   if (const auto value = as_integer(found->second)) return *value;
   throw Error(ErrorCode::bad_input, fmt::format("kernel '{}': definition {} = {} is no integer", kernel, name,
                                                 warpwright::to_string(found->second)));

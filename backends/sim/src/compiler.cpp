@@ -1,9 +1,9 @@
+#include "compiler.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <thread>
-
-#include "compiler.hpp"
 
 namespace warpwright::sim {
 
@@ -21,8 +21,8 @@ class SimCompiler final : public device::Compiler {
   device::Binary compile(const device::CompileJob& job) override {
     const std::string file = job.file_name.empty() ? "<source>" : job.file_name;
     if (!job.options.empty())
-      throw Error(ErrorCode::compile, fmt::format("{}: error: the simulated compiler has no options, not '{}'", file,
-                                                  job.options.front()));
+      throw Error(ErrorCode::compile,
+                  fmt::format("{}: error: the simulated compiler has no options, not '{}'", file, job.options.front()));
     const Program program = parse_program(job.source, job.file_name, job.defines, world_->behaviours, job.entries);
     device::Binary binary;
     binary.backend = "sim";
@@ -30,7 +30,8 @@ class SimCompiler final : public device::Compiler {
     binary.format = "sim";
     binary.image = make_image(job.source, job.file_name, job.defines, job.entries);
     for (const auto& [entry, kernel] : program.kernels) {
-      const bool wanted = job.entries.empty() || std::find(job.entries.begin(), job.entries.end(), entry) != job.entries.end();
+      const bool wanted =
+          job.entries.empty() || std::find(job.entries.begin(), job.entries.end(), entry) != job.entries.end();
       if (!wanted) continue;
       binary.symbols[entry] = entry;
       try {
@@ -56,7 +57,8 @@ class SimCompiler final : public device::Compiler {
     const double milliseconds = number_or(kernel, "compile_ms", scope, 0);
     if (milliseconds > 0) std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(milliseconds));
     if (holds(kernel, "compile_error_if", scope))
-      throw Error(ErrorCode::compile, fmt::format("{}: error: kernel '{}': refused by 'compile_error_if'", file, kernel.entry));
+      throw Error(ErrorCode::compile,
+                  fmt::format("{}: error: kernel '{}': refused by 'compile_error_if'", file, kernel.entry));
     return evaluate_resources(program, kernel);
   }
 

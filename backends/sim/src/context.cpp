@@ -1,12 +1,12 @@
 #include "context.hpp"
 
-#include <warpwright/device/checks.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <new>
 #include <thread>
+
+#include <warpwright/device/checks.hpp>
 
 namespace warpwright::sim {
 
@@ -20,7 +20,7 @@ class SimPinned final : public device::PinnedBuffer {
  public:
   SimPinned(std::shared_ptr<DeviceState> state, Bytes size) : state_(std::move(state)), size_(size) {
     const std::size_t pages = size.count / page + 1;
-    data_ = static_cast<std::byte*>(::operator new(pages * page, std::align_val_t{page}));
+    data_ = static_cast<std::byte*>(::operator new (pages* page, std::align_val_t{page}));
     std::memset(data_, static_cast<int>(fresh_byte), pages * page);
     state_->pinned[data_] = size.count;
   }
@@ -29,7 +29,7 @@ class SimPinned final : public device::PinnedBuffer {
       const std::lock_guard lock(state_->mutex);
       state_->pinned.erase(data_);
     }
-    ::operator delete(data_, std::align_val_t{page});
+    ::operator delete (data_, std::align_val_t{page});
   }
   SimPinned(const SimPinned&) = delete;
   SimPinned& operator=(const SimPinned&) = delete;
@@ -167,18 +167,30 @@ class VirtualClock final : public Clock {
 
 const char* name_of(Fault::Call call) {
   switch (call) {
-    case Fault::Call::allocate: return "allocate";
-    case Fault::Call::allocate_pinned: return "allocate_pinned";
-    case Fault::Call::pin_host_memory: return "pin_host_memory";
-    case Fault::Call::load: return "load";
-    case Fault::Call::copy_to_device: return "copy_to_device";
-    case Fault::Call::copy_to_host: return "copy_to_host";
-    case Fault::Call::copy_on_device: return "copy_on_device";
-    case Fault::Call::fill: return "fill";
-    case Fault::Call::launch: return "launch";
-    case Fault::Call::record: return "record";
-    case Fault::Call::wait: return "wait";
-    case Fault::Call::synchronize: return "synchronize";
+    case Fault::Call::allocate:
+      return "allocate";
+    case Fault::Call::allocate_pinned:
+      return "allocate_pinned";
+    case Fault::Call::pin_host_memory:
+      return "pin_host_memory";
+    case Fault::Call::load:
+      return "load";
+    case Fault::Call::copy_to_device:
+      return "copy_to_device";
+    case Fault::Call::copy_to_host:
+      return "copy_to_host";
+    case Fault::Call::copy_on_device:
+      return "copy_on_device";
+    case Fault::Call::fill:
+      return "fill";
+    case Fault::Call::launch:
+      return "launch";
+    case Fault::Call::record:
+      return "record";
+    case Fault::Call::wait:
+      return "wait";
+    case Fault::Call::synchronize:
+      return "synchronize";
   }
   return "call";
 }
@@ -239,9 +251,9 @@ Storage::Storage(std::shared_ptr<DeviceState> state, Bytes size)
     : state_(std::move(state)), size_(size), value_(fresh_byte) {
   const Bytes free = state_->info.global_memory - Bytes{state_->used};
   if (size > free)
-    throw Error(ErrorCode::out_of_memory, fmt::format("cannot allocate {} on {}: {} of {} are free", format_bytes(size),
-                                                      state_->info.id.to_string(), format_bytes(free),
-                                                      format_bytes(state_->info.global_memory)));
+    throw Error(ErrorCode::out_of_memory,
+                fmt::format("cannot allocate {} on {}: {} of {} are free", format_bytes(size),
+                            state_->info.id.to_string(), format_bytes(free), format_bytes(state_->info.global_memory)));
   state_->used += size.count;
 }
 
@@ -301,7 +313,8 @@ Nanoseconds SimEvent::elapsed_since(const device::Event& start) const {
   if (mark == nullptr) throw Error(ErrorCode::conflict, "elapsed time: the stop event was never recorded");
   if (!from.mark->at->ended || !mark->at->ended)
     throw Error(ErrorCode::conflict, "elapsed time: the work before the event has not ended; synchronize it first");
-  if (mark->stream == from.mark->stream && mark->last == from.mark->last) return Nanoseconds{0};  // nothing ran in between
+  if (mark->stream == from.mark->stream && mark->last == from.mark->last)
+    return Nanoseconds{0};  // nothing ran in between
   // From the first work after the start event, unless that lies after the stop event.
   const auto& next = from.mark->next;
   const double stop = mark->end();

@@ -1,15 +1,9 @@
 // An open simulated device. Internal.
 #pragma once
 
-#include <fmt/format.h>
-
-#include <warpwright/base/error.hpp>
-#include <warpwright/base/rng.hpp>
-#include <warpwright/device/context.hpp>
-#include <warpwright/sim/backend.hpp>
-
 #include <atomic>
 #include <exception>
+#include <fmt/format.h>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -17,6 +11,11 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/base/rng.hpp>
+#include <warpwright/device/context.hpp>
+#include <warpwright/sim/backend.hpp>
 
 #include "program.hpp"
 #include "timeline.hpp"
@@ -37,12 +36,12 @@ class DeviceState {
 
   const Options& options() const { return world->options; }
 
-  // Begins a call of the host: costs it time, checks that the context lives, applies scripted faults. Returns true if what
-  // the call enqueues shall never end.
+  // Begins a call of the host: costs it time, checks that the context lives, applies scripted faults. Returns true if
+  // what the call enqueues shall never end.
   bool enter(Fault::Call call);
   void check_alive() const;
-  // Lets the host wait until `reached`. Sleeps for ever, in real time, if that never happens: whoever waits for a kernel
-  // that hangs must hang too, or deadlines and watchdogs could not be tested.
+  // Lets the host wait until `reached`. Sleeps for ever, in real time, if that never happens: whoever waits for a
+  // kernel that hangs must hang too, or deadlines and watchdogs could not be tested.
   void wait_until(std::unique_lock<std::mutex>& lock, const std::function<bool()>& reached);
   void lose(std::string why);
 
@@ -60,8 +59,8 @@ class DeviceState {
   std::string lost_;  // why; empty while the context lives
 };
 
-// The bytes of a device allocation. They exist only once they differ: until then all have one value, so that a buffer used
-// to flush a cache costs nothing.
+// The bytes of a device allocation. They exist only once they differ: until then all have one value, so that a buffer
+// used to flush a cache costs nothing.
 class Storage {
  public:
   // Counts `size` against the device's memory. The caller holds the state's mutex.

@@ -1,10 +1,10 @@
-#include <warpwright/device/checks.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+
+#include <warpwright/device/checks.hpp>
 
 #include "context.hpp"
 
@@ -79,7 +79,8 @@ class SimModule final : public device::Module {
 };
 
 // Why the device refuses the launch; nullopt if it does not.
-std::optional<std::string> refusal(const DeviceInfo& info, const SimKernel& kernel, const device::LaunchConfig& config) {
+std::optional<std::string> refusal(const DeviceInfo& info, const SimKernel& kernel,
+                                   const device::LaunchConfig& config) {
   const std::int64_t threads = config.block[0] * config.block[1] * config.block[2];
   const Bytes fixed = kernel.needs().static_shared.value_or(Bytes{});
   if (fixed > info.shared_per_block)
@@ -120,8 +121,8 @@ struct BoundArgument {
 std::vector<BoundArgument> bind_arguments(const SimKernel& kernel, std::span<const device::KernelArgument> arguments) {
   const KernelText& text = kernel.text();
   if (text.arguments_declared && arguments.size() != text.arguments.size())
-    throw Error(ErrorCode::bad_input, fmt::format("kernel '{}' has {} parameters; the launch passes {} arguments", text.entry,
-                                                  text.arguments.size(), arguments.size()));
+    throw Error(ErrorCode::bad_input, fmt::format("kernel '{}' has {} parameters; the launch passes {} arguments",
+                                                  text.entry, text.arguments.size(), arguments.size()));
   std::vector<BoundArgument> bound(arguments.size());
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     LaunchView::Argument& view = bound[i].view;
@@ -147,12 +148,11 @@ std::vector<BoundArgument> bind_arguments(const SimKernel& kernel, std::span<con
     }
     if (!text.arguments_declared) continue;
     if (view.is_buffer != text.arguments[i].is_buffer)
-      throw Error(ErrorCode::bad_input, fmt::format("argument {} ('{}') of kernel '{}' must be a {}", i, view.name, text.entry,
-                                                    text.arguments[i].is_buffer ? "buffer" : "scalar"));
+      throw Error(ErrorCode::bad_input, fmt::format("argument {} ('{}') of kernel '{}' must be a {}", i, view.name,
+                                                    text.entry, text.arguments[i].is_buffer ? "buffer" : "scalar"));
     if (!view.is_buffer && view.scalar.size != size_of(view.type))
-      throw Error(ErrorCode::bad_input,
-                  fmt::format("cannot pass {} bytes as argument {} ('{}', {}) of kernel '{}'", view.scalar.size, i, view.name,
-                              to_string(view.type), text.entry));
+      throw Error(ErrorCode::bad_input, fmt::format("cannot pass {} bytes as argument {} ('{}', {}) of kernel '{}'",
+                                                    view.scalar.size, i, view.name, to_string(view.type), text.entry));
   }
   return bound;
 }
@@ -218,7 +218,8 @@ void spoil(std::span<std::byte> output, std::span<const std::byte> before, DataT
   const auto element = [&](std::size_t index) { return output.subspan(index * width, width); };
   if (damage.partial) {
     const std::size_t half = elements / 2 * width;
-    std::ranges::copy(before.subspan(half, elements * width - half), output.begin() + static_cast<std::ptrdiff_t>(half));
+    std::ranges::copy(before.subspan(half, elements * width - half),
+                      output.begin() + static_cast<std::ptrdiff_t>(half));
   }
   if (damage.wrong) add_one(element(elements / 2), type);
   if (damage.nan) make_nan(element(elements / 3), type, kernel);
@@ -239,7 +240,8 @@ int blocks_per_multiprocessor(const DeviceInfo& info, const KernelResources& res
   const std::int64_t warp = std::max(1, info.warp_size);
   const std::int64_t warps = (threads + warp - 1) / warp;
   std::int64_t blocks = info.max_blocks_per_multiprocessor.value_or(std::numeric_limits<int>::max());
-  if (info.max_threads_per_multiprocessor) blocks = std::min(blocks, *info.max_threads_per_multiprocessor / warp / warps);
+  if (info.max_threads_per_multiprocessor)
+    blocks = std::min(blocks, *info.max_threads_per_multiprocessor / warp / warps);
   if (info.registers_per_multiprocessor && resources.registers_per_thread) {
     const std::int64_t per_warp = (*resources.registers_per_thread * warp + 255) / 256 * 256;
     const std::int64_t fitting_warps = *info.registers_per_multiprocessor / 4 / per_warp * 4;
@@ -251,7 +253,8 @@ int blocks_per_multiprocessor(const DeviceInfo& info, const KernelResources& res
     const std::uint64_t per_block =
         (shared.count + info.reserved_shared_per_block.value_or(Bytes{}).count + 127) / 128 * 128;
     if (per_block > 0)
-      blocks = std::min<std::int64_t>(blocks, static_cast<std::int64_t>(info.shared_per_multiprocessor->count / per_block));
+      blocks =
+          std::min<std::int64_t>(blocks, static_cast<std::int64_t>(info.shared_per_multiprocessor->count / per_block));
   }
   return static_cast<int>(std::max<std::int64_t>(0, blocks));
 }
@@ -270,9 +273,9 @@ CommandMaker prepare_launch(const std::shared_ptr<DeviceState>& state, const dev
   const KernelText& text = target.text();
   device::check_geometry(text.entry, config, state->info);
   if (const auto why = refusal(state->info, target, config))
-    throw Error(ErrorCode::launch, fmt::format("kernel '{}' with block ({},{},{}) and grid ({},{},{}): {}", text.entry,
-                                               config.block[0], config.block[1], config.block[2], config.grid[0],
-                                               config.grid[1], config.grid[2], *why));
+    throw Error(ErrorCode::launch,
+                fmt::format("kernel '{}' with block ({},{},{}) and grid ({},{},{}): {}", text.entry, config.block[0],
+                            config.block[1], config.block[2], config.grid[0], config.grid[1], config.grid[2], *why));
   const auto bound = bind_arguments(target, arguments);
   LaunchView view;
   view.kernel = text.entry;
@@ -289,8 +292,9 @@ CommandMaker prepare_launch(const std::shared_ptr<DeviceState>& state, const dev
   const double cost = number_or(text, "cost_ns", scope, 1000);
   const double noise = number_or(text, "noise", scope, 0);
   if (!(cost >= 0) || !(noise >= 0))
-    throw Error(ErrorCode::bad_input, fmt::format("kernel '{}': 'cost_ns' is {} and 'noise' is {}; neither may be negative",
-                                                  text.entry, cost, noise));
+    throw Error(ErrorCode::bad_input,
+                fmt::format("kernel '{}': 'cost_ns' is {} and 'noise' is {}; neither may be negative", text.entry, cost,
+                            noise));
   const bool hangs = holds(text, "hang_if", scope);
   const bool faults = holds(text, "device_fault_if", scope);
   const bool flaky = holds(text, "nondeterministic_if", scope);

@@ -2,18 +2,18 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-// As in the reader of specifications: a program that links both must not have two meanings of toml++'s inline functions.
+// As in the reader of specifications: a program that links both must not have two meanings of toml++'s inline
+// functions.
 #define TOML_ASSERT(condition) static_assert(true)
 #define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
-#include <warpwright/base/error.hpp>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <sstream>
 #include <string_view>
+#include <toml++/toml.h>
+
+#include <warpwright/base/error.hpp>
 
 namespace warpwright::sim {
 
@@ -26,18 +26,27 @@ struct Key {
   const char* name;
   Moment moment;  // which names its expression may use
 };
-constexpr std::array expression_keys{
-    Key{"registers", Moment::compile},           Key{"static_shared", Moment::compile},
-    Key{"compile_ms", Moment::compile},          Key{"compile_error_if", Moment::compile},
-    Key{"hang_compile_if", Moment::compile},     Key{"crash_compile_if", Moment::compile},
-    Key{"cost_ns", Moment::launch},              Key{"noise", Moment::launch},
-    Key{"elements", Moment::launch},             Key{"launch_refused_if", Moment::launch},
-    Key{"crash_if", Moment::launch},             Key{"hang_if", Moment::launch},
-    Key{"device_fault_if", Moment::launch},      Key{"wrong_if", Moment::launch},
-    Key{"nondeterministic_if", Moment::launch},  Key{"nan_if", Moment::launch},
-    Key{"partial_if", Moment::launch},           Key{"out_of_bounds_if", Moment::launch}};
+constexpr std::array expression_keys{Key{"registers", Moment::compile},
+                                     Key{"static_shared", Moment::compile},
+                                     Key{"compile_ms", Moment::compile},
+                                     Key{"compile_error_if", Moment::compile},
+                                     Key{"hang_compile_if", Moment::compile},
+                                     Key{"crash_compile_if", Moment::compile},
+                                     Key{"cost_ns", Moment::launch},
+                                     Key{"noise", Moment::launch},
+                                     Key{"elements", Moment::launch},
+                                     Key{"launch_refused_if", Moment::launch},
+                                     Key{"crash_if", Moment::launch},
+                                     Key{"hang_if", Moment::launch},
+                                     Key{"device_fault_if", Moment::launch},
+                                     Key{"wrong_if", Moment::launch},
+                                     Key{"nondeterministic_if", Moment::launch},
+                                     Key{"nan_if", Moment::launch},
+                                     Key{"partial_if", Moment::launch},
+                                     Key{"out_of_bounds_if", Moment::launch}};
 
-constexpr std::array<const char*, 7> geometry_names{"BLOCK_X", "BLOCK_Y", "BLOCK_Z", "GRID_X", "GRID_Y", "GRID_Z", "SHARED"};
+constexpr std::array<const char*, 7> geometry_names{"BLOCK_X", "BLOCK_Y", "BLOCK_Z", "GRID_X",
+                                                    "GRID_Y",  "GRID_Z",  "SHARED"};
 
 // Collects mistakes like a compiler does, and throws them as one log.
 class Log {
@@ -143,8 +152,10 @@ class Reader {
         if (text.arguments[i].is_buffer) text.output = i;
     }
     if (text.find("out_of_bounds_if") != nullptr && text.find("elements") == nullptr)
-      log_.add(table.source(), fmt::format("kernel '{}': 'out_of_bounds_if' needs 'elements', the number of elements of "
-                                           "the output, to know what lies out of bounds", entry));
+      log_.add(table.source(),
+               fmt::format("kernel '{}': 'out_of_bounds_if' needs 'elements', the number of elements of "
+                           "the output, to know what lies out of bounds",
+                           entry));
     return text;
   }
 
@@ -152,9 +163,10 @@ class Reader {
     if (auto argument = parse_declaration(declaration))
       text.arguments.push_back(std::move(*argument));
     else
-      log_.add(where, fmt::format("kernel '{}': '{}' declares no argument; write \"float32* name\" for a buffer, \"int32 "
-                                  "name\" for a scalar; types are {}", text.entry, declaration,
-                                  fmt::join(data_type_names(), ", ")));
+      log_.add(where,
+               fmt::format("kernel '{}': '{}' declares no argument; write \"float32* name\" for a buffer, \"int32 "
+                           "name\" for a scalar; types are {}",
+                           text.entry, declaration, fmt::join(data_type_names(), ", ")));
   }
 
   void arguments(KernelText& text, const toml::node& node) {
@@ -180,8 +192,8 @@ class Reader {
       if (name && *name == text.arguments[i].name) text.output = i;
     }
     if (!text.output)
-      log_.add(node.source(), fmt::format("kernel '{}': 'output' must name a buffer among its arguments ({})", text.entry,
-                                          fmt::join(buffers, ", ")));
+      log_.add(node.source(), fmt::format("kernel '{}': 'output' must name a buffer among its arguments ({})",
+                                          text.entry, fmt::join(buffers, ", ")));
   }
 
   void expression(KernelText& text, const std::string& key, const toml::node& value) {
@@ -195,8 +207,9 @@ class Reader {
       else if (const auto boolean = value.value_exact<bool>())
         text.expressions.emplace(key, Expression::constant(Value{*boolean}));
       else
-        log_.add(value.source(), fmt::format("kernel '{}': '{}' must be a number, a boolean or an expression in a string",
-                                             text.entry, key));
+        log_.add(
+            value.source(),
+            fmt::format("kernel '{}': '{}' must be a number, a boolean or an expression in a string", text.entry, key));
     } catch (const Error& error) {
       log_.add(value.source(), fmt::format("kernel '{}': '{}': {}", text.entry, key, error.message()));
     }
@@ -210,7 +223,8 @@ toml::table parse_toml(const std::string& source, const std::string& file, Log& 
   toml::parse_result result = toml::parse(source, file);
   if (result) return std::move(result).table();
   const toml::parse_error& error = result.error();
-  log.add(error.source(), std::string(error.description()) + " (kernels of the simulated device are described in TOML)");
+  log.add(error.source(),
+          std::string(error.description()) + " (kernels of the simulated device are described in TOML)");
   log.throw_if_any();
   return {};
 }
@@ -318,7 +332,8 @@ bool holds(const KernelText& kernel, const std::string& key, const Scope& scope)
 
 double number_or(const KernelText& kernel, const std::string& key, const Scope& scope, double otherwise) {
   const Expression* expression = kernel.find(key);
-  return expression == nullptr ? otherwise : scope.number(*expression, fmt::format("'{}' of kernel '{}'", key, kernel.entry));
+  return expression == nullptr ? otherwise
+                               : scope.number(*expression, fmt::format("'{}' of kernel '{}'", key, kernel.entry));
 }
 
 KernelResources evaluate_resources(const Program& program, const KernelText& kernel) {

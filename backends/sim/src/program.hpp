@@ -1,17 +1,17 @@
 // The TOML text of simulated kernels, parsed and checked. Internal.
 #pragma once
 
-#include <warpwright/device/compiler.hpp>
-#include <warpwright/model/data_type.hpp>
-#include <warpwright/model/expression.hpp>
-#include <warpwright/model/trial.hpp>
-#include <warpwright/sim/behaviour.hpp>
-
 #include <map>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <warpwright/device/compiler.hpp>
+#include <warpwright/model/data_type.hpp>
+#include <warpwright/model/expression.hpp>
+#include <warpwright/model/trial.hpp>
+#include <warpwright/sim/behaviour.hpp>
 
 namespace warpwright::sim {
 
@@ -43,8 +43,8 @@ struct Program {
   std::map<std::string, Value> defines;
 };
 
-// Throws Error(compile) whose message is the log: "file:line:column: error: ...", one line each mistake. Every expression
-// of the kernels named in `entries` (all if empty) is checked to name known values only.
+// Throws Error(compile) whose message is the log: "file:line:column: error: ...", one line each mistake. Every
+// expression of the kernels named in `entries` (all if empty) is checked to name known values only.
 Program parse_program(const std::string& source, const std::string& file, const Defines& defines,
                       const std::map<std::string, Behaviour>& behaviours, const std::vector<std::string>& entries);
 

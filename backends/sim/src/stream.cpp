@@ -1,8 +1,8 @@
-#include <warpwright/base/hash.hpp>
-#include <warpwright/device/checks.hpp>
-
 #include <algorithm>
 #include <cstring>
+
+#include <warpwright/base/hash.hpp>
+#include <warpwright/device/checks.hpp>
 
 #include "context.hpp"
 
@@ -114,7 +114,8 @@ void SimStream::copy_to_device(device::Buffer& destination, Bytes offset, std::s
         Command command;
         command.engine = Engine::to_device;
         command.duration = state.options().copy_latency.count() + static_cast<double>(source.size()) / rate;
-        move_bytes(command, state, stream, what, [source] { return source; }, target);
+        move_bytes(
+            command, state, stream, what, [source] { return source; }, target);
         return command;
       },
       never_ends);
@@ -138,8 +139,9 @@ void SimStream::copy_to_host(std::span<std::byte> destination, const device::Buf
         // A device with one copy engine moves one way at a time.
         command.engine = state.info.copy_engines.value_or(2) < 2 ? Engine::to_device : Engine::to_host;
         command.duration = state.options().copy_latency.count() + static_cast<double>(destination.size()) / rate;
-        move_bytes(command, state, stream, what, [from] { return std::span<const std::byte>(from()); },
-                   [destination] { return destination; });
+        move_bytes(
+            command, state, stream, what, [from] { return std::span<const std::byte>(from()); },
+            [destination] { return destination; });
         return command;
       },
       never_ends);
@@ -164,7 +166,8 @@ void SimStream::copy_on_device(device::Buffer& destination, Bytes destination_of
         // The rate counts what is read and what is written.
         command.duration =
             state.options().copy_latency.count() + 2 * static_cast<double>(size.count) / state.options().device_rate;
-        move_bytes(command, state, stream, what, [origin] { return std::span<const std::byte>(origin()); }, target);
+        move_bytes(
+            command, state, stream, what, [origin] { return std::span<const std::byte>(origin()); }, target);
         return command;
       },
       never_ends);
@@ -280,7 +283,8 @@ std::function<void()> guarded(DeviceState& state, int stream, std::function<void
 
 std::shared_ptr<Storage> lock_storage(const std::weak_ptr<Storage>& weak, std::string_view what) {
   if (auto storage = weak.lock()) return storage;
-  throw Error(ErrorCode::conflict, std::string(what) + ": a buffer was destroyed before the work that uses it had ended");
+  throw Error(ErrorCode::conflict,
+              std::string(what) + ": a buffer was destroyed before the work that uses it had ended");
 }
 
 }  // namespace warpwright::sim

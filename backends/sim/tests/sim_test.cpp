@@ -1,17 +1,15 @@
 // What the simulated device promises beyond the contract of every backend: exact times, chosen faults, strict limits.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <warpwright/base/error.hpp>
-#include <warpwright/sim/backend.hpp>
-
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <csignal>
 #include <functional>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/sim/backend.hpp>
 
 namespace warpwright::sim {
 namespace {
@@ -143,7 +141,8 @@ TEST(SimBackend, TelemetryIsWhatTheCallerGives) {
   EXPECT_THAT(telemetry->throttling({}), testing::IsEmpty());
 }
 
-// ---- the language -----------------------------------------------------------------------------------------------------
+// ---- the language
+// -----------------------------------------------------------------------------------------------------
 
 std::string compile_log(const std::string& source, std::vector<std::pair<std::string, std::string>> defines = {}) {
   Session session;
@@ -159,14 +158,16 @@ TEST(SimSource, MistakesNamePlaceAndRemedy) {
   EXPECT_THAT(compile_log("[kernels.vector_add]\ncost_n = 1\n"),
               AllOf(HasSubstr("kernels.toml:2:"), HasSubstr("unknown key 'cost_n'; did you mean 'cost_ns'?")));
   EXPECT_THAT(compile_log("[kernels.f]\nbehaviour = \"vector_ad\"\n"), HasSubstr("did you mean 'vector_add'?"));
-  EXPECT_THAT(compile_log("[kernels.copy]\ncost_ns = \"1 +\"\n"), AllOf(HasSubstr("kernels.toml:2:"), HasSubstr("'cost_ns'")));
+  EXPECT_THAT(compile_log("[kernels.copy]\ncost_ns = \"1 +\"\n"),
+              AllOf(HasSubstr("kernels.toml:2:"), HasSubstr("'cost_ns'")));
   EXPECT_THAT(compile_log("[kernels.copy]\ncost_ns = \"1 + block\"\n"), HasSubstr("'cost_ns' uses 'block'"));
   EXPECT_THAT(compile_log("[kernels.copy]\nregisters = \"BLOCK_X\"\n"), HasSubstr("which is no definition"));
   EXPECT_THAT(compile_log("[kernels.copy]\nregisters = \"tile - 8\"\n", {{"tile", "4"}}), HasSubstr("registers"));
   EXPECT_THAT(compile_log("[kernels.copy]\ncost_ns = []\n"), HasSubstr("must be a number, a boolean or an expression"));
   EXPECT_THAT(compile_log("[kernels.copy]\narguments = [\"float33* y\"]\n"), HasSubstr("declares no argument"));
   EXPECT_THAT(compile_log("[kernels.copy]\narguments = 3\n"), HasSubstr("must be an array"));
-  EXPECT_THAT(compile_log("[kernels.copy]\noutput = \"n\"\n"), HasSubstr("must name a buffer among its arguments (y, x)"));
+  EXPECT_THAT(compile_log("[kernels.copy]\noutput = \"n\"\n"),
+              HasSubstr("must name a buffer among its arguments (y, x)"));
   EXPECT_THAT(compile_log("[kernels.copy]\nout_of_bounds_if = true\n"), HasSubstr("needs 'elements'"));
   EXPECT_THAT(compile_log("[kernels]\ncopy = 3\n"), HasSubstr("must be a table"));
   EXPECT_THAT(compile_log("kernels = 3\n"), HasSubstr("one table per kernel"));
@@ -242,7 +243,8 @@ TEST(SimSource, StaticSharedMemoryHasNoOptIn) {
   EXPECT_EQ(error_of([&] { session.stream->launch(kernel, {}, {}); }).code(), ErrorCode::launch);
 }
 
-// ---- time -------------------------------------------------------------------------------------------------------------
+// ---- time
+// -------------------------------------------------------------------------------------------------------------
 
 Nanoseconds time_of(Session& session, const device::Kernel& kernel, const LaunchConfig& config,
                     const std::vector<KernelArgument>& arguments) {
@@ -256,8 +258,7 @@ Nanoseconds time_of(Session& session, const device::Kernel& kernel, const Launch
 
 TEST(SimTime, CostIsTheExpressionExactly) {
   Session session;
-  const std::string source =
-      "[kernels.copy]\ncost_ns = \"2000 + n / (BLOCK_X * items) + 10 * GRID_Y + SHARED\"\n";
+  const std::string source = "[kernels.copy]\ncost_ns = \"2000 + n / (BLOCK_X * items) + 10 * GRID_Y + SHARED\"\n";
   auto& kernel = session.load(source, "copy", {{"items", "4"}});
   auto x = session.upload(std::vector<float>(1024)), y = session.upload(std::vector<float>(1024));
   LaunchConfig config;
@@ -358,7 +359,8 @@ double pipeline_speed_up(int chunks, double beta, int engines) {
   options.device.copy_engines = engines;
   Session session(std::move(options));
   auto& kernel = session.load("[kernels.nothing]\ncost_ns = 1e6\n", "nothing");
-  auto in = session.context->create_stream(), work = session.context->create_stream(), out = session.context->create_stream();
+  auto in = session.context->create_stream(), work = session.context->create_stream(),
+       out = session.context->create_stream();
   auto pinned = session.context->allocate_pinned(Bytes{static_cast<std::uint64_t>(stage)});
   std::vector<std::unique_ptr<device::Buffer>> buffers;
   std::vector<std::unique_ptr<device::Event>> events;
@@ -380,8 +382,8 @@ double pipeline_speed_up(int chunks, double beta, int engines) {
   return 3 * stage * chunks / (clock->now().count() - before);
 }
 
-// Balanced stages: 3 n / (n + 2) with full duplex; with the factor 0.82 the values of an independent event simulation, and
-// in the limit 3 / (2 - 0.82); with one copy engine at most 1.5.
+// Balanced stages: 3 n / (n + 2) with full duplex; with the factor 0.82 the values of an independent event simulation,
+// and in the limit 3 / (2 - 0.82); with one copy engine at most 1.5.
 TEST(SimTime, PipelinesOverlapAsTheFormulasSay) {
   EXPECT_NEAR(pipeline_speed_up(4, 1, 3), 2.0, 1e-3);
   EXPECT_NEAR(pipeline_speed_up(10, 1, 3), 2.5, 1e-3);
@@ -402,10 +404,12 @@ TEST(SimTime, CostOnlyModeMovesNoBytes) {
   auto huge = session.context->allocate(Bytes{std::uint64_t{60} << 30}), c = session.context->allocate(Bytes{4096});
   session.stream->fill(*huge, Bytes{1}, Bytes{std::uint64_t{50} << 30}, 1);
   auto& kernel = session.load(add_source, "vector_add");
-  EXPECT_DOUBLE_EQ(time_of(session, kernel, {}, {c.get(), huge.get(), huge.get(), ScalarArgument::of(1000)}).count(), 2000);
+  EXPECT_DOUBLE_EQ(time_of(session, kernel, {}, {c.get(), huge.get(), huge.get(), ScalarArgument::of(1000)}).count(),
+                   2000);
 }
 
-// ---- bytes ------------------------------------------------------------------------------------------------------------
+// ---- bytes
+// ------------------------------------------------------------------------------------------------------------
 
 TEST(SimBytes, AMissingWaitGivesWrongBytesEveryTime) {
   Session session;
@@ -454,34 +458,35 @@ TEST(SimBytes, ContextsDoNotMix) {
 
 TEST(SimBytes, BuiltInBehavioursOfOtherTypes) {
   Session session;
-  auto& sum = session.load("[kernels.reduce_sum]\narguments = [\"int64* out\", \"int64* x\", \"int32 n\"]\n", "reduce_sum");
+  auto& sum =
+      session.load("[kernels.reduce_sum]\narguments = [\"int64* out\", \"int64* x\", \"int32 n\"]\n", "reduce_sum");
   auto x = session.upload(std::vector<std::int64_t>{1, 2, 3, -10}), out = session.upload(std::vector<std::int64_t>(1));
   session.stream->launch(sum, {}, std::vector<KernelArgument>{out.get(), x.get(), ScalarArgument::of(4)});
   EXPECT_EQ(session.download<std::int64_t>(*out).front(), -4);
 
   auto& transpose = session.load("[kernels.transpose]\n", "transpose");
   auto in = session.upload(std::vector<float>{1, 2, 3, 4, 5, 6}), turned = session.upload(std::vector<float>(6));
-  session.stream->launch(transpose, {},
-                         std::vector<KernelArgument>{turned.get(), in.get(), ScalarArgument::of(3), ScalarArgument::of(2)});
+  session.stream->launch(
+      transpose, {}, std::vector<KernelArgument>{turned.get(), in.get(), ScalarArgument::of(3), ScalarArgument::of(2)});
   EXPECT_EQ(session.download<float>(*turned), (std::vector<float>{1, 4, 2, 5, 3, 6}));
 
   auto& stencil = session.load("[kernels.stencil5]\n", "stencil5");
-  session.stream->launch(stencil, {},
-                         std::vector<KernelArgument>{turned.get(), in.get(), ScalarArgument::of(3), ScalarArgument::of(2)});
+  session.stream->launch(
+      stencil, {}, std::vector<KernelArgument>{turned.get(), in.get(), ScalarArgument::of(3), ScalarArgument::of(2)});
   EXPECT_FLOAT_EQ(session.download<float>(*turned)[1], (2 + 1 + 3 + 2 + 5) / 5.0f);
 
   auto& matmul = session.load("[kernels.matmul]\n", "matmul");
   auto c = session.upload(std::vector<float>(4));
   session.stream->launch(matmul, {},
-                         std::vector<KernelArgument>{c.get(), in.get(), in.get(), ScalarArgument::of(2), ScalarArgument::of(2),
-                                                     ScalarArgument::of(3)});
+                         std::vector<KernelArgument>{c.get(), in.get(), in.get(), ScalarArgument::of(2),
+                                                     ScalarArgument::of(2), ScalarArgument::of(3)});
   // (1 2 3; 4 5 6) times (1 2; 3 4; 5 6)
   EXPECT_EQ(session.download<float>(*c), (std::vector<float>{22, 28, 49, 64}));
 
   auto& saxpy = session.load("[kernels.saxpy]\n", "saxpy");
   auto y = session.upload(std::vector<float>(6, 1));
-  session.stream->launch(saxpy, {},
-                         std::vector<KernelArgument>{y.get(), in.get(), ScalarArgument::of(2.0f), ScalarArgument::of(6)});
+  session.stream->launch(
+      saxpy, {}, std::vector<KernelArgument>{y.get(), in.get(), ScalarArgument::of(2.0f), ScalarArgument::of(6)});
   EXPECT_EQ(session.download<float>(*y), (std::vector<float>{3, 5, 7, 9, 11, 13}));
 }
 
@@ -495,7 +500,8 @@ TEST(SimBytes, ArgumentsThatDoNotFitAreSaidWhenWaited) {
   EXPECT_THAT(error.what(), HasSubstr("argument 0 has 4 elements, the kernel uses 8"));
 }
 
-// ---- faults -----------------------------------------------------------------------------------------------------------
+// ---- faults
+// -----------------------------------------------------------------------------------------------------------
 
 TEST(SimFaults, DamageOfTheOutput) {
   const auto with = [](const std::string& fault) {
@@ -564,7 +570,9 @@ TEST(SimFaults, RefusedLaunchesAndDeviceFaults) {
 TEST(SimFaults, CompileErrorsAndTime) {
   Session session;
   const std::string source = "[kernels.copy]\ncompile_error_if = \"tile == 3\"\ncompile_ms = 30\n";
-  EXPECT_THAT(error_of([&] { session.compile(source, {{"tile", "3"}}); }).message(),
+  EXPECT_THAT(error_of([&] {
+                session.compile(source, {{"tile", "3"}});
+              }).message(),
               HasSubstr("refused by 'compile_error_if'"));
   const auto begin = std::chrono::steady_clock::now();
   session.compile(source, {{"tile", "4"}});
@@ -655,9 +663,9 @@ TEST(SimFaults, ScriptedCallsFail) {
 TEST(SimGraph, WhatCannotBeRecordedIsRefused) {
   Session session;
   auto event = session.context->create_event();
-  for (const auto& body : std::vector<std::function<void()>>{
-           [&] { session.stream->synchronize(); }, [&] { session.stream->record(*event); },
-           [&] { session.stream->wait(*event); }}) {
+  for (const auto& body : std::vector<std::function<void()>>{[&] { session.stream->synchronize(); },
+                                                             [&] { session.stream->record(*event); },
+                                                             [&] { session.stream->wait(*event); }}) {
     EXPECT_EQ(error_of([&] { static_cast<void>(session.context->record_graph(*session.stream, body)); }).code(),
               ErrorCode::conflict);
   }
@@ -671,8 +679,9 @@ TEST(SimGraph, OutlivesTheKernelsItWasRecordedFrom) {
   {
     auto& kernel = session.load("[kernels.scale]\ncost_ns = 500\n", "scale");
     graph = session.context->record_graph(*session.stream, [&] {
-      session.stream->launch(kernel, {},
-                             std::vector<KernelArgument>{buffer.get(), buffer.get(), ScalarArgument::of(2.0f), ScalarArgument::of(4)});
+      session.stream->launch(
+          kernel, {},
+          std::vector<KernelArgument>{buffer.get(), buffer.get(), ScalarArgument::of(2.0f), ScalarArgument::of(4)});
     });
     session.kernel.reset();
     session.module.reset();

@@ -1,8 +1,7 @@
-#include <warpwright/base/device_id.hpp>
-
-#include <warpwright/base/error.hpp>
-
 #include <charconv>
+
+#include <warpwright/base/device_id.hpp>
+#include <warpwright/base/error.hpp>
 
 namespace warpwright {
 

@@ -1,26 +1,40 @@
-#include <warpwright/base/error.hpp>
-
 #include <algorithm>
 #include <utility>
+
+#include <warpwright/base/error.hpp>
 
 namespace warpwright {
 
 std::string_view to_string(ErrorCode code) noexcept {
   switch (code) {
-    case ErrorCode::bad_input: return "bad_input";
-    case ErrorCode::not_found: return "not_found";
-    case ErrorCode::unsupported: return "unsupported";
-    case ErrorCode::unavailable: return "unavailable";
-    case ErrorCode::io: return "io";
-    case ErrorCode::corrupted: return "corrupted";
-    case ErrorCode::conflict: return "conflict";
-    case ErrorCode::out_of_memory: return "out_of_memory";
-    case ErrorCode::compile: return "compile";
-    case ErrorCode::launch: return "launch";
-    case ErrorCode::device: return "device";
-    case ErrorCode::timeout: return "timeout";
-    case ErrorCode::interrupted: return "interrupted";
-    case ErrorCode::internal: return "internal";
+    case ErrorCode::bad_input:
+      return "bad_input";
+    case ErrorCode::not_found:
+      return "not_found";
+    case ErrorCode::unsupported:
+      return "unsupported";
+    case ErrorCode::unavailable:
+      return "unavailable";
+    case ErrorCode::io:
+      return "io";
+    case ErrorCode::corrupted:
+      return "corrupted";
+    case ErrorCode::conflict:
+      return "conflict";
+    case ErrorCode::out_of_memory:
+      return "out_of_memory";
+    case ErrorCode::compile:
+      return "compile";
+    case ErrorCode::launch:
+      return "launch";
+    case ErrorCode::device:
+      return "device";
+    case ErrorCode::timeout:
+      return "timeout";
+    case ErrorCode::interrupted:
+      return "interrupted";
+    case ErrorCode::internal:
+      return "internal";
   }
   return "unknown";
 }

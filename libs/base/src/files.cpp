@@ -1,14 +1,12 @@
-#include <warpwright/base/files.hpp>
-
-#include <warpwright/base/error.hpp>
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <system_error>
+#include <unistd.h>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/base/files.hpp>
 
 namespace warpwright {
 namespace {

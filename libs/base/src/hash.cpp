@@ -1,12 +1,11 @@
-#include <warpwright/base/hash.hpp>
-
 #include <fmt/format.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include <warpwright/base/hash.hpp>
 
+#define XXH_INLINE_ALL
 #include <array>
 #include <new>
+#include <xxhash.h>
 
 namespace warpwright {
 

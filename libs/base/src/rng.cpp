@@ -1,8 +1,8 @@
-#include <warpwright/base/rng.hpp>
-
 #include <bit>
 #include <cmath>
 #include <numbers>
+
+#include <warpwright/base/rng.hpp>
 
 namespace warpwright {
 namespace {

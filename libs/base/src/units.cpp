@@ -1,9 +1,8 @@
-#include <warpwright/base/units.hpp>
-
-#include <fmt/format.h>
-
 #include <array>
 #include <cmath>
+#include <fmt/format.h>
+
+#include <warpwright/base/units.hpp>
 
 namespace warpwright {
 namespace {

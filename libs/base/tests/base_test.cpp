@@ -1,3 +1,5 @@
+#include <array>
+#include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,9 +9,6 @@
 #include <warpwright/base/hash.hpp>
 #include <warpwright/base/rng.hpp>
 #include <warpwright/base/units.hpp>
-
-#include <array>
-#include <filesystem>
 
 namespace warpwright {
 namespace {

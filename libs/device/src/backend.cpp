@@ -1,8 +1,7 @@
-#include <warpwright/device/backend.hpp>
+#include <utility>
 
 #include <warpwright/base/error.hpp>
-
-#include <utility>
+#include <warpwright/device/backend.hpp>
 
 namespace warpwright::device {
 
@@ -17,10 +16,14 @@ std::string join(const std::vector<std::string>& words) {
 // Rank of a device when the user names none; lower is better, negative is never chosen.
 int preference(const DeviceInfo& device) {
   switch (device.kind) {
-    case DeviceKind::gpu: return device.id.backend == "cuda" ? 0 : 1;
-    case DeviceKind::accelerator: return 2;
-    case DeviceKind::cpu: return 3;
-    case DeviceKind::simulated: return -1;
+    case DeviceKind::gpu:
+      return device.id.backend == "cuda" ? 0 : 1;
+    case DeviceKind::accelerator:
+      return 2;
+    case DeviceKind::cpu:
+      return 3;
+    case DeviceKind::simulated:
+      return -1;
   }
   return -1;
 }

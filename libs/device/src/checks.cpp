@@ -1,8 +1,7 @@
-#include <warpwright/device/checks.hpp>
+#include <fmt/format.h>
 
 #include <warpwright/base/error.hpp>
-
-#include <fmt/format.h>
+#include <warpwright/device/checks.hpp>
 
 namespace warpwright::device {
 
@@ -16,8 +15,8 @@ std::unique_ptr<PinnedBuffer> Context::pin_host_memory(std::span<std::byte>) {
 void check_range(std::string_view what, Bytes offset, Bytes size, Bytes capacity) {
   // Not offset + size > capacity, which may wrap.
   if (offset <= capacity && size <= capacity - offset) return;
-  throw Error(ErrorCode::bad_input, fmt::format("{}: {} bytes at offset {} reach past the end of a buffer of {} bytes", what,
-                                                size.count, offset.count, capacity.count));
+  throw Error(ErrorCode::bad_input, fmt::format("{}: {} bytes at offset {} reach past the end of a buffer of {} bytes",
+                                                what, size.count, offset.count, capacity.count));
 }
 
 void check_view(Bytes offset, Bytes size, Bytes capacity) {
@@ -35,8 +34,8 @@ void check_device_copy(const Buffer& destination, Bytes destination_offset, cons
   if (&destination != &source || size.count == 0) return;
   if (destination_offset < source_offset + size && source_offset < destination_offset + size)
     throw Error(ErrorCode::bad_input,
-                fmt::format("copy on device: {} bytes from offset {} to offset {} of the same buffer overlap", size.count,
-                            source_offset.count, destination_offset.count));
+                fmt::format("copy on device: {} bytes from offset {} to offset {} of the same buffer overlap",
+                            size.count, source_offset.count, destination_offset.count));
 }
 
 void check_geometry(std::string_view kernel, const LaunchConfig& config, const DeviceInfo& device) {
@@ -61,8 +60,7 @@ void check_geometry(std::string_view kernel, const LaunchConfig& config, const D
     // Dimension by dimension, so that the product cannot overflow.
     std::int64_t room = device.max_threads_per_block;
     for (const std::int64_t extent : config.block) room /= extent;
-    if (room == 0)
-      throw refuse(fmt::format("the device allows {} threads per block", device.max_threads_per_block));
+    if (room == 0) throw refuse(fmt::format("the device allows {} threads per block", device.max_threads_per_block));
   }
   const auto lacking = [&](const char* feature) {
     return Error(ErrorCode::unsupported, fmt::format("kernel '{}': device {} ({}) has no {}", kernel,

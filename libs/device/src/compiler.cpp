@@ -1,6 +1,5 @@
-#include <warpwright/device/compiler.hpp>
-
 #include <warpwright/base/hash.hpp>
+#include <warpwright/device/compiler.hpp>
 
 namespace warpwright::device {
 

@@ -1,11 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <limits>
+#include <optional>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/device/checks.hpp>
-
-#include <limits>
-#include <optional>
 
 namespace warpwright::device {
 namespace {

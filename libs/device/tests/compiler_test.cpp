@@ -1,9 +1,8 @@
+#include <functional>
 #include <gtest/gtest.h>
+#include <set>
 
 #include <warpwright/device/compiler.hpp>
-
-#include <functional>
-#include <set>
 
 namespace warpwright::device {
 namespace {
@@ -42,10 +41,14 @@ TEST(CacheKey, EveryFieldCounts) {
       [](CompileJob& job) { std::swap(job.defines[0], job.defines[1]); },
       [](CompileJob& job) { job.defines.clear(); },
       [](CompileJob& job) { job.options.emplace_back("-G"); },
-      [](CompileJob& job) { job.options = {"-O", "3"}; },
+      [](CompileJob& job) {
+        job.options = {"-O", "3"};
+      },
       [](CompileJob& job) { job.include_folders.clear(); },
       [](CompileJob& job) { job.entries = {"fg"}; },
-      [](CompileJob& job) { job.entries = {"g", "f"}; },
+      [](CompileJob& job) {
+        job.entries = {"g", "f"};
+      },
       // The same words in another list.
       [](CompileJob& job) {
         job.options.clear();

@@ -1,10 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <memory>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/device/backend.hpp>
-
-#include <memory>
 
 namespace warpwright::device {
 namespace {
@@ -92,10 +91,12 @@ TEST(BackendRegistry, MissingDevicesSayWhatThereIs) {
   add(registry, "sim", {device_of("sim:0", DeviceKind::simulated), device_of("sim:1", DeviceKind::simulated)});
   Error error = error_of([&] { registry.describe(DeviceId::parse("cuda:0")); });
   EXPECT_EQ(error.code(), ErrorCode::unavailable);
-  EXPECT_THAT(error.what(), AllOf(HasSubstr("cuda:0"), HasSubstr("libcuda.so.1 is missing"), HasSubstr("install the driver")));
+  EXPECT_THAT(error.what(),
+              AllOf(HasSubstr("cuda:0"), HasSubstr("libcuda.so.1 is missing"), HasSubstr("install the driver")));
   error = error_of([&] { registry.describe(DeviceId::parse("sim:2")); });
   EXPECT_EQ(error.code(), ErrorCode::not_found);
-  EXPECT_THAT(error.what(), AllOf(HasSubstr("no device sim:2"), HasSubstr("sim:0 (Device sim:0), sim:1 (Device sim:1)")));
+  EXPECT_THAT(error.what(),
+              AllOf(HasSubstr("no device sim:2"), HasSubstr("sim:0 (Device sim:0), sim:1 (Device sim:1)")));
 }
 
 TEST(BackendRegistry, TheBestDeviceIsNeverASimulation) {
@@ -120,7 +121,8 @@ TEST(BackendRegistry, TheBestDeviceIsNeverASimulation) {
   EXPECT_EQ(best({{"sim:0", DeviceKind::simulated}, {"opencl:0:0", DeviceKind::cpu}}), "opencl:0:0");
   EXPECT_EQ(best({{"opencl:0:0", DeviceKind::cpu}, {"opencl:1:0", DeviceKind::accelerator}}), "opencl:1:0");
   EXPECT_EQ(best({{"opencl:0:0", DeviceKind::accelerator}, {"opencl:1:0", DeviceKind::gpu}}), "opencl:1:0");
-  EXPECT_EQ(best({{"opencl:0:0", DeviceKind::gpu}, {"cuda:0", DeviceKind::gpu}, {"cuda:1", DeviceKind::gpu}}), "cuda:0");
+  EXPECT_EQ(best({{"opencl:0:0", DeviceKind::gpu}, {"cuda:0", DeviceKind::gpu}, {"cuda:1", DeviceKind::gpu}}),
+            "cuda:0");
 }
 
 }  // namespace

@@ -12,8 +12,8 @@
 namespace warpwright::measure {
 namespace {
 
-// Before and behind every written buffer: a page, enough for a row of most tiles to land in, and what a view of a buffer
-// must be aligned to.
+// Before and behind every written buffer: a page, enough for a row of most tiles to land in, and what a view of a
+// buffer must be aligned to.
 constexpr Bytes guard_size = device::view_alignment;
 
 // Arguments without a seed of their own must not get the same data: equal operands hide exchanged ones.

@@ -31,7 +31,8 @@ std::uint8_t first_poison(DataType type) noexcept;
 // Differs from first_poison in every element, for outputs whose right values look like it.
 inline constexpr std::uint8_t second_poison = 0x5A;
 
-// One thread only. Work is enqueued on the stream given; whatever returns host data waits for it. Slots as in BufferSource.
+// One thread only. Work is enqueued on the stream given; whatever returns host data waits for it. Slots as in
+// BufferSource.
 class ArgumentBuffers final : public BufferSource {
  public:
   // `launches` are all that will ever run on these buffers (the problem's and its reference's): they decide which are
@@ -78,8 +79,8 @@ class ArgumentBuffers final : public BufferSource {
     bool changed = false;   // has data that a run overwrites
     std::uint64_t scalars = 0;
     Bytes size, capacity;
-    std::unique_ptr<device::Buffer> whole;   // written only: guard zone, data, guard zone
-    std::unique_ptr<device::Buffer> buffer;  // begins with the data; of `whole`, everything behind the first zone
+    std::unique_ptr<device::Buffer> whole;     // written only: guard zone, data, guard zone
+    std::unique_ptr<device::Buffer> buffer;    // begins with the data; of `whole`, everything behind the first zone
     std::unique_ptr<device::Buffer> pristine;  // device copy of the data, or ...
     std::vector<std::byte> host;               // ... host copy where the device has no room
   };

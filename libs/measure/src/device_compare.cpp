@@ -10,9 +10,9 @@
 namespace warpwright::measure {
 namespace {
 
-// CUDA C++ and OpenCL C. RAW is the unsigned type of an element's size; IS_FLOATING says whether its value may differ within
-// tolerances. Equal bits pass, as on the host. The tolerance is taken a little tighter than the host takes it, because a
-// compiler may contract the expression; what lies between the two is looked at there.
+// CUDA C++ and OpenCL C. RAW is the unsigned type of an element's size; IS_FLOATING says whether its value may differ
+// within tolerances. Equal bits pass, as on the host. The tolerance is taken a little tighter than the host takes it,
+// because a compiler may contract the expression; what lies between the two is looked at there.
 constexpr const char* source = R"(
 #ifdef WARPWRIGHT_COMPARE_OPENCL
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
@@ -141,8 +141,8 @@ const device::Kernel& DeviceComparer::kernel(DataType type) {
   return *program.kernel;
 }
 
-bool DeviceComparer::surely_equal(const device::Buffer& expected, const device::Buffer& found, Bytes size, DataType type,
-                                  const Output& output) {
+bool DeviceComparer::surely_equal(const device::Buffer& expected, const device::Buffer& found, Bytes size,
+                                  DataType type, const Output& output) {
   const device::Kernel& compare_kernel = kernel(type);
   const std::uint64_t elements = size.count / size_of(type);
   const std::int64_t wanted = static_cast<std::int64_t>((elements + block_threads - 1) / block_threads);
@@ -150,9 +150,12 @@ bool DeviceComparer::surely_equal(const device::Buffer& expected, const device::
   device::LaunchConfig config;
   config.block = {block_threads, 1, 1};
   config.grid = {std::clamp<std::int64_t>(wanted, 1, most), 1, 1};
-  const std::array<device::KernelArgument, 6> arguments{
-      &expected, &found, count_.get(), device::ScalarArgument::of(elements), device::ScalarArgument::of(output.rtol),
-      device::ScalarArgument::of(output.atol)};
+  const std::array<device::KernelArgument, 6> arguments{&expected,
+                                                        &found,
+                                                        count_.get(),
+                                                        device::ScalarArgument::of(elements),
+                                                        device::ScalarArgument::of(output.rtol),
+                                                        device::ScalarArgument::of(output.atol)};
   stream_.fill(*count_, Bytes{0}, count_->size(), 0);
   stream_.launch(compare_kernel, config, arguments);
   std::uint32_t suspicious = 0;

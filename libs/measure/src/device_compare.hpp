@@ -1,5 +1,5 @@
-// Comparing outputs where they lie: a kernel counts the elements that may be wrong, so that a right result never crosses
-// the bus. It only ever answers "surely right" or "look closer"; what is wrong, and how, the host says.
+// Comparing outputs where they lie: a kernel counts the elements that may be wrong, so that a right result never
+// crosses the bus. It only ever answers "surely right" or "look closer"; what is wrong, and how, the host says.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,3 @@
-#include <warpwright/measure/launch_sequence.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
@@ -8,6 +6,7 @@
 #include <utility>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/measure/launch_sequence.hpp>
 
 namespace warpwright::measure {
 namespace {

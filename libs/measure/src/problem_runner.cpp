@@ -151,11 +151,13 @@ bool ProblemRunner::State::outputs_right(LaunchSequence& sequence, std::uint8_t 
     result.status = TrialStatus::out_of_bounds;
     result.message =
         breach->before
-            ? fmt::format("wrote before the beginning of '{}': {} of the 4096 bytes before it changed, the nearest {} "
-                          "bytes before the first element",
-                          breach->argument, breach->changed, breach->offset)
+            ? fmt::format(
+                  "wrote before the beginning of '{}': {} of the 4096 bytes before it changed, the nearest {} "
+                  "bytes before the first element",
+                  breach->argument, breach->changed, breach->offset)
             : fmt::format(
-                  "wrote behind the end of '{}': {} of the 4096 bytes behind it changed, the first {} bytes past the end",
+                  "wrote behind the end of '{}': {} of the 4096 bytes behind it changed, the first {} bytes past the "
+                  "end",
                   breach->argument, breach->changed, breach->offset);
     return false;
   }
@@ -171,9 +173,8 @@ bool ProblemRunner::State::outputs_right(LaunchSequence& sequence, std::uint8_t 
     timer.enter(result.copy);
     const auto found = buffers->download(final_slot);
     timer.enter(result.verify);
-    Comparison comparison =
-        compare(output.data, found, type, output.output->rtol, output.output->atol, output.output->argument,
-                output.output->ulp);
+    Comparison comparison = compare(output.data, found, type, output.output->rtol, output.output->atol,
+                                    output.output->argument, output.output->ulp);
     if (comparison.status == TrialStatus::ok) continue;
     const Mismatch& mismatch = *comparison.mismatch;
     const auto element = found.subspan(mismatch.index * size_of(type), size_of(type));

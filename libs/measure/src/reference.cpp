@@ -205,12 +205,13 @@ void ProblemRunner::State::accept_reference(HostBuffers outputs) {
   compare_on_device();
 }
 
-// Puts the expected outputs on the device. What fails here costs speed, not correctness: the host can compare everything.
+// Puts the expected outputs on the device. What fails here costs speed, not correctness: the host can compare
+// everything.
 void ProblemRunner::State::compare_on_device() {
   const DeviceInfo& device = context.device();
-  const bool wanted = options.compare_on == CompareOn::device ||
-                      (options.compare_on == CompareOn::automatic && device.kind == DeviceKind::gpu &&
-                       device.supports_float64);
+  const bool wanted =
+      options.compare_on == CompareOn::device ||
+      (options.compare_on == CompareOn::automatic && device.kind == DeviceKind::gpu && device.supports_float64);
   if (!wanted) return;
   try {
     comparer = std::make_unique<DeviceComparer>(context, compiler, *stream);

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
+#include <warpwright/measure/launch_sequence.hpp>
 #include <warpwright/measure/problem_runner.hpp>
 
 #include "argument_buffers.hpp"
 #include "device_compare.hpp"
-#include <warpwright/measure/launch_sequence.hpp>
 
 namespace warpwright::measure {
 

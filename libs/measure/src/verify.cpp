@@ -39,11 +39,12 @@ struct BFloat16Reader {
   static std::string print(Raw raw) { return fmt::format("{}", bfloat16_to_float(raw)); }
 };
 
-// Steps between neighbouring values of a floating type, read from its bits: sign-magnitude becomes a line on which -0 and
-// +0 are one point. Neither is NaN or infinite.
+// Steps between neighbouring values of a floating type, read from its bits: sign-magnitude becomes a line on which -0
+// and +0 are one point. Neither is NaN or infinite.
 template <class Raw>
 std::uint64_t steps_between(Raw a, Raw b) {
-  using Bits = std::conditional_t<sizeof(Raw) == 2, std::uint16_t, std::conditional_t<sizeof(Raw) == 4, std::uint32_t, std::uint64_t>>;
+  using Bits = std::conditional_t<sizeof(Raw) == 2, std::uint16_t,
+                                  std::conditional_t<sizeof(Raw) == 4, std::uint32_t, std::uint64_t>>;
   constexpr Bits sign = Bits{1} << (8 * sizeof(Bits) - 1);
   const auto place = [](Raw raw) {
     const auto bits = std::bit_cast<Bits>(raw);

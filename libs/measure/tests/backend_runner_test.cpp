@@ -185,7 +185,8 @@ TEST_F(BackendRunner, TellsRightFromWrong) {
   EXPECT_EQ(run(*runner, bug(0)).status, TrialStatus::ok);
 }
 
-// The same verdicts, messages and first wrong elements wherever outputs are compared; and a right result is not downloaded.
+// The same verdicts, messages and first wrong elements wherever outputs are compared; and a right result is not
+// downloaded.
 TEST_F(BackendRunner, HostAndDeviceComparisonAgree) {
   if (!context->device().supports_float64) GTEST_SKIP() << "the device has no double arithmetic";
   std::vector<RunResult> results[2];

@@ -1,19 +1,18 @@
 // The timing protocol on a CUDA device against kernels whose time is known.
-#include <gtest/gtest.h>
-
-#include <warpwright/base/rng.hpp>
-#include <warpwright/cuda/backend.hpp>
-#include <warpwright/measure/timing.hpp>
-#include <warpwright/model/statistics.hpp>
-
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <gtest/gtest.h>
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <warpwright/base/rng.hpp>
+#include <warpwright/cuda/backend.hpp>
+#include <warpwright/measure/timing.hpp>
+#include <warpwright/model/statistics.hpp>
 
 namespace warpwright::measure {
 namespace {
@@ -129,8 +128,10 @@ TEST_F(KnownAnswers, AKernelAgainstItselfIsATieInTwentyOfTwenty) {
   int ties = 0;
   for (std::uint64_t run = 0; run < 20; ++run) {
     const PairedRatio ratio = compare(base_cycles, base_cycles, run);
-    if (tie(ratio)) ++ties;
-    else ADD_FAILURE() << "run " << run << ": ratio " << ratio.median << " from " << ratio.interval.low;
+    if (tie(ratio))
+      ++ties;
+    else
+      ADD_FAILURE() << "run " << run << ": ratio " << ratio.median << " from " << ratio.interval.low;
   }
   std::printf("  a kernel against itself: a tie in %d of 20\n", ties);
   EXPECT_EQ(ties, 20);

@@ -172,7 +172,8 @@ TEST(CompareUlp, CountsStepsOfTheTypeAcrossPowersOfTwoAndZero) {
 TEST(CompareUlp, NanAndInfinityNeverPassByUnits) {
   const float beyond = std::numeric_limits<float>::infinity(), largest = std::numeric_limits<float>::max();
   const auto status = [](float expected, float found) {
-    return compare(bytes_of(std::vector{expected}), bytes_of(std::vector{found}), DataType::float32, 0, 0, "out", 1000).status;
+    return compare(bytes_of(std::vector{expected}), bytes_of(std::vector{found}), DataType::float32, 0, 0, "out", 1000)
+        .status;
   };
   EXPECT_EQ(status(largest, beyond), TrialStatus::not_finite) << "one step apart in the bits";
   EXPECT_EQ(status(beyond, largest), TrialStatus::wrong_result);

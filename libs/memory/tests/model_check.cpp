@@ -6,13 +6,12 @@
 
 // The free-list first: Relacy redefines words of the standard library as macros.
 // clang-format off: the order matters
-#include <warpwright/memory/free_list.hpp>
-
 #include <cstdio>
 #include <cstring>
 #include <ostream>
-
 #include <relacy/relacy.hpp>
+
+#include <warpwright/memory/free_list.hpp>
 // clang-format on
 
 #undef memory_order_relaxed

@@ -79,8 +79,8 @@ PairedRatio paired_ratio(std::span<const double> first, std::span<const double> 
 }
 
 std::optional<double> trend(std::span<const double> samples) {
-  constexpr std::size_t fewest = 8;         // below that the normal approximation of the statistic is poor
-  constexpr double significant = 2.5758;    // 1 %, two-sided
+  constexpr std::size_t fewest = 8;       // below that the normal approximation of the statistic is poor
+  constexpr double significant = 2.5758;  // 1 %, two-sided
   const std::size_t n = samples.size();
   if (n < fewest) return std::nullopt;
   double score = 0;

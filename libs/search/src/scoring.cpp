@@ -267,8 +267,8 @@ std::vector<double> SpaceScorer::curve(std::span<const Run> runs, std::uint64_t 
 }
 
 std::vector<double> SpaceScorer::performance(const std::vector<double>& curve) const {
-  // In tiny spaces random search is expected to reach the optimum within the grid: from there on it counts as if it were
-  // at the next best value, so that scores stay finite and the optimum stays 1.
+  // In tiny spaces random search is expected to reach the optimum within the grid: from there on it counts as if it
+  // were at the next best value, so that scores stay finite and the optimum stays 1.
   const double next_best = *std::upper_bound(values_.begin(), values_.end(), optimum());
   std::vector<double> result(curve.size());
   for (std::size_t g = 0; g < curve.size(); ++g) {

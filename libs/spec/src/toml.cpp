@@ -244,9 +244,10 @@ void read_outputs(const Section& root, Problem& problem) {
     Tolerance tolerance = default_tolerance(argument ? argument->type : DataType::float32);
     if (const auto ulp = section.number("ulp", "4")) {
       if (!(*ulp >= 0 && *ulp <= 1e9) || *ulp != std::floor(*ulp)) {
-        section.fail("ulp", fmt::format("must be a whole number from 0 to 1000000000 (the units in the last place by which "
-                                        "a right value may differ), found {}",
-                                        *ulp));
+        section.fail("ulp",
+                     fmt::format("must be a whole number from 0 to 1000000000 (the units in the last place by which "
+                                 "a right value may differ), found {}",
+                                 *ulp));
       }
       output.ulp = static_cast<std::uint32_t>(*ulp);
       tolerance = {};  // who counts units wants nothing looser beside them

@@ -97,8 +97,10 @@ Json launch_json(const Launch& launch) {
 }
 
 Json output_json(const Output& output) {
-  return Json{
-      {"argument", text_json(output.argument)}, {"rtol", double_json(output.rtol)}, {"atol", double_json(output.atol)}, {"ulp", output.ulp}};
+  return Json{{"argument", text_json(output.argument)},
+              {"rtol", double_json(output.rtol)},
+              {"atol", double_json(output.atol)},
+              {"ulp", output.ulp}};
 }
 
 Json reference_json(const Reference& reference) {

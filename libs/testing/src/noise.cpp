@@ -1,6 +1,6 @@
-#include <warpwright/testing/noise.hpp>
-
 #include <cmath>
+
+#include <warpwright/testing/noise.hpp>
 
 namespace warpwright::test {
 

@@ -1,6 +1,5 @@
-#include <warpwright/testing/virtual_clock.hpp>
-
 #include <warpwright/base/error.hpp>
+#include <warpwright/testing/virtual_clock.hpp>
 
 namespace warpwright::test {
 

@@ -1,11 +1,10 @@
+#include <algorithm>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/testing/noise.hpp>
 #include <warpwright/testing/virtual_clock.hpp>
-
-#include <algorithm>
 
 namespace warpwright::test {
 namespace {
@@ -59,7 +58,8 @@ TEST(NoisySamples, HaveTheFaultsAskedFor) {
   EXPECT_EQ(count(5000) + count(500) + count(1000), 4000);
   model.outlier_probability = model.lucky_probability = 0;
   model.drift_per_sample = 0.5;
-  EXPECT_EQ(NoisySamples(model, 1).take(3), (std::vector<Nanoseconds>{Nanoseconds{1000}, Nanoseconds{1500}, Nanoseconds{2000}}));
+  EXPECT_EQ(NoisySamples(model, 1).take(3),
+            (std::vector<Nanoseconds>{Nanoseconds{1000}, Nanoseconds{1500}, Nanoseconds{2000}}));
 }
 
 }  // namespace

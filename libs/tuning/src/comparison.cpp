@@ -1,10 +1,9 @@
-#include <warpwright/tuning/comparison.hpp>
+#include <fmt/format.h>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/tuning/comparison.hpp>
 
 #include "evaluator.hpp"
-
-#include <fmt/format.h>
 
 namespace warpwright::tuning {
 namespace {
@@ -65,7 +64,8 @@ ComparisonResult compare_configurations(const Problem& problem, Evaluation& eval
     const auto samples = counts_of(entry.samples);
     entry.median = Nanoseconds(median(samples));
     entry.spread = Nanoseconds(interquartile_range(samples));
-    if (!result.fastest || entry.median < result.configurations[*result.fastest].median) result.fastest = taking_part[i];
+    if (!result.fastest || entry.median < result.configurations[*result.fastest].median)
+      result.fastest = taking_part[i];
   }
   const auto fastest = counts_of(result.configurations[*result.fastest].samples);
   for (const std::size_t index : taking_part) {

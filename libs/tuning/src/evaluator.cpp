@@ -1,11 +1,10 @@
 #include "evaluator.hpp"
 
-#include <warpwright/model/device_info.hpp>
-
+#include <ctime>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <ctime>
+#include <warpwright/model/device_info.hpp>
 
 namespace warpwright::tuning {
 

@@ -2,13 +2,6 @@
 // commands that measure a few given configurations do. Waiting is charged to a part of the caller's time account.
 #pragma once
 
-#include <warpwright/base/error.hpp>
-#include <warpwright/model/statistics.hpp>
-#include <warpwright/tuning/evaluation.hpp>
-
-#include "launch_occupancy.hpp"
-#include "time_account.hpp"
-
 #include <algorithm>
 #include <atomic>
 #include <map>
@@ -16,6 +9,13 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/model/statistics.hpp>
+#include <warpwright/tuning/evaluation.hpp>
+
+#include "launch_occupancy.hpp"
+#include "time_account.hpp"
 
 namespace warpwright::tuning {
 
@@ -79,7 +79,8 @@ class Evaluator {
     const std::vector<double> samples = counts_of(trial.samples);
     trial.median = Nanoseconds(median(samples));
     trial.spread = Nanoseconds(interquartile_range(samples));
-    if (trial.status == TrialStatus::censored) trial.bound = *std::min_element(trial.samples.begin(), trial.samples.end());
+    if (trial.status == TrialStatus::censored)
+      trial.bound = *std::min_element(trial.samples.begin(), trial.samples.end());
     trial.conditions = std::move(done.result.conditions);
     trial.conditions.drift = trend(samples);
     trial.metrics = metrics(trial.configuration, *trial.median);

@@ -1,8 +1,7 @@
-#include <warpwright/tuning/identity.hpp>
-
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/hash.hpp>
 #include <warpwright/store/json.hpp>
+#include <warpwright/tuning/identity.hpp>
 
 namespace warpwright::tuning {
 

@@ -1,9 +1,8 @@
-#include <warpwright/tuning/kernel_tuner.hpp>
-
-#include <warpwright/base/error.hpp>
-
 #include <algorithm>
 #include <cmath>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/tuning/kernel_tuner.hpp>
 
 namespace warpwright {
 namespace {
@@ -36,9 +35,12 @@ double distance_to_favoured(const KernelConfig& config) {
 
 std::string_view to_string(SweepAxis axis) noexcept {
   switch (axis) {
-    case SweepAxis::block: return "block";
-    case SweepAxis::registers: return "registers";
-    case SweepAxis::shared: return "shared";
+    case SweepAxis::block:
+      return "block";
+    case SweepAxis::registers:
+      return "registers";
+    case SweepAxis::shared:
+      return "shared";
   }
   return "unknown";
 }
@@ -71,7 +73,8 @@ std::vector<Recommendation> KernelTuner::recommend(const Workload& workload, con
     std::uint64_t blocks = divide_up(wanted, per_block);
     if (options.grid_stride) {
       const OccupancyInfo alone = calculate_occupancy(candidate.config);
-      const auto at_a_time = static_cast<std::uint64_t>(alone.blocks_per_sm) * static_cast<std::uint64_t>(*gpu_.sm_count);
+      const auto at_a_time =
+          static_cast<std::uint64_t>(alone.blocks_per_sm) * static_cast<std::uint64_t>(*gpu_.sm_count);
       blocks = std::min(blocks, std::max<std::uint64_t>(1, at_a_time));
     }
     if (blocks > max_grid) continue;
@@ -82,8 +85,8 @@ std::vector<Recommendation> KernelTuner::recommend(const Workload& workload, con
     const std::uint64_t rounds = divide_up(wanted, blocks * per_block);
     candidate.lane_efficiency =
         static_cast<double>(wanted) / (static_cast<double>(rounds) * static_cast<double>(blocks * per_block));
-    candidate.score = candidate.occupancy.occupancy * candidate.occupancy.tail_efficiency.value_or(1) *
-                      candidate.lane_efficiency;
+    candidate.score =
+        candidate.occupancy.occupancy * candidate.occupancy.tail_efficiency.value_or(1) * candidate.lane_efficiency;
     found.push_back(candidate);
   }
   std::stable_sort(found.begin(), found.end(), [](const Recommendation& a, const Recommendation& b) {
@@ -111,7 +114,8 @@ std::vector<SweepPoint> KernelTuner::sweep(const KernelConfig& config, SweepAxis
     case SweepAxis::shared: {
       current = static_cast<std::int64_t>(config.shared_memory.count);
       const std::uint64_t most = std::max(gpu_.shared_per_block_optin, gpu_.shared_per_block).count;
-      for (std::uint64_t bytes = 0; bytes <= most; bytes += shared_step) values.push_back(static_cast<std::int64_t>(bytes));
+      for (std::uint64_t bytes = 0; bytes <= most; bytes += shared_step)
+        values.push_back(static_cast<std::int64_t>(bytes));
       break;
     }
   }

@@ -1,16 +1,16 @@
 #include "launch_occupancy.hpp"
 
+#include <algorithm>
+
 #include <warpwright/measure/kernel_job.hpp>
 #include <warpwright/model/occupancy.hpp>
-
-#include <algorithm>
 
 namespace warpwright::tuning {
 namespace {
 
 const KernelResources* find(const std::vector<KernelResources>& resources, const std::string& entry) {
-  const auto found = std::find_if(resources.begin(), resources.end(),
-                                  [&](const KernelResources& one) { return one.entry == entry; });
+  const auto found =
+      std::find_if(resources.begin(), resources.end(), [&](const KernelResources& one) { return one.entry == entry; });
   return found == resources.end() ? nullptr : &*found;
 }
 

@@ -1,12 +1,10 @@
-#include <warpwright/tuning/local_evaluator.hpp>
+#include <ctime>
+#include <new>
+#include <utility>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/measure/kernel_job.hpp>
-
-#include <ctime>
-#include <new>
-
-#include <utility>
+#include <warpwright/tuning/local_evaluator.hpp>
 
 namespace warpwright::tuning {
 namespace {
@@ -46,8 +44,7 @@ CompileStation::CompileStation(const device::Backend& backend, const DeviceInfo&
   try {
     cache_.emplace(*options_.cache_folder);
   } catch (const Error& error) {
-    log_to(options_.log, LogLevel::warning,
-           std::string("compiling without the cache of binaries: ") + error.what());
+    log_to(options_.log, LogLevel::warning, std::string("compiling without the cache of binaries: ") + error.what());
   }
 }
 
@@ -77,8 +74,9 @@ CompileDone CompileStation::compile(const CompileTask& task, const PhaseCallback
     done.from_cache = cached.has_value();
     done.binary = cached ? std::move(*cached) : compiler_->compile(job);
     if (cache_ && !done.from_cache && !cache_->put(key, done.binary))
-      log_to(options_.log, LogLevel::warning, "compiled binaries cannot be kept in " + options_.cache_folder->string() +
-                                                  ": is the folder writable, and is there space on the disk?");
+      log_to(options_.log, LogLevel::warning,
+             "compiled binaries cannot be kept in " + options_.cache_folder->string() +
+                 ": is the folder writable, and is there space on the disk?");
     done.log = std::exchange(done.binary.log, {});  // travels once
     // On a CPU the machine code of a work-group size is made at the first launch, so that launch is part of compiling.
     if (compiler_->needs_device() && device_.kind == DeviceKind::cpu && task.dimensions.empty()) {
@@ -154,10 +152,10 @@ RunDone DeviceStation::run(const RunTask& task) {
     return done;
   }
   // Another size or fresh inputs: a problem of its own with its own reference.
-  measure::ProblemRunner fresh(*context_, *compiler_, with_dimensions(problem_, task.dimensions), clock_,
-                               measure::RunnerOptions{.input_salt = task.input_salt,
-                                                      .allow_commands = options_.allow_commands,
-                                                      .log = options_.log});
+  measure::ProblemRunner fresh(
+      *context_, *compiler_, with_dimensions(problem_, task.dimensions), clock_,
+      measure::RunnerOptions{
+          .input_salt = task.input_salt, .allow_commands = options_.allow_commands, .log = options_.log});
   fresh.compute_reference();
   return {task.id, fresh.run(task.configuration, task.binary, task.timing)};
 }

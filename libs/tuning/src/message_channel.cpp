@@ -1,15 +1,14 @@
 #include "message_channel.hpp"
 
-#include <warpwright/base/error.hpp>
-
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
+
+#include <warpwright/base/error.hpp>
 
 namespace warpwright::tuning {
 namespace {
@@ -104,7 +103,8 @@ std::optional<Message> MessageChannel::next() {
   if (inbox_.size() < prefix_size) return std::nullopt;
   const std::uint64_t head = get_little_endian(inbox_.data(), 4);
   const std::uint64_t payload = get_little_endian(inbox_.data() + 4, 8);
-  if (head > max_part || payload > max_part) throw Error(ErrorCode::corrupted, "a message from the other process is garbled");
+  if (head > max_part || payload > max_part)
+    throw Error(ErrorCode::corrupted, "a message from the other process is garbled");
   if (inbox_.size() < prefix_size + head + payload) return std::nullopt;
   Message message;
   try {

@@ -1,11 +1,11 @@
 // Framed messages over a stream socket: 4-byte JSON length, 8-byte payload length (little-endian), JSON, payload.
 #pragma once
 
-#include <warpwright/store/json.hpp>
-
 #include <cstdint>
 #include <optional>
 #include <string>
+
+#include <warpwright/store/json.hpp>
 
 namespace warpwright::tuning {
 

@@ -1,23 +1,21 @@
-#include <warpwright/tuning/session.hpp>
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+#include <deque>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <limits>
+#include <unordered_map>
+#include <utility>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/rng.hpp>
 #include <warpwright/model/statistics.hpp>
 #include <warpwright/tuning/identity.hpp>
+#include <warpwright/tuning/session.hpp>
 
 #include "evaluator.hpp"
 #include "time_account.hpp"
-
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <cmath>
-#include <ctime>
-#include <deque>
-#include <limits>
-#include <unordered_map>
-#include <utility>
 
 namespace warpwright::tuning {
 namespace {
@@ -26,8 +24,8 @@ using Part = TimeAccount::Part;
 
 // Binaries compiled ahead of the device beyond this wait in vain.
 constexpr std::size_t max_compiled_ahead = 32;
-// Where the device is the CPU, compiling and measuring alternate. Compiled in batches, configurations keep every core busy
-// in the compiling phase; small batches let the strategy hear of results soon.
+// Where the device is the CPU, compiling and measuring alternate. Compiled in batches, configurations keep every core
+// busy in the compiling phase; small batches let the strategy hear of results soon.
 constexpr std::size_t alternating_batch = 4;
 // The run deadline: see run_deadline(). The least one covers a device worker that has to wait for a busy machine.
 constexpr Nanoseconds least_run_deadline{3e9};
@@ -107,7 +105,8 @@ class Session {
     for (const auto& line : contents.damage)
       result_.warnings.push_back("the journal is damaged, " + line + "; what it recorded is measured again");
     if (contents.torn_last_line)
-      result_.warnings.push_back("the journal's last line was cut off when the session was killed; that trial runs again");
+      result_.warnings.push_back(
+          "the journal's last line was cut off when the session was killed; that trial runs again");
     for (auto& trial : contents.trials) {
       if (const auto index = space_.index_of(trial.configuration)) kept_.emplace(*index, std::move(trial));
     }
@@ -151,9 +150,7 @@ class Session {
     return false;
   }
 
-  bool may_ask() const {
-    return !strategy_ended_ && (!options_.max_evaluations || asked_ < *options_.max_evaluations);
-  }
+  bool may_ask() const { return !strategy_ended_ && (!options_.max_evaluations || asked_ < *options_.max_evaluations); }
 
   void search() {
     search_begin_ = clock_.now();
@@ -175,10 +172,12 @@ class Session {
     ready_.clear();
     account_.enter(Part::tuner);
     if (result_.stop_reason.empty()) {
-      if (result_.trials.size() >= space_.size()) result_.stop_reason = "space exhausted";
+      if (result_.trials.size() >= space_.size())
+        result_.stop_reason = "space exhausted";
       else if (options_.max_evaluations && asked_ >= *options_.max_evaluations)
         result_.stop_reason = fmt::format("{} evaluations", asked_);
-      else result_.stop_reason = "strategy ended";
+      else
+        result_.stop_reason = "strategy ended";
     }
   }
 
@@ -289,8 +288,10 @@ class Session {
   void record(std::uint64_t index, Trial trial, bool is_new) {
     SearchOutcome outcome;
     outcome.status = trial.status;
-    if (trial.bound) outcome.objective = evaluator_.objective(trial.configuration, *trial.bound);
-    else if (trial.median) outcome.objective = evaluator_.objective(trial.configuration, *trial.median);
+    if (trial.bound)
+      outcome.objective = evaluator_.objective(trial.configuration, *trial.bound);
+    else if (trial.median)
+      outcome.objective = evaluator_.objective(trial.configuration, *trial.median);
     outcome.cost = trial.times.compile_wall + trial.times.copy + trial.times.verify + trial.times.measure;
     strategy_->tell(index, outcome);
     if (journal_ && is_new) journal_->append(trial);
@@ -354,11 +355,10 @@ class Session {
       result_.speedup = *result_.baseline_median / result_.best_median;
     }
     if (result_.verification.empty())
-      result_.verification = result_.evaluation.has_reference
-                                 ? "verified against " + result_.evaluation.reference + "; not re-verified"
-                             : result_.evaluation.unverified.empty()
-                                 ? "not verified: the specification has no [reference]"
-                                 : "not verified: " + result_.evaluation.unverified;
+      result_.verification =
+          result_.evaluation.has_reference ? "verified against " + result_.evaluation.reference + "; not re-verified"
+          : result_.evaluation.unverified.empty() ? "not verified: the specification has no [reference]"
+                                                  : "not verified: " + result_.evaluation.unverified;
   }
 
   // What the trials say about the device: drifting times and a clock that was held down.
@@ -441,7 +441,8 @@ class Session {
     const auto ranked = ranked_trials();
     for (std::size_t i = 0; i < ranked.size() && static_cast<int>(i) < options_.finalists; ++i) add(*ranked[i]);
     if (result_.baseline && result_.baseline->ok()) {
-      const auto at = std::find(task.configurations.begin(), task.configurations.end(), result_.baseline->configuration);
+      const auto at =
+          std::find(task.configurations.begin(), task.configurations.end(), result_.baseline->configuration);
       if (at != task.configurations.end())
         baseline_at = static_cast<std::size_t>(at - task.configurations.begin());
       else if (add(*result_.baseline))
@@ -519,7 +520,11 @@ class Session {
       outcome.status = compiled.status;
       outcome.message = compiled.message;
       if (compiled.status == TrialStatus::ok) {
-        RunTask task{id, *result_.best, std::move(compiled.binary), options_.timing, sizes[i],
+        RunTask task{id,
+                     *result_.best,
+                     std::move(compiled.binary),
+                     options_.timing,
+                     sizes[i],
                      derive_seed(result_.seed, 100 + i) | 1};
         task.timing.warmup = 0;
         task.timing.min_samples = task.timing.max_samples = 1;
@@ -535,12 +540,12 @@ class Session {
       }
     }
     result_.reverified = checked > 0;
-    result_.verification = fmt::format("{}; re-verified: {}{}", first,
-                                       checked == 0  ? "no"
-                                       : checked == 1 ? "yes, on fresh inputs"
-                                                      : fmt::format("yes, on fresh inputs and {} other size{}", checked - 1,
-                                                                    checked == 2 ? "" : "s"),
-                                       skipped);
+    result_.verification = fmt::format(
+        "{}; re-verified: {}{}", first,
+        checked == 0   ? "no"
+        : checked == 1 ? "yes, on fresh inputs"
+                       : fmt::format("yes, on fresh inputs and {} other size{}", checked - 1, checked == 2 ? "" : "s"),
+        skipped);
     return std::nullopt;
   }
 

@@ -28,11 +28,11 @@ TrialStatus status_from(const Json& json) {
 
 Json timing_to_json(const measure::TimingOptions& timing) {
   Json json{{"cache", std::string(measure::to_string(timing.cache))},
-          {"warmup", timing.warmup},
-          {"min_samples", timing.min_samples},
-          {"max_samples", timing.max_samples},
-          {"target_precision", timing.target_precision},
-          {"time_budget_ns", timing.time_budget.count()}};
+            {"warmup", timing.warmup},
+            {"min_samples", timing.min_samples},
+            {"max_samples", timing.max_samples},
+            {"target_precision", timing.target_precision},
+            {"time_budget_ns", timing.time_budget.count()}};
   if (timing.incumbent)
     json["incumbent"] = {{"median_ns", timing.incumbent->median.count()},
                          {"upper_quartile_ns", timing.incumbent->upper_quartile.count()},
@@ -53,9 +53,9 @@ measure::TimingOptions timing_from_json(const Json& json) {
   timing.target_precision = json.at("target_precision").get<double>();
   timing.time_budget = Nanoseconds(json.at("time_budget_ns").get<double>());
   if (const auto found = json.find("incumbent"); found != json.end())
-    timing.incumbent = measure::Incumbent{Nanoseconds(found->at("median_ns").get<double>()),
-                                          Nanoseconds(found->at("upper_quartile_ns").get<double>()),
-                                          found->at("noise").get<double>()};
+    timing.incumbent =
+        measure::Incumbent{Nanoseconds(found->at("median_ns").get<double>()),
+                           Nanoseconds(found->at("upper_quartile_ns").get<double>()), found->at("noise").get<double>()};
   return timing;
 }
 
@@ -70,8 +70,7 @@ Message to_message(const CompileTask& task) {
 }
 
 CompileTask compile_task_from(const Message& message) {
-  return {message.head.at("id").get<std::uint64_t>(),
-          store::configuration_from_json(message.head.at("configuration")),
+  return {message.head.at("id").get<std::uint64_t>(), store::configuration_from_json(message.head.at("configuration")),
           store::configuration_from_json(message.head.at("dimensions"))};
 }
 

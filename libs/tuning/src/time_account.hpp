@@ -1,11 +1,11 @@
 // Every moment of a session's wall time belongs to exactly one part, so the parts add up to the total by construction.
 #pragma once
 
-#include <warpwright/base/clock.hpp>
-#include <warpwright/tuning/session.hpp>
-
 #include <algorithm>
 #include <utility>
+
+#include <warpwright/base/clock.hpp>
+#include <warpwright/tuning/session.hpp>
 
 namespace warpwright::tuning {
 
@@ -24,8 +24,8 @@ class TimeAccount {
     return std::exchange(part_, part);
   }
 
-  // The device has ended a task: splits the time spent in `device` by what it reported. What it did not report is the cost
-  // of talking to it, which is the tuner's. `restarted` is the time that went into replacing a worker meanwhile.
+  // The device has ended a task: splits the time spent in `device` by what it reported. What it did not report is the
+  // cost of talking to it, which is the tuner's. `restarted` is the time that went into replacing a worker meanwhile.
   void device_done(Nanoseconds copy, Nanoseconds verify, Nanoseconds measure, Nanoseconds restarted) {
     charge();
     const auto take = [&](Nanoseconds wanted) {
@@ -57,11 +57,21 @@ class TimeAccount {
     const Nanoseconds spent = now - last_;
     last_ = now;
     switch (part_) {
-      case Part::startup: times_.startup += spent; break;
-      case Part::compile_wait: times_.compile_wait += spent; break;
-      case Part::device: device_ += spent; break;
-      case Part::tuner: times_.tuner += spent; break;
-      case Part::finish: times_.finish += spent; break;
+      case Part::startup:
+        times_.startup += spent;
+        break;
+      case Part::compile_wait:
+        times_.compile_wait += spent;
+        break;
+      case Part::device:
+        device_ += spent;
+        break;
+      case Part::tuner:
+        times_.tuner += spent;
+        break;
+      case Part::finish:
+        times_.finish += spent;
+        break;
     }
   }
 

@@ -1,13 +1,11 @@
-#include <warpwright/tuning/tuned_kernel.hpp>
+#include <fmt/format.h>
+#include <utility>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/measure/kernel_job.hpp>
 #include <warpwright/measure/launch_sequence.hpp>
 #include <warpwright/tuning/identity.hpp>
-
-#include <fmt/format.h>
-
-#include <utility>
+#include <warpwright/tuning/tuned_kernel.hpp>
 
 namespace warpwright::tuning {
 namespace {
@@ -137,9 +135,10 @@ TunedKernel::Prepared& TunedKernel::prepare(const Configuration& dimensions) {
     if (stale > 0)
       selection.quality += fmt::format("; {} profile{} of another version of the source or its options", stale,
                                        stale == 1 ? " is" : "s are");
-    selection.warnings.push_back(fmt::format("'{}' is not tuned for this device and size ({}): using the default "
-                                             "configuration; run 'warpwright tune'",
-                                             problem.name, selection.quality));
+    selection.warnings.push_back(
+        fmt::format("'{}' is not tuned for this device and size ({}): using the default "
+                    "configuration; run 'warpwright tune'",
+                    problem.name, selection.quality));
     if (const auto refused = try_configuration(problem.baseline_configuration()))
       throw Error(ErrorCode::bad_input, fmt::format("the default configuration of '{}' cannot be launched at {}: {}",
                                                     problem.name, dimensions.describe(), *refused));

@@ -1,15 +1,14 @@
+#include <csignal>
+#include <memory>
+#include <poll.h>
+#include <sys/prctl.h>
+
 #include <warpwright/base/error.hpp>
 #include <warpwright/tuning/worker.hpp>
 
 #include "memory_limit.hpp"
 #include "message_channel.hpp"
 #include "task_json.hpp"
-
-#include <poll.h>
-#include <sys/prctl.h>
-
-#include <csignal>
-#include <memory>
 
 namespace warpwright::tuning {
 namespace {

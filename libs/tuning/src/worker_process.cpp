@@ -1,7 +1,10 @@
 #include "worker_process.hpp"
 
-#include <warpwright/base/error.hpp>
-
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
@@ -9,14 +12,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <system_error>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <csignal>
-#include <cstring>
-#include <system_error>
+#include <warpwright/base/error.hpp>
 
 extern char** environ;
 
@@ -91,8 +90,7 @@ WorkerProcess WorkerProcess::start(const std::filesystem::path& executable,
   posix_spawnattr_setpgroup(&actions.attributes, 0);
   posix_spawnattr_setsigmask(&actions.attributes, &none);
   posix_spawnattr_setsigdefault(&actions.attributes, &all);
-  posix_spawnattr_setflags(&actions.attributes,
-                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setflags(&actions.attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 
   std::vector<std::string> variables = child_environment(environment);
   std::vector<char*> environment_pointers;

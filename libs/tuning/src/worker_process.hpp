@@ -1,21 +1,21 @@
 // One child process with a message channel: started with posix_spawn, killed with its whole process group.
 #pragma once
 
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+#include <utility>
+#include <vector>
+
 #include <warpwright/base/units.hpp>
 
 #include "message_channel.hpp"
 
-#include <sys/types.h>
-
-#include <filesystem>
-#include <optional>
-#include <string>
-#include <utility>
-#include <vector>
-
 namespace warpwright::tuning {
 
-// Move-only; the destructor kills and reaps the child. One thread only (the child dies with the thread that started it).
+// Move-only; the destructor kills and reaps the child. One thread only (the child dies with the thread that started
+// it).
 class WorkerProcess {
  public:
   // The descriptor the child finds its channel on; passed as its first argument too.
@@ -31,8 +31,8 @@ class WorkerProcess {
   MessageChannel& channel() { return channel_; }
   pid_t pid() const { return pid_; }
 
-  // Ends the child (if it still lives) and says how it ended: "exited with status 3", "killed by SIGSEGV", followed by the
-  // last line it wrote to its standard error, if any.
+  // Ends the child (if it still lives) and says how it ended: "exited with status 3", "killed by SIGSEGV", followed by
+  // the last line it wrote to its standard error, if any.
   std::string end();
 
  private:

@@ -16,8 +16,9 @@ Problem two_knobs() {
   problem.name = "fake";
   problem.source.dialect = SourceText{"fake.kernel", "kernel"};
   problem.dimensions.set("n", std::int64_t{1024});
-  problem.parameters = {{"block", {std::int64_t{32}, std::int64_t{64}, std::int64_t{512}}, {}, ParameterRole::define, true, {}},
-                        {"items", {std::int64_t{1}, std::int64_t{2}}, {}, ParameterRole::define, true, {}}};
+  problem.parameters = {
+      {"block", {std::int64_t{32}, std::int64_t{64}, std::int64_t{512}}, {}, ParameterRole::define, true, {}},
+      {"items", {std::int64_t{1}, std::int64_t{2}}, {}, ParameterRole::define, true, {}}};
   Launch launch;
   launch.entry = "fake";
   launch.block = {Expression::parse("block")};

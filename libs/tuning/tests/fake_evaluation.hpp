@@ -1,13 +1,13 @@
 // An Evaluation whose outcomes are computed from the configuration and whose time is virtual: sessions without devices.
 #pragma once
 
-#include <warpwright/base/clock.hpp>
-#include <warpwright/tuning/evaluation.hpp>
-
 #include <deque>
 #include <functional>
 #include <string>
 #include <vector>
+
+#include <warpwright/base/clock.hpp>
+#include <warpwright/tuning/evaluation.hpp>
 
 namespace warpwright::tuning {
 
@@ -82,8 +82,10 @@ class FakeEvaluation final : public Evaluation {
       CompileDone done;
       done.id = task.id;
       done.status = model_(task.configuration).compile_status;
-      if (done.status != TrialStatus::ok) done.message = "does not compile";
-      else done.binary.resources = model_(task.configuration).resources;
+      if (done.status != TrialStatus::ok)
+        done.message = "does not compile";
+      else
+        done.binary.resources = model_(task.configuration).resources;
       done.wall = compile_time;
       done.cpu = compile_time * 2;
       return done;

@@ -1,13 +1,12 @@
+#include <algorithm>
+#include <functional>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <warpwright/base/error.hpp>
 #include <warpwright/tuning/kernel_tuner.hpp>
 
 #include "launch_occupancy.hpp"
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <functional>
 
 namespace warpwright {
 namespace {
@@ -54,7 +53,8 @@ TEST(KernelTuner, BindsToADevice) {
   EXPECT_TRUE(tuner.calculate_occupancy({256, 1056, Bytes{0}, 32}).waves);
   EXPECT_THAT(message_of(ErrorCode::unsupported, [] { KernelTuner::for_device(device("gfx90a", "opencl")); }),
               HasSubstr("told by no query of its driver"));
-  EXPECT_THAT(message_of(ErrorCode::unsupported, [] { KernelTuner::for_device(device("sm_200")); }), HasSubstr("sm_200"));
+  EXPECT_THAT(message_of(ErrorCode::unsupported, [] { KernelTuner::for_device(device("sm_200")); }),
+              HasSubstr("sm_200"));
   EXPECT_THAT(message_of(ErrorCode::bad_input, [] { KernelTuner::for_architecture("volta"); }), HasSubstr("sm_70"));
 }
 
@@ -145,7 +145,7 @@ TEST(Recommend, GridStrideFillsTheDeviceOnce) {
   EXPECT_GT(best.score, 0.999);
   // A small workload gets no more blocks than it needs.
   EXPECT_EQ(tuner.recommend({1000}, kernel, options).front().config.grid_size->count() *
-                    tuner.recommend({1000}, kernel, options).front().config.block_size.x / 1024,
+                tuner.recommend({1000}, kernel, options).front().config.block_size.x / 1024,
             1);
   EXPECT_THAT(message_of(ErrorCode::unsupported,
                          [&] { KernelTuner::for_architecture("90").recommend({1000}, kernel, options); }),

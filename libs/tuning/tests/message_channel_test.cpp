@@ -1,18 +1,17 @@
+#include "../src/message_channel.hpp"
+
+#include <array>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <string>
+#include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
 
 #include <warpwright/base/error.hpp>
 
-#include "../src/message_channel.hpp"
 #include "../src/task_json.hpp"
 #include "../src/worker_process.hpp"
-
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <array>
-#include <string>
-#include <thread>
 
 namespace warpwright::tuning {
 namespace {
@@ -51,8 +50,8 @@ TEST(MessageChannel, ClosedPeerEndsReceiveAndFailsSend) {
 }
 
 TEST(MessageChannel, GarbageIsAnError) {
-  for (const std::string& bytes : {std::string("\x05\0\0\0\0\0\0\0\0\0\0\0{\"a\":", 17),
-                                   std::string("\xFF\xFF\xFF\xFF\0\0\0\0\0\0\0\0", 12)}) {
+  for (const std::string& bytes :
+       {std::string("\x05\0\0\0\0\0\0\0\0\0\0\0{\"a\":", 17), std::string("\xFF\xFF\xFF\xFF\0\0\0\0\0\0\0\0", 12)}) {
     const auto sockets = socket_pair();
     MessageChannel reader(sockets[0]);
     ASSERT_EQ(::write(sockets[1], bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));

@@ -1,13 +1,12 @@
+#include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <set>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/tuning/session.hpp>
 
 #include "fake_evaluation.hpp"
-
-#include <filesystem>
-#include <set>
 
 namespace warpwright::tuning {
 namespace {
@@ -24,8 +23,18 @@ Problem small_problem() {
   problem.name = "fake";
   problem.source.dialect = SourceText{"fake.kernel", "kernel"};
   problem.dimensions.set("n", std::int64_t{1024});
-  problem.parameters = {{"block", {std::int64_t{32}, std::int64_t{64}, std::int64_t{128}, std::int64_t{512}}, {}, ParameterRole::define, true, {}},
-                        {"items", {std::int64_t{1}, std::int64_t{2}, std::int64_t{3}, std::int64_t{4}, std::int64_t{5}}, {}, ParameterRole::define, true, {}}};
+  problem.parameters = {{"block",
+                         {std::int64_t{32}, std::int64_t{64}, std::int64_t{128}, std::int64_t{512}},
+                         {},
+                         ParameterRole::define,
+                         true,
+                         {}},
+                        {"items",
+                         {std::int64_t{1}, std::int64_t{2}, std::int64_t{3}, std::int64_t{4}, std::int64_t{5}},
+                         {},
+                         ParameterRole::define,
+                         true,
+                         {}}};
   Launch launch;
   launch.entry = "fake";
   launch.block = {Expression::parse("block")};
@@ -39,7 +48,8 @@ FakeOutcome model(const Configuration& configuration) {
   FakeOutcome outcome;
   const auto block = value_of(configuration, "block");
   const auto items = value_of(configuration, "items");
-  outcome.time_ns = 1000.0 + 10.0 * std::abs(static_cast<double>(block - 64)) + 100.0 * std::abs(static_cast<double>(items - 3));
+  outcome.time_ns =
+      1000.0 + 10.0 * std::abs(static_cast<double>(block - 64)) + 100.0 * std::abs(static_cast<double>(items - 3));
   if (items == 4) {
     outcome.status = TrialStatus::wrong_result;
     outcome.time_ns = 1;
@@ -126,7 +136,8 @@ TEST_F(SessionTest, WhatHasNoOccupancyIsCompiledButNeverLaunched) {
   for (const Trial& trial : result.trials) {
     const auto block = value_of(trial.configuration, "block");
     const bool refused = block == 288 && value_of(trial.configuration, "items") == 5;
-    EXPECT_EQ(trial.status, refused ? TrialStatus::resource_exceeded : TrialStatus::ok) << trial.configuration.describe();
+    EXPECT_EQ(trial.status, refused ? TrialStatus::resource_exceeded : TrialStatus::ok)
+        << trial.configuration.describe();
     ASSERT_EQ(trial.occupancy.size(), 1u);
     ASSERT_EQ(trial.resources.size(), 1u) << "a refused trial still says what it needed";
     EXPECT_EQ(trial.occupancy[0].entry, "fake");
@@ -369,7 +380,8 @@ TEST_F(SessionTest, RacingTellsRunsWhatToBeatAndKeepsTheBound) {
   EXPECT_NEAR(evaluation.incumbents.at(1)->median.count(), 1521, 1.5);
   EXPECT_GT(evaluation.deadlines.at(1), Nanoseconds{});
   EXPECT_LT(evaluation.deadlines.at(1), Nanoseconds{10e9});
-  const auto& last = *std::find_if(evaluation.incumbents.rbegin(), evaluation.incumbents.rend(), [](auto& bar) { return bar.has_value(); });
+  const auto& last = *std::find_if(evaluation.incumbents.rbegin(), evaluation.incumbents.rend(),
+                                   [](auto& bar) { return bar.has_value(); });
   EXPECT_NEAR(last->median.count(), 1001, 1.5);
   std::size_t censored = 0;
   for (const auto& trial : result.trials) {
@@ -410,8 +422,8 @@ TEST_F(SessionTest, ObjectivesOtherThanTimeDoNotRace) {
   EXPECT_EQ(value_of(*result.best, "items"), 3);
 }
 
-// Configurations of one true speed under noise that hits both alike: a tie, decided by the space's order. One that is 2 %
-// slower under the same noise is told apart.
+// Configurations of one true speed under noise that hits both alike: a tie, decided by the space's order. One that is 2
+// % slower under the same noise is told apart.
 TEST_F(SessionTest, PairedSamplesDecideTies) {
   const auto nearly_equal = [](const Configuration& configuration) {
     FakeOutcome outcome = model(configuration);
@@ -454,7 +466,8 @@ TEST_F(SessionTest, DriftAndThrottlingAreReported) {
   options.timing.min_samples = 16;
   const SessionResult result = run(options, evaluation);
   EXPECT_THAT(result.warnings, Contains(HasSubstr("3 configurations drifted while it was sampled, by up to 12.3 %")));
-  EXPECT_THAT(result.warnings, Contains(HasSubstr("the clock was held down during 3 of 20 configurations: software power cap")));
+  EXPECT_THAT(result.warnings,
+              Contains(HasSubstr("the clock was held down during 3 of 20 configurations: software power cap")));
   for (const auto& trial : result.trials) {
     const bool drifts = value_of(trial.configuration, "items") == 1 && value_of(trial.configuration, "block") != 512;
     EXPECT_EQ(trial.conditions.drift.has_value(), drifts) << trial.configuration.describe();

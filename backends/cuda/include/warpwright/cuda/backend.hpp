@@ -57,7 +57,8 @@ struct CubinDescription {
 };
 // Throws Error(corrupted) saying what is wrong with the bytes, never reads outside them.
 CubinDescription describe_cubin(std::string_view image);
-// The kernel of that symbol, or the one C++ function of that name. Throws Error(bad_input) listing the kernels there are
+// The kernel of that symbol, or the one C++ function of that name. Throws Error(bad_input) listing the kernels there
+// are
 // ("did you mean").
 const KernelResources& find_kernel(const CubinDescription& description, const std::string& entry);
 

@@ -1,13 +1,13 @@
 // A simulated device: the whole library runs and is tested on it, with exact times, chosen faults and no hardware.
 //
-// Method: a discrete-event simulation per context. Streams are queues over three engines (kernels and copies on the device,
-// copies to the device, copies to the host); a command waits for its predecessor in its stream, for its engine, and for the
-// events its stream waits for. Nothing waits in real time: the clock is virtual, each call of the host costs it a fixed
-// time, and waiting sets it forward. Bytes move when the virtual clock says so and not before: the destination of a copy
-// is poisoned when the copy starts and filled when it ends, and a source that changed in between is an error, so a missing
-// synchronisation gives wrong bytes in every run in which it matters, not by luck.
-// A copy to the device runs at `duplex_factor` of its own speed while a copy to the host is active, which is unaffected;
-// kernels of different streams follow one another. Figures of the default device were measured on an H100 (PCIe 5.0).
+// Method: a discrete-event simulation per context. Streams are queues over three engines (kernels and copies on the
+// device, copies to the device, copies to the host); a command waits for its predecessor in its stream, for its engine,
+// and for the events its stream waits for. Nothing waits in real time: the clock is virtual, each call of the host
+// costs it a fixed time, and waiting sets it forward. Bytes move when the virtual clock says so and not before: the
+// destination of a copy is poisoned when the copy starts and filled when it ends, and a source that changed in between
+// is an error, so a missing synchronisation gives wrong bytes in every run in which it matters, not by luck. A copy to
+// the device runs at `duplex_factor` of its own speed while a copy to the host is active, which is unaffected; kernels
+// of different streams follow one another. Figures of the default device were measured on an H100 (PCIe 5.0).
 //
 // The "source" of a simulated kernel is TOML:
 //
@@ -37,17 +37,13 @@
 //   partial_if = ...                     # the second half of the output is not written
 //   out_of_bounds_if = ...               # the element behind the last one is overwritten
 //
-// Values are numbers or expressions (model/expression.hpp). `registers`, `static_shared` and the keys of compiling may name
-// the job's definitions; the others also BLOCK_X to BLOCK_Z, GRID_X to GRID_Z, SHARED (dynamic bytes) and the declared
-// scalar arguments. A mistake in the text is a compile error that names line and key.
+// Values are numbers or expressions (model/expression.hpp). `registers`, `static_shared` and the keys of compiling may
+// name the job's definitions; the others also BLOCK_X to BLOCK_Z, GRID_X to GRID_Z, SHARED (dynamic bytes) and the
+// declared scalar arguments. A mistake in the text is a compile error that names line and key.
 //
-// Limits are enforced as a driver does: threads, shared memory with opt-in, registers of a block, memory. Graphs, symbols,
-// cooperative launches and clusters are supported. Pinned buffers are ordinary page-aligned memory.
+// Limits are enforced as a driver does: threads, shared memory with opt-in, registers of a block, memory. Graphs,
+// symbols, cooperative launches and clusters are supported. Pinned buffers are ordinary page-aligned memory.
 #pragma once
-
-#include <warpwright/base/clock.hpp>
-#include <warpwright/device/backend.hpp>
-#include <warpwright/sim/behaviour.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -56,11 +52,28 @@
 #include <string>
 #include <vector>
 
+#include <warpwright/base/clock.hpp>
+#include <warpwright/device/backend.hpp>
+#include <warpwright/sim/behaviour.hpp>
+
 namespace warpwright::sim {
 
 // One scripted failure: the `nth` call of that kind in a context fails, or all from the `nth` on.
 struct Fault {
-  enum class Call { allocate, allocate_pinned, pin_host_memory, load, copy_to_device, copy_to_host, copy_on_device, fill, launch, record, wait, synchronize };
+  enum class Call {
+    allocate,
+    allocate_pinned,
+    pin_host_memory,
+    load,
+    copy_to_device,
+    copy_to_host,
+    copy_on_device,
+    fill,
+    launch,
+    record,
+    wait,
+    synchronize
+  };
   Call call = Call::launch;
   int nth = 1;
   bool repeat = false;
@@ -72,20 +85,20 @@ struct Fault {
 DeviceInfo default_device();
 
 struct Options {
-  int devices = 1;                        // sim:0, sim:1, ...
-  DeviceInfo device = default_device();   // of each; the id is replaced
+  int devices = 1;                       // sim:0, sim:1, ...
+  DeviceInfo device = default_device();  // of each; the id is replaced
   // False: only times are simulated, buffers have no bytes, and memory of any size costs none.
   bool move_bytes = true;
-  std::uint64_t seed = 1;                 // of the noise
-  Nanoseconds host_call{1000};            // host time of each call; 10 calls of a pipeline step took 10-12 us
-  Nanoseconds copy_latency{2500};         // of each copy, beside its bytes
+  std::uint64_t seed = 1;          // of the noise
+  Nanoseconds host_call{1000};     // host time of each call; 10 calls of a pipeline step took 10-12 us
+  Nanoseconds copy_latency{2500};  // of each copy, beside its bytes
   // Bytes per nanosecond (GB/s). Copies from memory that is not pinned are slower and block the host.
   double to_device_rate = 55.05, to_host_rate = 55.16;
   double pageable_to_device_rate = 7.6, pageable_to_host_rate = 10.0;
-  double device_rate = 2912;              // read plus written, on the device
-  double duplex_factor = 0.82;            // see above; 1 = the directions do not disturb each other
-  Nanoseconds pin_per_mebibyte{580e3};    // host time of allocate_pinned()
-  Nanoseconds register_per_mebibyte{580e3};  // host time of pin_host_memory(); taken as dear as allocate_pinned()
+  double device_rate = 2912;                    // read plus written, on the device
+  double duplex_factor = 0.82;                  // see above; 1 = the directions do not disturb each other
+  Nanoseconds pin_per_mebibyte{580e3};          // host time of allocate_pinned()
+  Nanoseconds register_per_mebibyte{580e3};     // host time of pin_host_memory(); taken as dear as allocate_pinned()
   std::map<std::string, Behaviour> behaviours;  // beside the built-in ones, which they replace where names are equal
   std::vector<Fault> faults;
   // What Telemetry::sample() gives; empty: the backend has no telemetry. Called from any thread.

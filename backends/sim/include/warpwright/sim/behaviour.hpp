@@ -1,12 +1,6 @@
 // What a simulated kernel does to its bytes, written in C++.
 #pragma once
 
-#include <warpwright/base/error.hpp>
-#include <warpwright/base/units.hpp>
-#include <warpwright/device/context.hpp>
-#include <warpwright/model/data_type.hpp>
-#include <warpwright/model/value.hpp>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -19,17 +13,23 @@
 #include <type_traits>
 #include <vector>
 
+#include <warpwright/base/error.hpp>
+#include <warpwright/base/units.hpp>
+#include <warpwright/device/context.hpp>
+#include <warpwright/model/data_type.hpp>
+#include <warpwright/model/value.hpp>
+
 namespace warpwright::sim {
 
 // One launch as a behaviour sees it. Valid during the call only. One thread only.
 class LaunchView {
  public:
   struct Argument {
-    std::string name;                          // empty unless the kernel declares its arguments
-    DataType type = DataType::float32;         // of an element or of the scalar, as declared
-    bool declared = false;                     // name and type come from a declaration
+    std::string name;                   // empty unless the kernel declares its arguments
+    DataType type = DataType::float32;  // of an element or of the scalar, as declared
+    bool declared = false;              // name and type come from a declaration
     bool is_buffer = false;
-    std::span<std::byte> bytes;                // of the buffer: aligned for every type; empty for scalars
+    std::span<std::byte> bytes;  // of the buffer: aligned for every type; empty for scalars
     device::ScalarArgument scalar;
   };
   struct Symbol {
@@ -87,25 +87,25 @@ class LaunchView {
   }
 };
 
-// A kernel body with the arguments it expects, in the notation of the `arguments` key ("float32* c", "int32 n"); empty if it
-// takes any.
+// A kernel body with the arguments it expects, in the notation of the `arguments` key ("float32* c", "int32 n"); empty
+// if it takes any.
 struct Behaviour {
   std::function<void(const LaunchView&)> run;
   std::vector<std::string> arguments;
 };
 
-// The built-in ones. They do the whole job whatever the geometry is, as a grid-stride loop does. Element types are those
-// that the kernel's own `arguments` declare (any integer or float but the 16-bit floats), by default:
+// The built-in ones. They do the whole job whatever the geometry is, as a grid-stride loop does. Element types are
+// those that the kernel's own `arguments` declare (any integer or float but the 16-bit floats), by default:
 //   vector_add(float32* c, float32* a, float32* b, int32 n)          c[i] = a[i] + b[i]
 //   saxpy(float32* y, float32* x, float32 a, int32 n)                y[i] = a * x[i] + y[i]
 //   scale(float32* y, float32* x, float32 factor, int32 n)           y[i] = factor * x[i]
 //   copy(float32* y, float32* x, int32 n)                            y[i] = x[i]
 //   fill(float32* y, float32 value, int32 n)                         y[i] = value
 //   reduce_sum(float32* out, float32* x, int32 n)                    out[0] = sum of x, added in double precision
-//   stencil5(float32* out, float32* in, int32 nx, int32 ny)          mean of a cell and its 4 neighbours, edges repeated
-//   transpose(float32* out, float32* in, int32 nx, int32 ny)         out[x * ny + y] = in[y * nx + x]
-//   matmul(float32* c, float32* a, float32* b, int32 m, int32 n, int32 k)   row-major c = a b, added in double precision
-//   nothing()                                                        any arguments
+//   stencil5(float32* out, float32* in, int32 nx, int32 ny)          mean of a cell and its 4 neighbours, edges
+//   repeated transpose(float32* out, float32* in, int32 nx, int32 ny)         out[x * ny + y] = in[y * nx + x]
+//   matmul(float32* c, float32* a, float32* b, int32 m, int32 n, int32 k)   row-major c = a b, added in double
+//   precision nothing()                                                        any arguments
 const std::map<std::string, Behaviour>& built_in_behaviours();
 
 }  // namespace warpwright::sim

@@ -1,5 +1,5 @@
-// One exception type for the whole library. Outcomes of a configuration (a kernel that does not compile, a wrong result)
-// are data (`TrialStatus`), not errors; an `Error` is what stops the operation that was asked for.
+// One exception type for the whole library. Outcomes of a configuration (a kernel that does not compile, a wrong
+// result) are data (`TrialStatus`), not errors; an `Error` is what stops the operation that was asked for.
 #pragma once
 
 #include <cstddef>

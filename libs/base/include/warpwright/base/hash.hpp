@@ -1,4 +1,5 @@
-// Content hashes for cache keys and profile keys (XXH3, 128 bits; not cryptographic, stable across platforms and versions).
+// Content hashes for cache keys and profile keys (XXH3, 128 bits; not cryptographic, stable across platforms and
+// versions).
 #pragma once
 
 #include <array>

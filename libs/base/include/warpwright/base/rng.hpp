@@ -1,5 +1,6 @@
 // Seeded random numbers that are bit-identical on every platform: the standard library's distributions are not.
-// Generator: xoshiro256** (Blackman, Vigna 2018) seeded by SplitMix64; bounded integers by Lemire's multiply-and-reject.
+// Generator: xoshiro256** (Blackman, Vigna 2018) seeded by SplitMix64; bounded integers by Lemire's
+// multiply-and-reject.
 #pragma once
 
 #include <array>

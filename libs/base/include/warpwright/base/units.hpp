@@ -22,7 +22,8 @@ struct Bytes {
   constexpr Bytes operator*(std::uint64_t n) const { return Bytes{count * n}; }
 };
 
-// "1.25 ms", "480 MiB": three significant digits, for people. Machine output writes plain numbers with the unit in the key.
+// "1.25 ms", "480 MiB": three significant digits, for people. Machine output writes plain numbers with the unit in the
+// key.
 std::string format_duration(Nanoseconds duration);
 std::string format_bytes(Bytes bytes);
 

@@ -2,22 +2,22 @@
 // initialisers, and open their driver at run time.
 #pragma once
 
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include <warpwright/base/device_id.hpp>
 #include <warpwright/device/compiler.hpp>
 #include <warpwright/device/context.hpp>
 #include <warpwright/device/telemetry.hpp>
 #include <warpwright/model/device_info.hpp>
 
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
-
 namespace warpwright::device {
 
 // One library or capability a backend needs.
 struct Component {
-  std::string name;    // "CUDA driver (libcuda.so.1)", "NVRTC"
+  std::string name;  // "CUDA driver (libcuda.so.1)", "NVRTC"
   bool present = false;
   std::string detail;  // version and path if present, the reason if not
   std::string remedy;  // what to install or set; empty if present

@@ -1,11 +1,11 @@
-// Checks that every backend makes before it calls its driver, in one place so that the same mistake gives the same error
-// everywhere. Functions only; thread-safe.
+// Checks that every backend makes before it calls its driver, in one place so that the same mistake gives the same
+// error everywhere. Functions only; thread-safe.
 #pragma once
+
+#include <string_view>
 
 #include <warpwright/base/units.hpp>
 #include <warpwright/device/context.hpp>
-
-#include <string_view>
 
 namespace warpwright::device {
 
@@ -13,15 +13,16 @@ namespace warpwright::device {
 // ("copy to device").
 void check_range(std::string_view what, Bytes offset, Bytes size, Bytes capacity);
 
-// Throws Error(bad_input) unless [offset, offset + size) lies within a buffer of `capacity` and begins on view_alignment.
+// Throws Error(bad_input) unless [offset, offset + size) lies within a buffer of `capacity` and begins on
+// view_alignment.
 void check_view(Bytes offset, Bytes size, Bytes capacity);
 
 // check_range() of both ends, and Error(bad_input) if they are ranges of one buffer that overlap.
 void check_device_copy(const Buffer& destination, Bytes destination_offset, const Buffer& source, Bytes source_offset,
                        Bytes size);
 
-// Throws Error(launch) naming the kernel and the dimension if a block, grid or cluster dimension is not positive, the block
-// has more threads than `device` allows, or a feature is asked for that `device` lacks (then Error(unsupported)).
+// Throws Error(launch) naming the kernel and the dimension if a block, grid or cluster dimension is not positive, the
+// block has more threads than `device` allows, or a feature is asked for that `device` lacks (then Error(unsupported)).
 void check_geometry(std::string_view kernel, const LaunchConfig& config, const DeviceInfo& device);
 
 }  // namespace warpwright::device

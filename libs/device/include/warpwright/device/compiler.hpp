@@ -1,13 +1,13 @@
 // Turning source into a binary, apart from any open device: NVRTC needs none, OpenCL does (`needs_device`).
 #pragma once
 
-#include <warpwright/model/trial.hpp>
-
 #include <filesystem>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <warpwright/model/trial.hpp>
 
 namespace warpwright::device {
 
@@ -24,10 +24,10 @@ struct CompileJob {
 
 // A compiled program. Plain data.
 struct Binary {
-  std::string backend;  // "cuda", "opencl", "sim"
-  std::string target;   // "sm_90a", or the device name for OpenCL
-  std::string format;   // "cubin", "clbin", "sim"
-  std::string image;    // the bytes
+  std::string backend;                         // "cuda", "opencl", "sim"
+  std::string target;                          // "sm_90a", or the device name for OpenCL
+  std::string format;                          // "cubin", "clbin", "sim"
+  std::string image;                           // the bytes
   std::map<std::string, std::string> symbols;  // requested entry -> name in the image (mangled for templates)
   std::string log;                             // warnings and resource report of the compiler
   std::vector<KernelResources> resources;      // per entry, as far as the compiler tells without a device
@@ -51,9 +51,9 @@ class Compiler {
 // "kind" and "count"), and OpenCL drivers differ in how they split values.
 std::string source_with_defines(const CompileJob& job);
 
-// Content address of what `job` compiles to: 32 hexadecimal digits over every field, compiler version and target. Folders
-// count by name: quoted includes are inlined by the reader of the specification, and what angle includes find belongs to
-// the toolkit, whose version is in the key.
+// Content address of what `job` compiles to: 32 hexadecimal digits over every field, compiler version and target.
+// Folders count by name: quoted includes are inlined by the reader of the specification, and what angle includes find
+// belongs to the toolkit, whose version is in the key.
 std::string cache_key(const CompileJob& job, const Compiler& compiler);
 
 }  // namespace warpwright::device

@@ -1,9 +1,10 @@
-// An open device: memory, streams, events, modules, launches. Interfaces only; each backend implements them and all pass
-// the contract suite in <warpwright/testing/device_contract.hpp>.
+// An open device: memory, streams, events, modules, launches. Interfaces only; each backend implements them and all
+// pass the contract suite in <warpwright/testing/device_contract.hpp>.
 //
 // Rules for every implementation:
 //  - Handles are owned by the caller and must die before their Context. Destructors never throw.
-//  - A call that fails throws Error with the native code and name. ErrorCode::launch and out_of_memory leave the context
+//  - A call that fails throws Error with the native code and name. ErrorCode::launch and out_of_memory leave the
+//  context
 //    usable; ErrorCode::device means it is lost.
 //  - A Context and everything made from it belong to one thread at a time, except that different Streams may be used by
 //    different threads.
@@ -13,10 +14,6 @@
 //  - A geometry the device cannot run (non-positive or too large, too much shared memory) is Error(launch); a wrong
 //    number or size of arguments is Error(bad_input) where the driver can tell.
 #pragma once
-
-#include <warpwright/base/units.hpp>
-#include <warpwright/device/compiler.hpp>
-#include <warpwright/model/device_info.hpp>
 
 #include <array>
 #include <cstddef>
@@ -30,6 +27,10 @@
 #include <type_traits>
 #include <variant>
 #include <vector>
+
+#include <warpwright/base/units.hpp>
+#include <warpwright/device/compiler.hpp>
+#include <warpwright/model/device_info.hpp>
 
 namespace warpwright::device {
 
@@ -57,7 +58,8 @@ class Event {
   virtual bool done() const = 0;  // true for an event that was never recorded
   virtual void synchronize() = 0;
   // Device time between the end of the work before `start` (or the start of the first work after it, where the backend
-  // can tell) and the end of the work before this event. Both must be recorded and done; throws Error(conflict) otherwise.
+  // can tell) and the end of the work before this event. Both must be recorded and done; throws Error(conflict)
+  // otherwise.
   virtual Nanoseconds elapsed_since(const Event& start) const = 0;
 };
 
@@ -67,8 +69,7 @@ struct ScalarArgument {
   std::size_t size = 0;
 
   template <class T>
-    requires(std::is_trivially_copyable_v<T> && sizeof(T) <= 16)
-  static ScalarArgument of(const T& value) {
+  requires(std::is_trivially_copyable_v<T> && sizeof(T) <= 16) static ScalarArgument of(const T& value) {
     ScalarArgument argument;
     argument.size = sizeof(T);
     std::memcpy(argument.bytes.data(), &value, sizeof(T));
@@ -111,8 +112,8 @@ class Module {
   virtual ~Module() = default;
   // `entry` as given in CompileJob::entries. Throws Error(not_found) listing the kernels the module has, if known.
   virtual std::unique_ptr<Kernel> kernel(const std::string& entry) = 0;
-  // A view of a module-scope __constant__ or __device__ variable, valid while the module lives; null if there is none or the
-  // backend has no symbols (OpenCL).
+  // A view of a module-scope __constant__ or __device__ variable, valid while the module lives; null if there is none
+  // or the backend has no symbols (OpenCL).
   virtual std::unique_ptr<Buffer> symbol(const std::string& name) = 0;
 };
 
@@ -149,8 +150,8 @@ struct MemoryUse {
   Bytes free, total;
 };
 
-// What OpenCL asks of the beginning of a part of a buffer, on every device known (at most 128 bytes on GPUs and PoCL; a page
-// leaves room).
+// What OpenCL asks of the beginning of a part of a buffer, on every device known (at most 128 bytes on GPUs and PoCL; a
+// page leaves room).
 inline constexpr Bytes view_alignment{4096};
 
 class Context {
@@ -161,8 +162,9 @@ class Context {
   virtual std::unique_ptr<PinnedBuffer> allocate_pinned(Bytes size) = 0;
   virtual std::unique_ptr<Stream> create_stream() = 0;
   virtual std::unique_ptr<Event> create_event() = 0;
-  // An event that orders and tells done, but may refuse elapsed_since() with Error(conflict). Where drivers stamp timing
-  // events, recording and asking one costs microseconds; this one does not pay for that. By default create_event().
+  // An event that orders and tells done, but may refuse elapsed_since() with Error(conflict). Where drivers stamp
+  // timing events, recording and asking one costs microseconds; this one does not pay for that. By default
+  // create_event().
   virtual std::unique_ptr<Event> create_ordering_event();
   // Pins host memory of the caller's, which must begin on a page, be mapped, and outlive the result; the result's
   // destructor unpins it. Throws Error(unsupported) where the backend cannot, Error(out_of_memory) where the system
@@ -173,8 +175,9 @@ class Context {
   // Records what `body` enqueues on `stream` without running it. Throws Error(unsupported) unless supports_graphs.
   virtual std::unique_ptr<Graph> record_graph(Stream& stream, const std::function<void()>& body) = 0;
   virtual std::optional<MemoryUse> memory_use() const = 0;
-  // The bytes [offset, offset + size) of `whole` as a buffer of their own, valid while `whole` lives; nothing is copied.
-  // `offset` must be a multiple of view_alignment. Throws Error(bad_input) for a range outside `whole` or an odd offset.
+  // The bytes [offset, offset + size) of `whole` as a buffer of their own, valid while `whole` lives; nothing is
+  // copied. `offset` must be a multiple of view_alignment. Throws Error(bad_input) for a range outside `whole` or an
+  // odd offset.
   virtual std::unique_ptr<Buffer> view(Buffer& whole, Bytes offset, Bytes size) = 0;
   // Waits for all streams.
   virtual void synchronize() = 0;

@@ -18,8 +18,8 @@
 
 namespace warpwright::measure {
 
-// Where outputs are compared with the reference. `automatic`: on GPUs with double arithmetic on the device, elsewhere on
-// the host. The device only decides what is surely right; everything else is judged on the host, so both agree.
+// Where outputs are compared with the reference. `automatic`: on GPUs with double arithmetic on the device, elsewhere
+// on the host. The device only decides what is surely right; everything else is judged on the host, so both agree.
 enum class CompareOn { automatic, host, device };
 
 struct RunnerOptions {
@@ -49,10 +49,10 @@ struct RunResult {
 class ProblemRunner {
  public:
   // Generates inputs and allocates buffers at the sizes of the baseline configuration (written buffers get guard
-  // zones of 4 KiB before and behind them). Inputs are also kept pristine, on the device where it has room. A fill with seed 0 gets a
-  // seed of its argument's position, so that two arguments do not hold the same data. Throws Error(out_of_memory) with
-  // the sizes asked for, Error(bad_input) for bad sizes and for an output whose size depends on a parameter. `context`,
-  // `compiler` and `clock` must outlive the runner.
+  // zones of 4 KiB before and behind them). Inputs are also kept pristine, on the device where it has room. A fill with
+  // seed 0 gets a seed of its argument's position, so that two arguments do not hold the same data. Throws
+  // Error(out_of_memory) with the sizes asked for, Error(bad_input) for bad sizes and for an output whose size depends
+  // on a parameter. `context`, `compiler` and `clock` must outlive the runner.
   ProblemRunner(device::Context& context, device::Compiler& compiler, Problem problem, const Clock& clock,
                 RunnerOptions options = {});
   ~ProblemRunner();
@@ -74,8 +74,8 @@ class ProblemRunner {
 
   // Restore, poison, launch, verify, time, and look at the outputs once more. Against timing.incumbent a verified but
   // hopelessly slow configuration is `censored` after its verifying run or a few samples. Never throws for what the
-  // configuration did: launch refusals, wrong results and the like are statuses. Throws Error(device) when the context is lost,
-  // Error(conflict) if the problem has a reference that was not computed.
+  // configuration did: launch refusals, wrong results and the like are statuses. Throws Error(device) when the context
+  // is lost, Error(conflict) if the problem has a reference that was not computed.
   RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions& timing);
 
   // Rounds of one cold sample of each, in a fresh seeded order each round, so that drift hits all alike.

@@ -1,7 +1,7 @@
 // Racing: a configuration that is clearly slower than the best one so far is not worth its remaining samples.
 // Interference only ever makes a run slower, so the fastest of a few samples is what is compared, and it must lose by
-// more than the best one's own noise. Early exits of this kind exist in other tuners as "5 samples, then drop beyond 2x";
-// the steps here (10x after the verifying run, 3x after two samples, noise-aware after three) follow from the
+// more than the best one's own noise. Early exits of this kind exist in other tuners as "5 samples, then drop beyond
+// 2x"; the steps here (10x after the verifying run, 3x after two samples, noise-aware after three) follow from the
 // one-sidedness of the noise. One sample alone decides nothing small: outliers of several times are not that rare.
 #pragma once
 

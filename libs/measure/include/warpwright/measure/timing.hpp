@@ -34,8 +34,8 @@ struct TimingOptions {
 };
 
 // When to stop sampling; pure, so that it is tested on made-up noise. `spent` is what the samples have cost so far.
-// max_samples always ends, min_samples always continues (both count as at least 1) unless the samples are hopeless against
-// the incumbent; in between, the time budget or the target precision ends.
+// max_samples always ends, min_samples always continues (both count as at least 1) unless the samples are hopeless
+// against the incumbent; in between, the time budget or the target precision ends.
 bool enough_samples(const std::vector<Nanoseconds>& samples, Nanoseconds spent, const TimingOptions& options);
 
 // Owns the flush buffer of a context: twice the last-level cache; 64 MiB where its size is unknown, and at most 64 MiB

@@ -31,7 +31,8 @@ struct PairedRatio {
 PairedRatio paired_ratio(std::span<const double> first, std::span<const double> second, double confidence = 0.95);
 
 // Change from the first to the last sample relative to the median (Theil-Sen slope), where the Mann-Kendall test calls
-// the trend significant at 1 %; nullopt where it is chance or there are fewer than 8 samples. Samples in the order taken.
+// the trend significant at 1 %; nullopt where it is chance or there are fewer than 8 samples. Samples in the order
+// taken.
 std::optional<double> trend(std::span<const double> samples);
 
 }  // namespace warpwright

@@ -44,7 +44,8 @@ struct KernelResources {
   std::optional<Bytes> constant;
   std::optional<int> max_threads_per_block;
   std::optional<int> barriers;  // named barriers of a block
-  std::optional<Bytes> spill_stores, spill_loads;  // per thread, of registers that did not fit; part of local_per_thread
+  std::optional<Bytes> spill_stores,
+      spill_loads;  // per thread, of registers that did not fit; part of local_per_thread
 };
 
 // What one launch of a configuration does to a multiprocessor: calculate_occupancy() with the resources of its binary.

@@ -30,7 +30,8 @@ struct KernelTunerOptions {
   enum class Encoding { as_read, current, old } encoding = Encoding::as_read;
 };
 // A cache file that Kernel Tuner loads. Statuses without a word there become RuntimeFailedConfig with the field
-// "warpwright_status", which reading gives back. Throws Error(bad_input) for a parameter named like a field of the format
+// "warpwright_status", which reading gives back. Throws Error(bad_input) for a parameter named like a field of the
+// format
 // ("time", "timestamp", ...).
 std::string kernel_tuner_cache(const RecordedSpace& space, const KernelTunerOptions& options = {});
 

@@ -1,10 +1,10 @@
 // The trial journal of a session: one JSON line per finished trial after a header line, appended as it ends.
 // SIGKILL loses nothing finished (each line is one write() to an O_APPEND descriptor); power loss at most a second
-// (fdatasync from a background thread at most once a second). A torn last line is dropped on reading. Each line ends with
-// a checksum, so that a flipped bit does not become a measurement: a damaged line is left out and reported, the others stay;
-// a damaged header is an Error(corrupted). Lines are JSON objects with a "type": "header", "trial" (the trial's own
-// keys beside it) or "note", and "check"; readers skip types they do not know. One writer at a time, by an advisory flock() that
-// ends with the process; readers need no lock.
+// (fdatasync from a background thread at most once a second). A torn last line is dropped on reading. Each line ends
+// with a checksum, so that a flipped bit does not become a measurement: a damaged line is left out and reported, the
+// others stay; a damaged header is an Error(corrupted). Lines are JSON objects with a "type": "header", "trial" (the
+// trial's own keys beside it) or "note", and "check"; readers skip types they do not know. One writer at a time, by an
+// advisory flock() that ends with the process; readers need no lock.
 #pragma once
 
 #include <filesystem>
@@ -33,8 +33,8 @@ struct JournalHeader {
 
 struct JournalContents {
   JournalHeader header;
-  std::vector<Trial> trials;    // in the order they ended
-  bool torn_last_line = false;  // a line was cut off by a crash and dropped
+  std::vector<Trial> trials;        // in the order they ended
+  bool torn_last_line = false;      // a line was cut off by a crash and dropped
   std::vector<std::string> damage;  // lines that are not as they were written: file, line and what is wrong with each
 };
 

@@ -1,5 +1,5 @@
-// The contract of every backend, as one parameterised GoogleTest suite: what <warpwright/device/context.hpp> promises, asked
-// of a real device. One test body serves all backends, so that code written against one runs on the others.
+// The contract of every backend, as one parameterised GoogleTest suite: what <warpwright/device/context.hpp> promises,
+// asked of a real device. One test body serves all backends, so that code written against one runs on the others.
 //
 // Use: include this header in ONE source of a test program linked with GoogleTest, and there
 //

@@ -1,9 +1,9 @@
 // A clock that a test sets: whatever takes an injected Clock can be driven without waiting.
 #pragma once
 
-#include <warpwright/base/clock.hpp>
-
 #include <mutex>
+
+#include <warpwright/base/clock.hpp>
 
 namespace warpwright::test {
 

@@ -1,24 +1,25 @@
 // A few given configurations against each other: each verified, then sampled in turn, so that drift of clocks and
-// temperature hits all alike, and compared pair by pair. Answers "is A faster than B, by how much, and how sure is that".
+// temperature hits all alike, and compared pair by pair. Answers "is A faster than B, by how much, and how sure is
+// that".
 #pragma once
-
-#include <warpwright/base/clock.hpp>
-#include <warpwright/model/problem.hpp>
-#include <warpwright/model/statistics.hpp>
-#include <warpwright/tuning/evaluation.hpp>
 
 #include <atomic>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
+#include <warpwright/base/clock.hpp>
+#include <warpwright/model/problem.hpp>
+#include <warpwright/model/statistics.hpp>
+#include <warpwright/tuning/evaluation.hpp>
+
 namespace warpwright::tuning {
 
 struct ComparisonOptions {
   measure::CacheMode cache = measure::CacheMode::cold;
-  int rounds = 50;            // samples of each; fewer, but at least 5, where they would take more than about 5 s
+  int rounds = 50;  // samples of each; fewer, but at least 5, where they would take more than about 5 s
   double tie_margin = 0.01;
-  std::uint64_t seed = 0;     // of the order within each round
+  std::uint64_t seed = 0;  // of the order within each round
   const std::atomic<bool>* stop = nullptr;
 };
 
@@ -36,8 +37,8 @@ struct ComparisonResult {
   std::optional<std::size_t> fastest;                 // by median of the interleaved samples; nullopt if none is ok
 };
 
-// A configuration may be given several times (a kernel against itself). Throws Error(bad_input) where there is none or one
-// lacks a parameter, Error(interrupted) when stopped, Error(device) when the device fails in the comparison itself.
+// A configuration may be given several times (a kernel against itself). Throws Error(bad_input) where there is none or
+// one lacks a parameter, Error(interrupted) when stopped, Error(device) when the device fails in the comparison itself.
 ComparisonResult compare_configurations(const Problem& problem, Evaluation& evaluation, const Clock& clock,
                                         const std::vector<Configuration>& configurations,
                                         const ComparisonOptions& options = {});

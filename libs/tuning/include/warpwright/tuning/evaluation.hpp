@@ -1,6 +1,12 @@
-// Evaluating configurations as plain data in, plain data out: the same tasks work in this process, in worker processes, and
-// under a fake. Two kinds of places do the work: compilers (several, ahead of the device) and the device (one).
+// Evaluating configurations as plain data in, plain data out: the same tasks work in this process, in worker processes,
+// and under a fake. Two kinds of places do the work: compilers (several, ahead of the device) and the device (one).
 #pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
 
 #include <warpwright/base/units.hpp>
 #include <warpwright/device/compiler.hpp>
@@ -8,12 +14,6 @@
 #include <warpwright/measure/timing.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
-
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <variant>
-#include <vector>
 
 namespace warpwright::tuning {
 
@@ -25,8 +25,9 @@ struct CompileTask {
 
 struct CompileDone {
   std::uint64_t id = 0;
-  TrialStatus status = TrialStatus::ok;  // ok, compile_failed, compile_timed_out, crashed, or what the first launch showed
-  device::Binary binary;                 // when ok
+  TrialStatus status =
+      TrialStatus::ok;    // ok, compile_failed, compile_timed_out, crashed, or what the first launch showed
+  device::Binary binary;  // when ok
   std::string message, log;
   bool from_cache = false;
   Nanoseconds wall{}, cpu{};

@@ -1,19 +1,19 @@
-// KernelTuner: what the hardware allows. Exact theoretical occupancy of a kernel configuration, what limits it, what would
-// raise it, and launch configurations for a workload; for a device that is there, or for an architecture on a machine
-// without any.
+// KernelTuner: what the hardware allows. Exact theoretical occupancy of a kernel configuration, what limits it, what
+// would raise it, and launch configurations for a workload; for a device that is there, or for an architecture on a
+// machine without any.
 //
-// The calculation is that of <warpwright/model/occupancy.hpp>; this class binds it to one device. Occupancy is a limit, not
-// a time: a recommendation is where tuning starts.
+// The calculation is that of <warpwright/model/occupancy.hpp>; this class binds it to one device. Occupancy is a limit,
+// not a time: a recommendation is where tuning starts.
 #pragma once
-
-#include <warpwright/model/gpu_properties.hpp>
-#include <warpwright/model/occupancy.hpp>
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <warpwright/model/gpu_properties.hpp>
+#include <warpwright/model/occupancy.hpp>
 
 namespace warpwright {
 
@@ -24,9 +24,9 @@ struct Workload {
 };
 
 struct RecommendOptions {
-  double min_occupancy = 0.5;  // 0..1; configurations below are left out
+  double min_occupancy = 0.5;            // 0..1; configurations below are left out
   int min_block = 32, max_block = 1024;  // threads
-  Bytes shared_per_thread{};   // dynamic shared memory that grows with the block, on top of KernelConfig::shared_memory
+  Bytes shared_per_thread{};  // dynamic shared memory that grows with the block, on top of KernelConfig::shared_memory
   // A grid that fills the device once and lets each thread step through the workload, instead of one thread for each
   // elements_per_thread. Needs a device: the number of SMs decides.
   bool grid_stride = false;
@@ -38,8 +38,8 @@ struct Recommendation {
   OccupancyInfo occupancy;
   // Share of the threads that have work: the last block of the grid may be part empty.
   double lane_efficiency = 1;
-  // Share of the device's thread slots that do useful work from the first block to the last, if all blocks take the same
-  // time: occupancy x tail efficiency (where the number of SMs is known) x lane efficiency.
+  // Share of the device's thread slots that do useful work from the first block to the last, if all blocks take the
+  // same time: occupancy x tail efficiency (where the number of SMs is known) x lane efficiency.
   double score = 0;
 };
 
@@ -63,8 +63,12 @@ class KernelTuner {
   const GpuProperties& properties() const { return gpu_; }
 
   // These throw Error(bad_input) for what is no question, see warpwright::calculate_occupancy().
-  OccupancyInfo calculate_occupancy(const KernelConfig& config) const { return warpwright::calculate_occupancy(gpu_, config); }
-  std::vector<OccupancySuggestion> suggestions(const KernelConfig& config) const { return suggest_occupancy(gpu_, config); }
+  OccupancyInfo calculate_occupancy(const KernelConfig& config) const {
+    return warpwright::calculate_occupancy(gpu_, config);
+  }
+  std::vector<OccupancySuggestion> suggestions(const KernelConfig& config) const {
+    return suggest_occupancy(gpu_, config);
+  }
   // Empty if the configuration can be launched.
   std::string refusal_reason(const KernelConfig& config) const {
     return warpwright::refusal_reason(gpu_, config, calculate_occupancy(config));
@@ -72,9 +76,9 @@ class KernelTuner {
 
   // Every block size that is a multiple of the warp, best first; empty if none reaches min_occupancy. `kernel` gives
   // registers, static and fixed dynamic shared memory, barriers and launch bounds; its block and grid are not used.
-  // Among scores that agree to a thousandth the block nearest to 256 threads comes first: NVIDIA's guide to good practice advises 128 to 256
-  // to begin with. Throws Error(bad_input) for an empty workload and for options out of range, Error(unsupported) for
-  // grid_stride without a device.
+  // Among scores that agree to a thousandth the block nearest to 256 threads comes first: NVIDIA's guide to good
+  // practice advises 128 to 256 to begin with. Throws Error(bad_input) for an empty workload and for options out of
+  // range, Error(unsupported) for grid_stride without a device.
   std::vector<Recommendation> recommend(const Workload& workload, const KernelConfig& kernel = {},
                                         const RecommendOptions& options = {}) const;
 

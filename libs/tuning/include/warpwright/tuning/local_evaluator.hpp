@@ -1,17 +1,17 @@
-// Does the tasks of evaluation.hpp in this process: the inside of a worker, and the evaluation of library users who want no
-// worker processes (then a kernel that hangs or crashes takes the program with it).
+// Does the tasks of evaluation.hpp in this process: the inside of a worker, and the evaluation of library users who
+// want no worker processes (then a kernel that hangs or crashes takes the program with it).
 #pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
 
 #include <warpwright/base/clock.hpp>
 #include <warpwright/device/backend.hpp>
 #include <warpwright/measure/problem_runner.hpp>
 #include <warpwright/store/binary_cache.hpp>
 #include <warpwright/tuning/evaluation.hpp>
-
-#include <deque>
-#include <functional>
-#include <memory>
-#include <optional>
 
 namespace warpwright::tuning {
 
@@ -46,7 +46,7 @@ class CompileStation {
   EvaluatorOptions options_;
   std::unique_ptr<device::Compiler> compiler_;
   std::optional<store::BinaryCache> cache_;
-  std::unique_ptr<device::Context> context_;          // only for first launches
+  std::unique_ptr<device::Context> context_;  // only for first launches
   std::unique_ptr<measure::ProblemRunner> runner_;
 };
 

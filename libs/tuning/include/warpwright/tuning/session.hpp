@@ -2,15 +2,6 @@
 // baseline in one interleaved run, and checks the winner again on fresh inputs.
 #pragma once
 
-#include <warpwright/base/clock.hpp>
-#include <warpwright/base/log.hpp>
-#include <warpwright/model/problem.hpp>
-#include <warpwright/model/statistics.hpp>
-#include <warpwright/search/search_algorithm.hpp>
-#include <warpwright/store/journal.hpp>
-#include <warpwright/store/profile_database.hpp>
-#include <warpwright/tuning/evaluation.hpp>
-
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -20,10 +11,19 @@
 #include <string>
 #include <vector>
 
+#include <warpwright/base/clock.hpp>
+#include <warpwright/base/log.hpp>
+#include <warpwright/model/problem.hpp>
+#include <warpwright/model/statistics.hpp>
+#include <warpwright/search/search_algorithm.hpp>
+#include <warpwright/store/journal.hpp>
+#include <warpwright/store/profile_database.hpp>
+#include <warpwright/tuning/evaluation.hpp>
+
 namespace warpwright::tuning {
 
-// Where the wall time of a session went. The wall parts add up to `total`; compile_cpu is CPU time of all compile workers
-// and overlaps them.
+// Where the wall time of a session went. The wall parts add up to `total`; compile_cpu is CPU time of all compile
+// workers and overlaps them.
 struct SessionTimes {
   Nanoseconds total{}, startup{}, compile_wait{}, compile_cpu{}, copy{}, verify{}, measure{}, tuner{}, finish{};
 };
@@ -81,13 +81,13 @@ struct SessionResult {
   std::optional<Trial> baseline;
 
   std::optional<Configuration> best;
-  Nanoseconds best_median{}, best_spread{};      // from the final comparison where it took place
-  std::optional<Nanoseconds> baseline_median;    // from the same comparison
+  Nanoseconds best_median{}, best_spread{};    // from the final comparison where it took place
+  std::optional<Nanoseconds> baseline_median;  // from the same comparison
   std::optional<double> speedup;
-  std::vector<Finalist> finalists;               // winner first, then by median; the baseline only if it is one
+  std::vector<Finalist> finalists;  // winner first, then by median; the baseline only if it is one
   // What cannot be told from the winner: a paired ratio within tie_margin, or an interval that reaches 1. Winner first.
   std::vector<Configuration> ties;
-  std::string verification;                      // how the winner was verified, in words
+  std::string verification;  // how the winner was verified, in words
   bool reverified = false;
   bool interrupted = false;
   std::string stop_reason;  // "space exhausted", "200 evaluations", "time limit", "interrupted", "strategy ended"

@@ -2,13 +2,6 @@
 // binary), and launches it on the application's own buffers and streams.
 #pragma once
 
-#include <warpwright/base/log.hpp>
-#include <warpwright/device/backend.hpp>
-#include <warpwright/measure/timing.hpp>
-#include <warpwright/model/problem.hpp>
-#include <warpwright/store/binary_cache.hpp>
-#include <warpwright/store/profile_database.hpp>
-
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -17,6 +10,13 @@
 #include <string>
 #include <vector>
 
+#include <warpwright/base/log.hpp>
+#include <warpwright/device/backend.hpp>
+#include <warpwright/measure/timing.hpp>
+#include <warpwright/model/problem.hpp>
+#include <warpwright/store/binary_cache.hpp>
+#include <warpwright/store/profile_database.hpp>
+
 namespace warpwright::tuning {
 
 struct TunedKernelOptions {
@@ -24,7 +24,7 @@ struct TunedKernelOptions {
   store::MatchPolicy match = store::MatchPolicy::nearest;
   measure::CacheMode cache_mode = measure::CacheMode::cold;
   std::optional<std::filesystem::path> binary_cache;  // no cache on disk if absent
-  LogSink log;  // gets the warnings of Selection once per size
+  LogSink log;                                        // gets the warnings of Selection once per size
 };
 
 // What is used for one problem size, and how good the match is.
@@ -46,13 +46,13 @@ class TunedKernel {
               const store::ProfileDatabase& profiles, TunedKernelOptions options = {});
   ~TunedKernel();
 
-  // The configuration for a problem size (dimensions not named keep their defaults); looked up and compiled at the first
-  // call for each size. Throws Error(compile / bad_input) if the configuration does not compile.
+  // The configuration for a problem size (dimensions not named keep their defaults); looked up and compiled at the
+  // first call for each size. Throws Error(compile / bad_input) if the configuration does not compile.
   const Selection& select(const Configuration& dimensions);
 
-  // Enqueues every launch of the problem on `stream`. `buffers` by argument name, as large as the specification says for
-  // these dimensions; constants are given as buffers too. Scalars are taken from the specification's values and dimensions.
-  // Throws Error(bad_input) naming a missing or too small buffer, Error(launch) when the driver refuses.
+  // Enqueues every launch of the problem on `stream`. `buffers` by argument name, as large as the specification says
+  // for these dimensions; constants are given as buffers too. Scalars are taken from the specification's values and
+  // dimensions. Throws Error(bad_input) naming a missing or too small buffer, Error(launch) when the driver refuses.
   void launch(device::Stream& stream, const Configuration& dimensions,
               const std::map<std::string, device::Buffer*>& buffers);
 

@@ -1,19 +1,19 @@
-// Worker processes: compilers and the device live in children of the tuning process, so that a kernel that hangs, crashes or
-// poisons its context costs one configuration, not the session. A worker is a separate executable started with posix_spawn
-// (a forked copy of a process with a CUDA context or threads is unusable); messages are framed JSON plus binary payload over
-// a socket pair; a worker dies with its coordinator.
+// Worker processes: compilers and the device live in children of the tuning process, so that a kernel that hangs,
+// crashes or poisons its context costs one configuration, not the session. A worker is a separate executable started
+// with posix_spawn (a forked copy of a process with a CUDA context or threads is unusable); messages are framed JSON
+// plus binary payload over a socket pair; a worker dies with its coordinator.
 #pragma once
-
-#include <warpwright/base/log.hpp>
-#include <warpwright/device/backend.hpp>
-#include <warpwright/tuning/evaluation.hpp>
-#include <warpwright/tuning/local_evaluator.hpp>
 
 #include <atomic>
 #include <filesystem>
 #include <memory>
 #include <utility>
 #include <vector>
+
+#include <warpwright/base/log.hpp>
+#include <warpwright/device/backend.hpp>
+#include <warpwright/tuning/evaluation.hpp>
+#include <warpwright/tuning/local_evaluator.hpp>
 
 namespace warpwright::tuning {
 
@@ -27,11 +27,11 @@ struct WorkerPoolOptions {
   Nanoseconds compile_deadline{20e9};
   Nanoseconds run_deadline{10e9};
   Nanoseconds startup_deadline{120e9};  // opening the device, computing the reference
-  // Address space that a compile worker may use beyond what it has when it starts; 0: no limit. Compilers that need an open
-  // device (OpenCL) have no limit: a driver reserves huge ranges of addresses.
+  // Address space that a compile worker may use beyond what it has when it starts; 0: no limit. Compilers that need an
+  // open device (OpenCL) have no limit: a driver reserves huge ranges of addresses.
   Bytes compile_memory{std::uint64_t{4} << 30};
-  // After this many failures of the device worker in a row, a configuration that was right before is run again: if it fails
-  // too, or if there is none, the session ends. So a region of bad configurations is not taken for a bad device.
+  // After this many failures of the device worker in a row, a configuration that was right before is run again: if it
+  // fails too, or if there is none, the session ends. So a region of bad configurations is not taken for a bad device.
   int max_device_failures = 5;
   std::filesystem::path cache_folder;  // binary cache; also the home of PoCL's own cache
   bool use_cache = true;

@@ -1,15 +1,11 @@
 // The case and the fixture of the contract suite; see device_contract.hpp.
 #pragma once
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <warpwright/base/error.hpp>
-#include <warpwright/device/backend.hpp>
-
 #include <array>
 #include <cstdlib>
 #include <functional>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -17,6 +13,9 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/device/backend.hpp>
 
 namespace warpwright::test {
 
@@ -71,7 +70,8 @@ class DeviceContract : public ::testing::TestWithParam<DeviceContractCase> {
     const device::ProbeResult probe = backend_->probe();
     if (!probe.usable) {
       const char* required = std::getenv("WARPWRIGHT_REQUIRE_DEVICE");
-      const std::string why = backend_->name() + ": " + probe.reason + (probe.remedy.empty() ? "" : "; " + probe.remedy);
+      const std::string why =
+          backend_->name() + ": " + probe.reason + (probe.remedy.empty() ? "" : "; " + probe.remedy);
       if (required != nullptr && backend_->name() == required) FAIL() << why;
       GTEST_SKIP() << why;
     }
@@ -83,7 +83,8 @@ class DeviceContract : public ::testing::TestWithParam<DeviceContractCase> {
     stream_ = context_->create_stream();
   }
 
-  device::CompileJob job(std::string source, Defines defines = {}, std::vector<std::string> entries = {"contract_add"}) const {
+  device::CompileJob job(std::string source, Defines defines = {},
+                         std::vector<std::string> entries = {"contract_add"}) const {
     device::CompileJob result;
     result.source = std::move(source);
     result.file_name = GetParam().file_name;

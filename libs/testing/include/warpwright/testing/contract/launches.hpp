@@ -1,11 +1,11 @@
 // Contract: launches, their geometry and what a device refuses.
 #pragma once
 
-#include <warpwright/testing/contract/fixture.hpp>
-
 #include <algorithm>
 #include <cstdint>
 #include <vector>
+
+#include <warpwright/testing/contract/fixture.hpp>
 
 namespace warpwright::test {
 
@@ -38,8 +38,8 @@ TEST_P(DeviceContract, LaunchesInOneTwoAndThreeDimensions) {
     std::array<int, 3> size;
     std::array<std::int64_t, 3> block;
   };
-  for (const Shape& shape : {Shape{{100, 1, 1}, {32, 1, 1}}, Shape{{20, 30, 1}, {16, 4, 1}}, Shape{{5, 6, 7}, {4, 2, 4}},
-                             Shape{{1, 1, 9}, {1, 1, 8}}, Shape{{3, 11, 1}, {1, 8, 1}}}) {
+  for (const Shape& shape : {Shape{{100, 1, 1}, {32, 1, 1}}, Shape{{20, 30, 1}, {16, 4, 1}},
+                             Shape{{5, 6, 7}, {4, 2, 4}}, Shape{{1, 1, 9}, {1, 1, 8}}, Shape{{3, 11, 1}, {1, 8, 1}}}) {
     const auto [nx, ny, nz] = shape.size;
     std::vector<int> expected;
     for (int z = 0; z < nz; ++z)
@@ -76,7 +76,8 @@ TEST_P(DeviceContract, ABlockTooLargeIsRefusedAndHarmless) {
   auto fill = load("contract_fill");
   auto out = upload(std::vector<int>(8, 0));
   const Arguments arguments{out.get(), scalar(5), scalar(8)};
-  std::vector<device::LaunchConfig> refused{linear(1, info_.max_threads_per_block + 1), linear(1, std::int64_t{1} << 40)};
+  std::vector<device::LaunchConfig> refused{linear(1, info_.max_threads_per_block + 1),
+                                            linear(1, std::int64_t{1} << 40)};
   device::LaunchConfig flat;
   flat.block = {info_.max_block[0], 2, 1};
   if (info_.max_block[0] * 2 > info_.max_threads_per_block) refused.push_back(flat);
@@ -169,8 +170,8 @@ TEST_P(DeviceContract, MissingFeaturesAreSaidSo) {
   auto cooperative = linear(1, 8), clustered = linear(2, 8);
   cooperative.cooperative = true;
   clustered.cluster = {2, 1, 1};
-  for (const auto& [config, supported] : {std::pair{cooperative, info_.supports_cooperative_launch},
-                                          std::pair{clustered, info_.supports_clusters}}) {
+  for (const auto& [config, supported] :
+       {std::pair{cooperative, info_.supports_cooperative_launch}, std::pair{clustered, info_.supports_clusters}}) {
     if (supported) {
       stream_->launch(*fill.kernel, config, arguments);
       EXPECT_EQ(download<int>(*out), std::vector<int>(8, 5));

@@ -1,8 +1,6 @@
 // Contract: devices, buffers and copies.
 #pragma once
 
-#include <warpwright/testing/contract/fixture.hpp>
-
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -12,6 +10,8 @@
 #include <set>
 #include <string>
 #include <vector>
+
+#include <warpwright/testing/contract/fixture.hpp>
 
 namespace warpwright::test {
 
@@ -191,7 +191,9 @@ TEST_P(DeviceContract, BuffersOfAnotherBackendAreRefused) {
       [&] { stream_->copy_on_device(foreign, Bytes{}, *own, Bytes{}, Bytes{4}); },
       [&] { stream_->copy_on_device(*own, Bytes{}, foreign, Bytes{}, Bytes{4}); },
       [&] { stream_->fill(foreign, Bytes{}, Bytes{4}, 0); },
-      [&] { stream_->launch(*fill.kernel, linear(1, 4), Arguments{&foreign, scalar(1), scalar(4)}); },
+      [&] {
+        stream_->launch(*fill.kernel, linear(1, 4), Arguments{&foreign, scalar(1), scalar(4)});
+      },
       [&] {
         stream_->launch(*fill.kernel, linear(1, 4),
                         Arguments{static_cast<const device::Buffer*>(nullptr), scalar(1), scalar(4)});
@@ -247,10 +249,10 @@ TEST_P(DeviceContract, MemoryComesBack) {
 TEST_P(DeviceContract, PinsMemoryOfTheProgramOrSaysThatItCannot) {
   constexpr std::size_t page = 4096;
   struct Free {
-    void operator()(std::byte* memory) const { ::operator delete(memory, std::align_val_t{page}); }
+    void operator()(std::byte* memory) const { ::operator delete (memory, std::align_val_t{page}); }
   };
   const std::unique_ptr<std::byte, Free> memory(
-      static_cast<std::byte*>(::operator new(4 * page, std::align_val_t{page})));
+      static_cast<std::byte*>(::operator new (4 * page, std::align_val_t{page})));
   const std::span<std::byte> bytes(memory.get(), 4 * page);
   std::unique_ptr<device::PinnedBuffer> pinned;
   try {

@@ -1,11 +1,11 @@
 // Contract: compiling, binaries and modules.
 #pragma once
 
-#include <warpwright/testing/contract/fixture.hpp>
-
 #include <algorithm>
 #include <string>
 #include <vector>
+
+#include <warpwright/testing/contract/fixture.hpp>
 
 namespace warpwright::test {
 

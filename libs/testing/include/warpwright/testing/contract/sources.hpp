@@ -5,11 +5,13 @@
 //   contract_fill(int* out, int value, int n)                out[i] = value, guarded by i < n
 //   contract_index(int* out, int nx, int ny, int nz)         out[(z * ny + y) * nx + x] = x + 1000 y + 1000000 z
 //   contract_shared(int* out, int words, local)              one block: shared[i] = i for i < words; then
-//                                                            out[t] = sum of shared[words - 1 - i] over i = t, t + T, ...
+//                                                            out[t] = sum of shared[words - 1 - i] over i = t, t + T,
+//                                                            ...
 //   contract_define(int* out)                                out[0] = CONTRACT_VALUE, out[1] = (CONTRACT_TYPE)(-1) > 0
 //   contract_constant(float* out, constant float* table, int n)   out[i] = table[i % 4]
-//   contract_spin(int* data, int rounds)                     data[i] goes `rounds` times through 5 x + 1, then 1 is added
-//   contract_symbol(float* out, int n)                       out[i] = contract_table[i % 4], where there are symbols
+//   contract_spin(int* data, int rounds)                     data[i] goes `rounds` times through 5 x + 1, then 1 is
+//   added contract_symbol(float* out, int n)                       out[i] = contract_table[i % 4], where there are
+//   symbols
 #pragma once
 
 #include <string>

@@ -1,12 +1,12 @@
 // Contract: streams, events and graphs.
 #pragma once
 
-#include <warpwright/testing/contract/fixture.hpp>
-
 #include <chrono>
 #include <numeric>
 #include <thread>
 #include <vector>
+
+#include <warpwright/testing/contract/fixture.hpp>
 
 namespace warpwright::test {
 
@@ -183,8 +183,7 @@ TEST_P(DeviceContract, ThreadsMayUseDifferentStreams) {
 TEST_P(DeviceContract, ThousandsOfLaunchesNeedNoWaiting) {
   auto spin = load("contract_spin");
   auto data = upload(std::vector<int>(32, 0));
-  for (int i = 0; i < 5000; ++i)
-    stream_->launch(*spin.kernel, linear(1, 32), Arguments{data.get(), scalar(0)});
+  for (int i = 0; i < 5000; ++i) stream_->launch(*spin.kernel, linear(1, 32), Arguments{data.get(), scalar(0)});
   EXPECT_EQ(download<int>(*data), std::vector<int>(32, 5000));
 }
 
@@ -224,7 +223,8 @@ TEST_P(DeviceContract, GraphsRunAgainAndAgain) {
     stream_->launch(*spin.kernel, linear(1, 32), Arguments{data.get(), scalar(0)});
   };
   if (!info_.supports_graphs) {
-    EXPECT_EQ(error_of([&] { static_cast<void>(context_->record_graph(*stream_, body)); }).code(), ErrorCode::unsupported);
+    EXPECT_EQ(error_of([&] { static_cast<void>(context_->record_graph(*stream_, body)); }).code(),
+              ErrorCode::unsupported);
     expect_usable();
     return;
   }
@@ -234,10 +234,11 @@ TEST_P(DeviceContract, GraphsRunAgainAndAgain) {
   for (int i = 0; i < 3; ++i) stream_->launch(*graph);
   EXPECT_EQ(download<int>(*data), std::vector<int>(32, 6));
   // A body that throws leaves the stream usable.
-  EXPECT_THROW(static_cast<void>(context_->record_graph(*stream_, [&]() -> void {
-                 body();
-                 throw std::runtime_error("from the body");
-               })),
+  EXPECT_THROW(static_cast<void>(context_->record_graph(*stream_,
+                                                        [&]() -> void {
+                                                          body();
+                                                          throw std::runtime_error("from the body");
+                                                        })),
                std::runtime_error);
   expect_usable();
 }
