@@ -50,6 +50,15 @@ class Simulate(CommandLineTest):
         self.assertEqual(report["scores"]["random"]["against_control"]["mean"], 0)
         self.assertEqual(report["spaces"]["valley/GPU"]["valid"], 36)
 
+    def test_the_recordings_of_the_examples(self):
+        files = sorted((SOURCE / "examples" / "recorded").glob("*/*.json.gz"))
+        self.assertGreaterEqual(len(files), 3)
+        report = self.run_json("simulate", *files, "--strategy", "variable-neighbourhood", "--repeats", 3, "--score", "--quiet")
+        self.assertEqual(len(report["scores"]["random"]["spaces"]), len(files))
+        # Their specifications' spaces, whole.
+        sizes = {name.split("/")[0]: space["valid"] for name, space in report["spaces"].items()}
+        self.assertEqual(sizes, {"nbody": 510, "point_in_polygon": 400, "vector_add": 324})
+
     def test_traces_can_be_scored_again(self):
         traces = self.home / "traces.jsonl"
         self.run_json("simulate", self.file, "--strategy", "random", "--repeats", 3, "--traces", traces, "--quiet")
