@@ -4,14 +4,15 @@
 //
 //   model_check CASE    exit status 0 if the checker says of CASE what it must say
 
-// The free-list first: Relacy redefines words of the standard library as macros.
-// clang-format off: the order matters
+// The free-list first, Relacy last: it redefines words of the standard library as macros.
+// clang-format off
+#include <warpwright/memory/free_list.hpp>
+
 #include <cstdio>
 #include <cstring>
 #include <ostream>
-#include <relacy/relacy.hpp>
 
-#include <warpwright/memory/free_list.hpp>
+#include <relacy/relacy.hpp>
 // clang-format on
 
 #undef memory_order_relaxed
