@@ -240,6 +240,7 @@ void DeviceState::wait_until(std::unique_lock<std::mutex>& lock, const std::func
   const bool ended = timeline.run_until([&] { return reached() || !lost_.empty(); });
   if (ended) return;
   lock.unlock();
+  // The virtual clock has nothing left that could end the wait: as with a real device that hangs, only a deadline does.
   for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
 }
 
