@@ -13,9 +13,9 @@ constexpr std::array<std::string_view, 5> neighbourhood_names{"hamming", "hammin
                                                               "adjacent", "closest"};
 
 // Distances from one choice, with what does not depend on the other side worked out once.
-class Metric {
+class GradedDistance {
  public:
-  explicit Metric(const std::vector<Parameter>& parameters) {
+  explicit GradedDistance(const std::vector<Parameter>& parameters) {
     for (const auto& parameter : parameters) ordered_.push_back(is_ordered(parameter));
   }
   bool ordered(std::size_t p) const { return ordered_[p]; }
@@ -105,7 +105,7 @@ std::optional<Choice> Space::choice_of(const Configuration& configuration) const
 }
 
 std::uint64_t Space::distance(std::span<const std::uint32_t> a, std::span<const std::uint32_t> b) const {
-  return Metric(parameters())(a, b);
+  return GradedDistance(parameters())(a, b);
 }
 
 std::vector<std::uint32_t> Space::occurring(std::size_t parameter) const {
@@ -124,7 +124,7 @@ std::vector<std::uint32_t> Space::occurring(std::size_t parameter) const {
 
 std::vector<std::uint64_t> Space::neighbours(std::uint64_t index, Neighbourhood kind) const {
   const Choice center = choice_at(index);
-  const Metric metric(parameters());
+  const GradedDistance graded(parameters());
   const auto& all = parameters();
   std::vector<std::uint64_t> found;
   if (kind == Neighbourhood::hamming || kind == Neighbourhood::hamming_adjacent) {
@@ -138,7 +138,7 @@ std::vector<std::uint64_t> Space::neighbours(std::uint64_t index, Neighbourhood 
     };
     for (std::size_t p = 0; p < all.size(); ++p) {
       const std::size_t own = center[p], count = all[p].values.size();
-      const bool nearest_only = kind == Neighbourhood::hamming_adjacent && metric.ordered(p);
+      const bool nearest_only = kind == Neighbourhood::hamming_adjacent && graded.ordered(p);
       for (std::size_t position = own; position-- > 0;) {
         if (valid(p, position) && nearest_only) break;
       }
@@ -155,7 +155,7 @@ std::vector<std::uint64_t> Space::neighbours(std::uint64_t index, Neighbourhood 
     for (std::uint64_t i = 0; i < size(); ++i) {
       if (i == index) continue;
       read_choice(i, other);
-      const std::uint64_t d = metric(center, other);
+      const std::uint64_t d = graded(center, other);
       if (d < best) {
         best = d;
         found.clear();
@@ -168,7 +168,7 @@ std::vector<std::uint64_t> Space::neighbours(std::uint64_t index, Neighbourhood 
   Choice low(all.size()), high(all.size());
   for (std::size_t p = 0; p < all.size(); ++p) {
     const auto last = static_cast<std::uint32_t>(all[p].values.size() - 1);
-    const bool steps = kind == Neighbourhood::strictly_adjacent && metric.ordered(p);
+    const bool steps = kind == Neighbourhood::strictly_adjacent && graded.ordered(p);
     low[p] = steps ? center[p] - std::min(center[p], 1u) : 0;
     high[p] = steps ? std::min(center[p] + 1, last) : last;
   }
@@ -177,7 +177,7 @@ std::vector<std::uint64_t> Space::neighbours(std::uint64_t index, Neighbourhood 
     for (std::uint64_t i = 0; i < size(); ++i) {
       read_choice(i, other);
       for (std::size_t p = 0; p < all.size(); ++p) {
-        if (!metric.ordered(p)) continue;
+        if (!graded.ordered(p)) continue;
         if (other[p] < center[p]) low[p] = std::max(low[p], other[p]);
         if (other[p] > center[p]) high[p] = std::min(high[p], other[p]);
       }
@@ -196,11 +196,11 @@ std::vector<std::uint64_t> Space::neighbours(std::uint64_t index, Neighbourhood 
 std::vector<Space::Near> Space::within(std::span<const std::uint32_t> choice, std::uint64_t distance,
                                        std::size_t limit) const {
   std::vector<Near> found;
-  const Metric metric(parameters());
+  const GradedDistance graded(parameters());
   Choice other(parameters().size());
   for (std::uint64_t i = 0; i < size(); ++i) {
     read_choice(i, other);
-    const std::uint64_t d = metric(choice, other);
+    const std::uint64_t d = graded(choice, other);
     if (d > 0 && d <= distance) found.push_back({i, d});
   }
   std::stable_sort(found.begin(), found.end(), [](const Near& a, const Near& b) { return a.distance < b.distance; });
@@ -209,12 +209,12 @@ std::vector<Space::Near> Space::within(std::span<const std::uint32_t> choice, st
 }
 
 std::uint64_t Space::nearest(std::span<const std::uint32_t> choice) const {
-  const Metric metric(parameters());
+  const GradedDistance graded(parameters());
   std::uint64_t best = 0, best_distance = std::numeric_limits<std::uint64_t>::max();
   Choice other(parameters().size());
   for (std::uint64_t i = 0; i < size() && best_distance > 0; ++i) {
     read_choice(i, other);
-    const std::uint64_t d = metric(choice, other);
+    const std::uint64_t d = graded(choice, other);
     if (d < best_distance) {
       best = i;
       best_distance = d;

@@ -204,9 +204,6 @@ std::size_t LayerProgram::compile(TermId id) {
 
 namespace {
 
-double real(std::int64_t bits) { return std::bit_cast<double>(bits); }
-std::int64_t bits(double value) { return std::bit_cast<std::int64_t>(value); }
-
 template <typename Operation>
 void each(std::int64_t* to, const std::int64_t* a, bool array_a, const std::int64_t* b, bool array_b, std::size_t count,
           Operation operation) {

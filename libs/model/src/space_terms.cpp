@@ -60,9 +60,6 @@ constexpr std::int64_t exact_in_double = std::int64_t{1} << 53;
 constexpr std::size_t longest_code = 1000;
 constexpr std::int64_t largest_integer = std::int64_t{1} << 62;
 
-double real(std::int64_t bits) { return std::bit_cast<double>(bits); }
-std::int64_t bits(double value) { return std::bit_cast<std::int64_t>(value); }
-
 std::int64_t floor_quotient(std::int64_t x, std::int64_t y) {
   if (y == 0) return 0;
   const std::int64_t quotient = x / y;
@@ -291,26 +288,26 @@ bool Terms::bounds(Term& term) const {
     }
     return std::isfinite(term.real_low) && std::isfinite(term.real_high);
   }
-  using Wide = long double;  // 64 bits of mantissa: bounds up to 2^124 keep their order, which is all that is asked
+  using Long = long double;  // 64 bits of mantissa: bounds up to 2^124 keep their order, which is all that is asked
   const auto four = [&](auto operation) {
-    const Wide corners[4] = {operation(x.low, y.low), operation(x.low, y.high), operation(x.high, y.low),
+    const Long corners[4] = {operation(x.low, y.low), operation(x.low, y.high), operation(x.high, y.low),
                              operation(x.high, y.high)};
-    const Wide low = *std::min_element(corners, corners + 4), high = *std::max_element(corners, corners + 4);
-    if (low < -static_cast<Wide>(largest_integer) || high > static_cast<Wide>(largest_integer)) return false;
+    const Long low = *std::min_element(corners, corners + 4), high = *std::max_element(corners, corners + 4);
+    if (low < -static_cast<Long>(largest_integer) || high > static_cast<Long>(largest_integer)) return false;
     term.low = static_cast<std::int64_t>(low);
     term.high = static_cast<std::int64_t>(high);
     return true;
   };
   switch (term.op) {
     case TermOp::add:
-      return four([](std::int64_t p, std::int64_t q) { return static_cast<Wide>(p) + static_cast<Wide>(q); });
+      return four([](std::int64_t p, std::int64_t q) { return static_cast<Long>(p) + static_cast<Long>(q); });
     case TermOp::subtract:
-      return four([](std::int64_t p, std::int64_t q) { return static_cast<Wide>(p) - static_cast<Wide>(q); });
+      return four([](std::int64_t p, std::int64_t q) { return static_cast<Long>(p) - static_cast<Long>(q); });
     case TermOp::multiply:
-      return four([](std::int64_t p, std::int64_t q) { return static_cast<Wide>(p) * static_cast<Wide>(q); });
+      return four([](std::int64_t p, std::int64_t q) { return static_cast<Long>(p) * static_cast<Long>(q); });
     case TermOp::floor_divide: {
       if (y.low > 0)
-        return four([](std::int64_t p, std::int64_t q) { return static_cast<Wide>(floor_quotient(p, q)); });
+        return four([](std::int64_t p, std::int64_t q) { return static_cast<Long>(floor_quotient(p, q)); });
       const std::int64_t size = std::max(std::abs(x.low), std::abs(x.high));
       term.low = -size - 1;
       term.high = size;

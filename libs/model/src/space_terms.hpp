@@ -8,6 +8,7 @@
 // favourable values.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
@@ -81,6 +82,10 @@ struct Term {
   NumberSet variables;                       // parameters it reads
   NumberSet not_decreasing, not_increasing;  // parameters in which it is monotone; both where it does not read them
 };
+
+// Terms hold reals as their bits.
+inline double real(std::int64_t bits) { return std::bit_cast<double>(bits); }
+inline std::int64_t bits(double value) { return std::bit_cast<std::int64_t>(value); }
 
 // Result of one operation.
 std::int64_t apply(TermOp op, bool real_operands, std::int64_t a, std::int64_t b, std::int64_t c);

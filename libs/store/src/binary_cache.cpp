@@ -97,13 +97,14 @@ fs::path entry_path(const fs::path& folder, const std::string& key) {
 
 // Sets access and modification time to now. Explicit, because the kernel's own stamps are up to 4 ms coarse and would
 // not order two uses in between.
-void touch(int descriptor, const char* path) {
+std::array<timespec, 2> now_twice() {
   std::array<timespec, 2> times{};
   ::clock_gettime(CLOCK_REALTIME, &times[0]);
   times[1] = times[0];
-  static_cast<void>(descriptor >= 0 ? ::futimens(descriptor, times.data())
-                                    : ::utimensat(AT_FDCWD, path, times.data(), 0));
+  return times;
 }
+void touch(int descriptor) { static_cast<void>(::futimens(descriptor, now_twice().data())); }
+void touch(const char* path) { static_cast<void>(::utimensat(AT_FDCWD, path, now_twice().data(), 0)); }
 
 bool write_entry(const fs::path& path, std::string_view bytes) {
   std::string temporary = path.string() + std::string(temporary_mark) + "XXXXXX";
@@ -120,7 +121,7 @@ bool write_entry(const fs::path& path, std::string_view bytes) {
   }
   // No fsync: an entry that a power loss damages fails its checksum and is compiled again.
   if (written) {
-    touch(file.value(), nullptr);
+    touch(file.value());
     written = ::fchmod(file.value(), 0644) == 0 && ::rename(temporary.c_str(), path.c_str()) == 0;
   }
   if (!written) ::unlink(temporary.c_str());
@@ -188,7 +189,7 @@ std::optional<device::Binary> BinaryCache::find(const std::string& key) const {
   }
   auto binary = decode(key, bytes);
   if (binary) {
-    touch(-1, path.c_str());
+    touch(path.c_str());
   } else {
     ::unlink(path.c_str());
   }

@@ -22,7 +22,7 @@ namespace {
 using namespace detail;
 
 // 2: each line ends with a checksum. Lines of schema 1 have none and are believed when they parse.
-constexpr int schema_version = 2;
+constexpr int journal_version = 2;
 // Every journal starts with these bytes: what tells the torn header of a crash from a file that is not ours.
 constexpr std::string_view header_prefix = R"({"type":"header","schema":)";
 
@@ -72,12 +72,12 @@ JournalHeader read_header(const Json& json, const std::filesystem::path& file) {
   const ObjectReader object(json, where);
   JournalHeader header;
   header.schema = object.integer<int>("schema");
-  if (header.schema > schema_version)
+  if (header.schema > journal_version)
     throw Error(
         ErrorCode::unsupported,
         fmt::format("'{}' was written by a newer Warpwright (journal schema {}; this one reads up to {}): update "
                     "Warpwright, or start the session in another folder",
-                    file.string(), header.schema, schema_version));
+                    file.string(), header.schema, journal_version));
   header.kernel = object.text("kernel");
   header.problem_hash = object.text("problem_hash");
   header.device = object.text("device");

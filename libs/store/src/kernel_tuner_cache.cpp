@@ -256,7 +256,7 @@ std::string python_text(const Value& value) {
   return to_string(value);
 }
 
-std::string text_json(const std::string& text) {
+std::string quoted_text(const std::string& text) {
   return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -291,10 +291,10 @@ void append_entry(const RecordedSpace& space, const RecordedTrial& trial, bool o
   std::string key;
   for (std::size_t p = 0; p < space.parameters.size(); ++p)
     key += (p == 0 ? "" : ",") + python_text(space.parameters[p].values.at(trial.values.at(p)));
-  text += "\n" + text_json(key) + ": {";
+  text += "\n" + quoted_text(key) + ": {";
   bool first = true;
   const auto field = [&](const std::string& name, const std::string& json) {
-    text += (first ? "" : ", ") + text_json(name) + ": " + json;
+    text += (first ? "" : ", ") + quoted_text(name) + ": " + json;
     first = false;
   };
   for (std::size_t p = 0; p < space.parameters.size(); ++p)
@@ -326,8 +326,8 @@ void append_entry(const RecordedSpace& space, const RecordedTrial& trial, bool o
   }
   if (!trial.objective && !word_tells_status(trial))
     field("warpwright_status", "\"" + std::string(to_string(trial.status)) + "\"");
-  if (!trial.message.empty() && trial.message != "ErrorConfig") field("warpwright_message", text_json(trial.message));
-  if (!trial.timestamp.empty()) field("timestamp", text_json(trial.timestamp));
+  if (!trial.message.empty() && trial.message != "ErrorConfig") field("warpwright_message", quoted_text(trial.message));
+  if (!trial.timestamp.empty()) field("timestamp", quoted_text(trial.timestamp));
   text += "},";
 }
 
@@ -346,8 +346,8 @@ std::string kernel_tuner_cache(const RecordedSpace& space, const KernelTunerOpti
   // Written line by line as Kernel Tuner does (an empty indent, one line an entry): its reader of unfinished files
   // counts on that.
   std::string text = "{\n";
-  text += "\"device_name\": " + text_json(space.device) + ",\n";
-  text += "\"kernel_name\": " + text_json(space.kernel) + ",\n";
+  text += "\"device_name\": " + quoted_text(space.device) + ",\n";
+  text += "\"kernel_name\": " + quoted_text(space.kernel) + ",\n";
   text += "\"problem_size\": " + (space.problem_size.empty() ? "\"\"" : space.problem_size) + ",\n";
   Json keys = Json::array(), lists = Json::object();
   for (const Parameter& parameter : space.parameters) {
@@ -359,13 +359,13 @@ std::string kernel_tuner_cache(const RecordedSpace& space, const KernelTunerOpti
   const auto lines = [](const Json& json) { return json.dump(0, ' ', false, Json::error_handler_t::replace); };
   text += "\"tune_params_keys\": " + lines(keys) + ",\n";
   text += "\"tune_params\": " + lines(lists) + ",\n";
-  const std::string objective = text_json(space.objective);
+  const std::string objective = quoted_text(space.objective);
   text += "\"objective\": " + (old_encoding ? objective : "[\n" + objective + "\n]") + ",\n";
   bool says_direction = false;
   for (const RecordedField& field : space.header) {
     if (field.name == "objective") continue;
     says_direction |= field.name == "objective_higher_is_better";
-    text += text_json(field.name) + ": " + field.json + ",\n";
+    text += quoted_text(field.name) + ": " + field.json + ",\n";
   }
   if (!says_direction && space.minimise != detail::is_minimised(space.objective))
     text += std::string("\"objective_higher_is_better\": ") + (space.minimise ? "false" : "true") + ",\n";

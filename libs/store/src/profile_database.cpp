@@ -56,7 +56,7 @@ CREATE TABLE profiles (
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 )sql",
 };
-constexpr std::int64_t schema_version = migrations.size();
+constexpr std::int64_t database_version = migrations.size();
 
 // One order for reading and writing.
 #define WARPWRIGHT_PROFILE_COLUMNS                                                                                  \
@@ -184,22 +184,22 @@ std::vector<TuningProfile> read_profiles(SqliteStatement& statement, const std::
   } catch (const Error&) {
     // That version keeps its name elsewhere; its schema number is enough.
   }
-  throw Error(
-      ErrorCode::unsupported,
-      fmt::format("'{}' was written by {} (schema {}; this version reads up to {}): update Warpwright, or use "
-                  "another profile database",
-                  connection.file().string(), writer.empty() ? "a newer Warpwright" : writer, version, schema_version));
+  throw Error(ErrorCode::unsupported,
+              fmt::format("'{}' was written by {} (schema {}; this version reads up to {}): update Warpwright, or use "
+                          "another profile database",
+                          connection.file().string(), writer.empty() ? "a newer Warpwright" : writer, version,
+                          database_version));
 }
 
 void migrate(const SqliteConnection& connection) {
   SqliteTransaction transaction(connection);
   // Read again under the lock: another process may have been faster.
   const std::int64_t version = connection.integer("PRAGMA user_version");
-  if (version > schema_version) reject_newer(connection, version);
-  for (std::int64_t step = version; step < schema_version; ++step)
+  if (version > database_version) reject_newer(connection, version);
+  for (std::int64_t step = version; step < database_version; ++step)
     connection.execute(migrations[static_cast<std::size_t>(step)]);
   connection.execute(fmt::format("PRAGMA application_id = {}", application_id).c_str());
-  connection.execute(fmt::format("PRAGMA user_version = {}", schema_version).c_str());
+  connection.execute(fmt::format("PRAGMA user_version = {}", database_version).c_str());
   SqliteStatement about(connection, "INSERT OR REPLACE INTO about (name, value) VALUES ('written_by', ?)");
   about.bind("Warpwright " WARPWRIGHT_VERSION).run();
   transaction.commit();
@@ -229,9 +229,9 @@ void prepare(const SqliteConnection& connection) {
     throw Error(ErrorCode::corrupted, "'" + connection.file().string() +
                                           "' is no profile database: it is an SQLite file of another program, and was "
                                           "left as it is");
-  if (version > schema_version) reject_newer(connection, version);
+  if (version > database_version) reject_newer(connection, version);
   use_write_ahead_log(connection);
-  if (version < schema_version) migrate(connection);
+  if (version < database_version) migrate(connection);
 }
 
 }  // namespace

@@ -190,7 +190,7 @@ Json write_parameter_value(const Value& value) {
 
 std::string ValueIndex::key(const Value& value) {
   if (const auto integer = as_integer(value)) return "i" + std::to_string(*integer);
-  if (const auto number = as_number(value)) return "d" + to_string(Value(*number));
+  if (const auto number = as_number(value)) return "d" + warpwright::to_string(Value(*number));
   return "s" + std::get<std::string>(value);
 }
 
