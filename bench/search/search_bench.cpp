@@ -230,20 +230,22 @@ int choose(const std::vector<LoadedSpace>& spaces, const StrategyRegistry& regis
   fmt::print("{:<48} {:>6} {:>20}", "setting", "score", "to the first");
   for (const LoadedSpace& space : spaces) fmt::print(" {:>9}", space.name().substr(0, 4) + space.device);
   fmt::print(" {:>8}\n", "us/ask");
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    const std::size_t tasks = settings.size() * spaces.size();
+    for (std::size_t task = next++; task < tasks; task = next++) {
+      const std::size_t s = task / spaces.size(), i = task % spaces.size();
+      ScoringOptions options;
+      options.repeats = repeats;
+      options.seed = seed;
+      options.clock = &clock;
+      scores[s][i] = score_strategy(*spaces[i].replay, *spaces[i].scorer, maker(registry, settings[s]), options);
+    }
+  };
+  std::vector<std::thread> workers;
+  for (unsigned t = 0; t < threads; ++t) workers.emplace_back(work);
+  for (std::thread& worker : workers) worker.join();
   for (std::size_t s = 0; s < settings.size(); ++s) {
-    std::atomic<std::size_t> next{0};
-    std::vector<std::thread> workers;
-    const auto work = [&] {
-      for (std::size_t i = next++; i < spaces.size(); i = next++) {
-        ScoringOptions options;
-        options.repeats = repeats;
-        options.seed = seed;
-        options.clock = &clock;
-        scores[s][i] = score_strategy(*spaces[i].replay, *spaces[i].scorer, maker(registry, settings[s]), options);
-      }
-    };
-    for (unsigned t = 0; t < threads; ++t) workers.emplace_back(work);
-    for (std::thread& worker : workers) worker.join();
     totals.push_back(aggregate(scores[s]));
     const PairedDifference difference = paired_difference(totals[s].run_scores, totals[0].run_scores);
     Seconds own{};
@@ -309,7 +311,8 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   choose_command->add_option("--repeats", repeats, "Runs of each setting on each space (default 25)");
   choose_command->add_option("--seed", seed, "Default 0");
-  choose_command->add_option("--threads", threads, "Spaces at once (default 1)")->check(CLI::Range(1U, 256U));
+  choose_command->add_option("--threads", threads, "Runs at once, of different settings and spaces (default 1)")
+      ->check(CLI::Range(1U, 256U));
   CLI11_PARSE(app, argc, argv);
   try {
     const auto registry = StrategyRegistry::with_defaults();
