@@ -12,6 +12,7 @@
 #include <warpwright/tuning/profile_cache.hpp>
 
 #include "kernel_config_json.hpp"
+#include "writer_first_mutex.hpp"
 
 namespace warpwright {
 namespace detail {
@@ -271,7 +272,7 @@ struct ProfileCache::State {
   std::mutex database_mutex;  // taken before `mutex` where both are needed
   std::optional<store::ProfileDatabase> database;
   std::int64_t version = 0;  // of the database when it was read last
-  mutable std::shared_mutex mutex;
+  mutable detail::WriterFirstMutex mutex;
   std::unordered_map<std::string, Entry, Hash, std::equal_to<>> entries;
   std::uint64_t publications = 0;
 };

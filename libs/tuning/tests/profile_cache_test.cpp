@@ -207,5 +207,21 @@ TEST(ProfileHandle, ManyReadersWhileOneWrites) {
   EXPECT_EQ(finished, readers);
 }
 
+// With a lock that prefers readers, the first put below never returns.
+TEST(ProfileCache, LookUpsWithoutPauseKeepNoWriterOut) {
+  ProfileCache cache(options_of());
+  std::atomic<bool> stop{false};
+  std::vector<std::jthread> readers;
+  cache.put(profile("a", 1));
+  for (int r = 0; r < 16; ++r)
+    readers.emplace_back([&] {
+      while (!stop) EXPECT_NE(cache.find("a"), nullptr);
+    });
+  for (int i = 2; i <= 50; ++i) cache.put(profile("a", i));
+  stop = true;
+  readers.clear();
+  EXPECT_EQ(cache.find("a")->profile.median.count(), 50);
+}
+
 }  // namespace
 }  // namespace warpwright
