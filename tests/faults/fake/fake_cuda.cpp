@@ -13,6 +13,7 @@
 #include "cuda_abi.hpp"
 #include "fake_program.hpp"
 #include "fault_state.hpp"
+#include "h100_attributes.hpp"
 
 using namespace warpwright::cuda;
 using warpwright::faults::Kind;
@@ -153,35 +154,6 @@ abi::Result launch(const char* name, abi::FunctionHandle handle, const std::arra
   });
 }
 
-constexpr std::pair<abi::DeviceAttribute, int> attributes[] = {
-    {abi::max_threads_per_block, 1024},
-    {abi::max_block_dim_x, 1024},
-    {abi::max_block_dim_y, 1024},
-    {abi::max_block_dim_z, 64},
-    {abi::max_grid_dim_x, 2147483647},
-    {abi::max_grid_dim_y, 65535},
-    {abi::max_grid_dim_z, 65535},
-    {abi::max_shared_memory_per_block, 49152},
-    {abi::total_constant_memory, 65536},
-    {abi::device_warp_size, 32},
-    {abi::max_registers_per_block, 65536},
-    {abi::clock_rate_khz, 1980000},
-    {abi::multiprocessor_count, 132},
-    {abi::memory_clock_rate_khz, 2619000},
-    {abi::global_memory_bus_width, 5120},
-    {abi::l2_cache_size, 1 << 20},  // small: the flush really writes
-    {abi::max_threads_per_multiprocessor, 2048},
-    {abi::async_engine_count, 3},
-    {abi::compute_capability_major, 9},
-    {abi::compute_capability_minor, 0},
-    {abi::max_shared_memory_per_multiprocessor, 233472},
-    {abi::max_registers_per_multiprocessor, 65536},
-    {abi::cooperative_launch, 1},
-    {abi::max_shared_memory_per_block_optin, 232448},
-    {abi::max_blocks_per_multiprocessor, 32},
-    {abi::reserved_shared_memory_per_block, 1024},
-    {abi::cluster_launch, 1}};
-
 // The program that the fake NVRTC wrote behind the end of its image (see fake_nvrtc.cpp).
 std::optional<faults::Program> program_of(const void* image) {
   const auto* bytes = static_cast<const char*>(image);
@@ -309,9 +281,10 @@ abi::Result cuDeviceTotalMem_v2(std::size_t* bytes, abi::Device) {
 
 abi::Result cuDeviceGetAttribute(int* value, abi::DeviceAttribute attribute, abi::Device) {
   ENTER("cuDeviceGetAttribute", false);
-  for (const auto& [known, answer] : attributes)
+  for (const auto& [known, answer] : h100_attributes)
     if (known == attribute) {
-      *value = answer;
+      // A small cache, so that flushing it really writes.
+      *value = attribute == abi::l2_cache_size ? 1 << 20 : answer;
       return abi::success;
     }
   return abi::invalid_value;
