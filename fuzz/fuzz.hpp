@@ -21,6 +21,8 @@ void t1(std::string_view text);
 void cubin(std::string_view bytes);
 // Read as a recorded space (Kernel Tuner's cache or T4); what is accepted is written in both formats and read again.
 void recorded(std::string_view text);
+// Import as exported profiles; what is accepted is exported and imported again.
+void profiles(std::string_view text);
 
 // A broken promise of the code under test; also in builds without assertions.
 inline void require(bool promise, const char* what) {

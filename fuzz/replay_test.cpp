@@ -42,7 +42,8 @@ INSTANTIATE_TEST_SUITE_P(Corpora, Replay,
                                          Corpus{"space", warpwright::fuzz::space},
                                          Corpus{"toml", warpwright::fuzz::toml}, Corpus{"t1", warpwright::fuzz::t1},
                                          Corpus{"cubin", warpwright::fuzz::cubin},
-                                         Corpus{"recorded", warpwright::fuzz::recorded}),
+                                         Corpus{"recorded", warpwright::fuzz::recorded},
+                                         Corpus{"profiles", warpwright::fuzz::profiles}),
                          [](const auto& param_info) { return std::string(param_info.param.folder); });
 
 // Text of every repeatable form, four times as long: linear work grows by 4, quadratic by 16. Processor time, the best

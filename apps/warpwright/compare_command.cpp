@@ -5,6 +5,7 @@
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
+#include <warpwright/base/json_nesting.hpp>
 #include <warpwright/store/json.hpp>
 #include <warpwright/tuning/comparison.hpp>
 
@@ -55,7 +56,8 @@ Configuration completed(const Problem& problem, const Configuration& named, cons
 Configuration winner_of(const Problem& problem, const std::string& file) {
   store::Json report;
   try {
-    report = store::Json::parse(read_file(file));
+    const std::string text = read_file(file);
+    if (!json_nested_too_deep(text)) report = store::Json::parse(text);
   } catch (const store::Json::exception&) {
     throw Error(ErrorCode::bad_input, "--result " + file + ": not JSON; it takes what 'warpwright tune --json' prints");
   }

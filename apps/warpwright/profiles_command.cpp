@@ -6,6 +6,7 @@
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
+#include <warpwright/base/json_nesting.hpp>
 #include <warpwright/store/profile_database.hpp>
 
 #include "command.hpp"
@@ -177,6 +178,9 @@ int profiles_import(const std::filesystem::path& database, const std::filesystem
   InputPosition position;
   position.file = file.string();
   const std::string text = read_file(file);
+  if (json_nested_too_deep(text))
+    throw Error(ErrorCode::bad_input,
+                fmt::format("nested deeper than {} levels; nothing was imported", most_json_levels), position);
   Json profiles;
   try {
     profiles = Json::parse(text);

@@ -56,6 +56,9 @@ class Profiles(CpuTest):
         self.assert_bad_input(["profiles", "import", "nothing.json"], "nothing.json")
         (self.home / "text.json").write_text("not JSON")
         self.assert_bad_input(["profiles", "import", "text.json"], "text.json")
+        (self.home / "deep.json").write_text("[" * 1000000 + "]" * 1000000)  # would overflow the stack
+        for command in (["profiles", "import", "deep.json"], ["simulate", "deep.json"], ["check", "deep.json"]):
+            self.assert_bad_input(command, "deep.json")
         self.assertEqual(self.run_program("profiles", "list", "--profiles", "x.sqlite", "unknown").returncode, EXIT_SUCCESS)
         self.tune(65536)
         misspelt = self.run_program("profiles", "export", "vector_ad")

@@ -7,6 +7,7 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
 #include <warpwright/base/hash.hpp>
+#include <warpwright/base/json_nesting.hpp>
 #include <warpwright/base/rng.hpp>
 #include <warpwright/base/units.hpp>
 
@@ -114,6 +115,17 @@ TEST(Files, UnwritableFolderIsNamed) {
     EXPECT_EQ(error.code(), ErrorCode::io);
     EXPECT_THAT(error.what(), HasSubstr("/proc/warpwright"));
   }
+}
+
+TEST(JsonNesting, FindsTheFirstBracketThatIsTooDeep) {
+  const std::string open(most_json_levels, '['), close(most_json_levels, ']');
+  EXPECT_EQ(json_nested_too_deep(open + close), std::nullopt);
+  EXPECT_EQ(json_nested_too_deep(open + "{"), most_json_levels);
+  EXPECT_EQ(json_nested_too_deep(open + close + "[" + open), 2 * most_json_levels + most_json_levels);
+  // Brackets in strings are text, also behind an escaped quote.
+  EXPECT_EQ(json_nested_too_deep(open + "\"[{\\\"[\"" + close), std::nullopt);
+  EXPECT_EQ(json_nested_too_deep("]]]" + open), std::nullopt);
+  EXPECT_EQ(json_nested_too_deep("\"" + open + open), std::nullopt);
 }
 
 TEST(Units, AreReadable) {

@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include <warpwright/base/json_nesting.hpp>
 #include <warpwright/spec/read.hpp>
 
 #include "check.hpp"
@@ -16,6 +17,11 @@ namespace detail {
 
 T1Reader::T1Reader(std::string_view text, const std::filesystem::path& file)
     : text_(text), file_(file), file_name_(file.empty() ? std::string("T1 specification") : file.string()) {
+  if (const auto deep = json_nested_too_deep(text)) {
+    const auto [line, column] = line_and_column(text, *deep);
+    throw Error(ErrorCode::bad_input, "nested deeper than " + std::to_string(most_json_levels) + " levels",
+                InputPosition{file_name_, line, column, {}});
+  }
   try {
     root_ = T1Json::parse(text);
   } catch (const T1Json::parse_error& error) {

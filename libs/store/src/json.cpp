@@ -2,6 +2,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include <warpwright/base/json_nesting.hpp>
 #include <warpwright/store/json.hpp>
 
 #include "json_reader.hpp"
@@ -339,6 +340,8 @@ Trial read_trial(const Json& json, const Where& where) {
 std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
 
 Json parse(std::string_view text, std::string_view what) {
+  if (json_nested_too_deep(text))
+    throw Error(ErrorCode::corrupted, std::string(what) + " is nested deeper than " + std::to_string(most_json_levels) + " levels");
   try {
     return Json::parse(text);
   } catch (const Json::parse_error& error) {

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/base/json_nesting.hpp>
 #include <warpwright/store/interchange.hpp>
 
 #include "recorded_reader.hpp"
@@ -221,7 +222,8 @@ class CacheReader {
       begin = end;
       while (!body.empty() && (body.back() == ',' || body.back() == ' ' || body.back() == '\r')) body.remove_suffix(1);
       if (body.empty() || body.front() != '"') continue;
-      const Json parsed = Json::parse("{" + std::string(body) + "}", nullptr, false);
+      const Json parsed = json_nested_too_deep(body) ? Json(Json::value_t::discarded)
+                                                     : Json::parse("{" + std::string(body) + "}", nullptr, false);
       if (parsed.is_discarded())
         problem(line, "this entry is not readable");
       else

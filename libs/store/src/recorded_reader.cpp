@@ -6,6 +6,7 @@
 #include <limits>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/base/json_nesting.hpp>
 
 #include "json_reader.hpp"
 
@@ -116,6 +117,12 @@ std::size_t line_of(std::string_view text, std::size_t offset) {
 }
 
 Document stream_document(std::string_view text, const std::string& name, const EntryCallback& entry) {
+  if (const auto deep = json_nested_too_deep(text)) {
+    InputPosition position;
+    position.file = name;
+    position.line = line_of(text, *deep);
+    throw Error(ErrorCode::bad_input, "nested deeper than " + std::to_string(most_json_levels) + " levels", position);
+  }
   Document document;
   StreamingSax sax(document, entry);
   if (Json::sax_parse(text.begin(), text.end(), &sax)) return document;

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/base/json_nesting.hpp>
 #include <warpwright/store/interchange.hpp>
 
 #include "recorded_reader.hpp"
@@ -309,6 +310,7 @@ void apply_t4_metadata(RecordedSpace& space, std::string_view text, const std::s
     position.file = name;
     throw Error(ErrorCode::bad_input, message, position);
   };
+  if (json_nested_too_deep(text)) fail(fmt::format("nested deeper than {} levels", most_json_levels));
   const Json json = Json::parse(text.begin(), text.end(), nullptr, false);
   if (!json.is_object() || !json.contains("metadata") || !json.at("metadata").is_object())
     fail("this is no T4 metadata: expected an object with the key 'metadata'");
