@@ -13,10 +13,8 @@ RecordedSpace parse_recorded(std::string_view text, const std::string& name) {
   const bool special = text.find("NaN") != std::string_view::npos || text.find("Infinity") != std::string_view::npos;
   const std::string quoted = special ? detail::quote_special_numbers(text) : std::string();
   const std::string_view body = special ? std::string_view(quoted) : text;
-  // Which of the two it is shows at the top, and the names are unlikely elsewhere.
-  const bool looks_like_t4 =
-      body.find("\"results\"") != std::string_view::npos && body.find("\"tune_params\"") == std::string_view::npos;
-  RecordedSpace space = looks_like_t4 ? detail::parse_t4(body, name) : detail::parse_kernel_tuner(body, name);
+  RecordedSpace space =
+      detail::holds_results(body) ? detail::parse_t4(body, name) : detail::parse_kernel_tuner(body, name);
   if (space.device.empty()) {
     std::filesystem::path stem = std::filesystem::path(name).filename();
     if (stem.extension() == ".gz") stem.replace_extension();

@@ -52,8 +52,6 @@ class StreamingSax final : public nlohmann::json_sax<Json> {
       const bool cache = keys_.back() == "cache" && container.is_object();
       const bool results = keys_.back() == "results" && container.is_array();
       streams_ = cache || results;
-      document_.has_cache |= cache;
-      document_.has_results |= results;
     }
     root_ = true;
     open_.push_back(std::move(container));
@@ -101,6 +99,33 @@ class StreamingSax final : public nlohmann::json_sax<Json> {
   std::string message_, token_;
 };
 
+// Reads as far as the first member of the document that tells the formats apart.
+class TopKeySax final : public nlohmann::json_sax<Json> {
+ public:
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return ++level_, true; }
+  bool end_object() override { return --level_, true; }
+  bool start_array(std::size_t) override { return ++level_, true; }
+  bool end_array() override { return --level_, true; }
+  bool key(string_t& name) override {
+    if (level_ != 1) return true;
+    results_ = name == "results";
+    return !results_ && name != "tune_params" && name != "cache";
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
+  bool results() const { return results_; }
+
+ private:
+  std::size_t level_ = 0;
+  bool results_ = false;
+};
+
 bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
 
 // nlohmann's messages begin with "[json.exception...] parse error at line 3, column 1: "; the rest is for people.
@@ -114,6 +139,12 @@ std::string reason_of(const std::string& message) {
 std::size_t line_of(std::string_view text, std::size_t offset) {
   const auto end = text.begin() + static_cast<std::ptrdiff_t>(std::min(offset, text.size()));
   return static_cast<std::size_t>(std::count(text.begin(), end, '\n')) + 1;
+}
+
+bool holds_results(std::string_view text) {
+  TopKeySax sax;
+  Json::sax_parse(text.begin(), text.end(), &sax);
+  return sax.results();
 }
 
 Document stream_document(std::string_view text, const std::string& name, const EntryCallback& entry) {

@@ -19,7 +19,6 @@ namespace warpwright::store::detail {
 // the number of entries.
 struct Document {
   Json header = Json::object();
-  bool has_cache = false, has_results = false;
   std::string broken;           // why the text ends early; empty: it is whole
   std::size_t broken_line = 0;  // from 1
   bool cut_off = false;         // the text just ended
@@ -27,6 +26,9 @@ struct Document {
 using EntryCallback = std::function<void(const std::string& key, const Json& value)>;
 // Throws Error(bad_input) for what is no JSON object.
 Document stream_document(std::string_view text, const std::string& name, const EntryCallback& entry);
+
+// Whether the document has a member "results" before any "tune_params" or "cache": T4 and not Kernel Tuner's cache.
+bool holds_results(std::string_view text);
 
 // Bare NaN, Infinity and -Infinity in quotes; all else unchanged.
 std::string quote_special_numbers(std::string_view text);
