@@ -7,6 +7,7 @@
 
 #include "backend_impl.hpp"
 #include "cubin_builder.hpp"
+#include "error_of.hpp"
 #include "fake_driver.hpp"
 
 namespace warpwright::cuda {
@@ -39,16 +40,6 @@ device::Binary example_binary() {
   binary.image = builder.build();
   binary.symbols = {{"gemm", "gemm"}, {"scale", "_Z5scalePf"}};
   return binary;
-}
-
-Error error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "no error";
-  return Error(ErrorCode::internal, "no error");
 }
 
 LaunchConfig geometry(std::int64_t blocks, std::int64_t threads, std::uint64_t shared = 0) {

@@ -5,6 +5,7 @@
 #include <warpwright/base/error.hpp>
 
 #include "backend.hpp"
+#include "error_of.hpp"
 #include "fake_opencl.hpp"
 #include "program.hpp"
 
@@ -16,17 +17,6 @@ using device::LaunchConfig;
 using device::ScalarArgument;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-template <class Call>
-Error error_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "no Error was thrown";
-  return Error(ErrorCode::internal, "no error");
-}
 
 const DeviceId device_id{"opencl", {0, 0}};
 

@@ -1,17 +1,13 @@
 #include "program.hpp"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-// As in the reader of specifications: a program that links both must not have two meanings of toml++'s inline
-// functions.
-#define TOML_ASSERT(condition) static_assert(true)
-#define TOML_EXCEPTIONS 0
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sstream>
 #include <string_view>
-#include <toml++/toml.h>
+#include <tomlplusplus.hpp>
 
 #include <warpwright/base/error.hpp>
 

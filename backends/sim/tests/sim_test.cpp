@@ -11,6 +11,8 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/sim/backend.hpp>
 
+#include "error_of.hpp"
+
 namespace warpwright::sim {
 namespace {
 
@@ -19,17 +21,6 @@ using device::LaunchConfig;
 using device::ScalarArgument;
 using testing::AllOf;
 using testing::HasSubstr;
-
-template <class Call>
-Error error_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "no Error was thrown";
-  return Error(ErrorCode::internal, "no error");
-}
 
 constexpr const char* add_source = R"(
 [kernels.vector_add]

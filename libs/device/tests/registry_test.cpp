@@ -5,6 +5,8 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/device/backend.hpp>
 
+#include "error_of.hpp"
+
 namespace warpwright::device {
 namespace {
 
@@ -41,17 +43,6 @@ class ListedBackend final : public Backend {
 
 void add(BackendRegistry& registry, const std::string& name, std::vector<DeviceInfo> devices, ProbeResult probe = {}) {
   registry.add(std::make_unique<ListedBackend>(name, std::move(devices), std::move(probe)));
-}
-
-template <class Call>
-Error error_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "no Error was thrown";
-  return Error(ErrorCode::internal, "no error");
 }
 
 TEST(BackendRegistry, FindsByNameAndById) {

@@ -17,6 +17,7 @@
 #include <warpwright/sim/backend.hpp>
 
 #include "counting_new.hpp"
+#include "error_of.hpp"
 
 namespace warpwright::memory {
 namespace {
@@ -25,17 +26,6 @@ using std::chrono::steady_clock;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
-
-template <class Call>
-Error error_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "no Error was thrown";
-  return Error(ErrorCode::internal, "no error");
-}
 
 constexpr Bytes kibi{1024};
 constexpr Bytes mebi{1 << 20};

@@ -9,6 +9,8 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/model/expression.hpp>
 
+#include "error_of.hpp"
+
 namespace warpwright {
 namespace {
 
@@ -18,19 +20,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 std::string result_of(std::string_view text) { return Expression::parse(text).evaluate(nullptr).describe(); }
-
-// The message of the bad_input error that `action` must throw.
-template <class Action>
-std::string refusal(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::bad_input) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error was thrown";
-  return "";
-}
 
 struct Case {
   const char* text;

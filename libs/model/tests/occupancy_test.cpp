@@ -5,6 +5,8 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/model/occupancy.hpp>
 
+#include "error_of.hpp"
+
 namespace warpwright {
 namespace {
 
@@ -12,16 +14,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::string message_of(const std::function<void()>& action, ErrorCode code) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error";
-  return {};
-}
+std::string message_of(const std::function<void()>& action, ErrorCode code) { return message_of(code, action); }
 
 // ---- worked cases
 // ------------------------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@
 
 #include <warpwright/model/problem.hpp>
 
+#include "error_of.hpp"
+
 namespace warpwright {
 namespace {
 
@@ -11,18 +13,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 Value integer(std::int64_t i) { return i; }
-
-template <class Action>
-std::string refusal(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::bad_input) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error was thrown";
-  return "";
-}
 
 Problem stencil() {
   Problem problem;

@@ -12,6 +12,8 @@
 #include <warpwright/base/rng.hpp>
 #include <warpwright/search/search_algorithm.hpp>
 
+#include "error_of.hpp"
+
 namespace warpwright {
 namespace {
 
@@ -160,14 +162,7 @@ RC_GTEST_PROP(RandomProperty, SeedsDecideTheOrder, ()) {
 
 std::string refusal(const StrategyRegistry& registry, const std::string& name, const StrategySettings& settings) {
   const CountedSpace space(3);
-  try {
-    registry.create(name, space, settings);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::bad_input);
-    return error.what();
-  }
-  ADD_FAILURE() << "no error was thrown";
-  return "";
+  return message_of(ErrorCode::bad_input, [&] { registry.create(name, space, settings); });
 }
 
 TEST(StrategyRegistry, ListsTheDefaults) {

@@ -1,24 +1,10 @@
 #include "document.hpp"
 
 #include <algorithm>
+#include <tomlplusplus.hpp>
 #include <utility>
 
 #include "words.hpp"
-
-// toml++ 3.3 asserts conditions that malformed text breaks ("[= 1" as a header), and with NDEBUG it lets the compiler
-// assume them. Behind each of them is an ordinary error path, which is what a reader of foreign files needs.
-#ifdef NDEBUG
-#undef NDEBUG
-#define WARPWRIGHT_RESTORE_NDEBUG
-#endif
-#define TOML_ASSERT(condition) static_assert(true)
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
-#ifdef WARPWRIGHT_RESTORE_NDEBUG
-#define NDEBUG
-#undef WARPWRIGHT_RESTORE_NDEBUG
-#endif
 
 namespace warpwright::spec::detail {
 namespace {

@@ -6,6 +6,7 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/tuning/kernel_tuner.hpp>
 
+#include "error_of.hpp"
 #include "launch_occupancy.hpp"
 
 namespace warpwright {
@@ -22,17 +23,6 @@ DeviceInfo device(const char* architecture, const char* backend = "cuda") {
   info.multiprocessors = 132;
   info.shared_per_block = Bytes{49152};
   return info;
-}
-
-std::string message_of(ErrorCode code, const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error";
-  return {};
 }
 
 TEST(KernelTuner, CalculatesForAnArchitectureWithoutADevice) {

@@ -9,23 +9,14 @@
 #include <warpwright/sim/backend.hpp>
 #include <warpwright/tuning/pipeline_tuning.hpp>
 
+#include "error_of.hpp"
+
 namespace warpwright::tuning {
 namespace {
 
 using ::testing::HasSubstr;
 
 constexpr Bytes mebi{1 << 20};
-
-template <class Call>
-Error error_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "no Error was thrown";
-  return Error(ErrorCode::internal, "no error");
-}
 
 // A simulated device with an optimizer, and work that takes `ns_per_kib` on it.
 struct Bench {

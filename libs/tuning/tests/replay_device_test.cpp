@@ -12,6 +12,8 @@
 #include <warpwright/tuning/replay_device.hpp>
 #include <warpwright/tuning/session.hpp>
 
+#include "error_of.hpp"
+
 namespace warpwright::tuning {
 namespace {
 
@@ -76,14 +78,7 @@ Problem specification() {
 }
 
 std::string error_of(ErrorCode code, const RecordedSpace& recorded, const Problem* problem = nullptr) {
-  try {
-    const ReplayDevice device(recorded, "id", "file.json", problem);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error";
-  return {};
+  return message_of(code, [&] { ReplayDevice(recorded, "id", "file.json", problem); });
 }
 
 SessionResult run(ReplayDevice& device, const SessionOptions& options = {}) {
