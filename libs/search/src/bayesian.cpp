@@ -38,35 +38,70 @@ enum Output : std::size_t { objective_output, cost_output, one_output };
 
 constexpr float closed = -std::numeric_limits<float>::infinity();
 
-// Scores of the candidates with their maximum at hand: changing one looks at its block alone.
+// Scores of the candidates with their maximum at hand: changing one looks at its block, and at the blocks beside it
+// where the block's best falls.
 class ScoreTable {
  public:
   void assign(std::size_t count) {
-    scores_.assign((count + block - 1) / block * block, closed);
-    best_.assign(scores_.size() / block, closed);
+    const std::size_t groups = (count + block * block - 1) / (block * block);
+    scores_.assign(groups * block * block, closed);
+    best_.assign(groups * block, closed);
+    best_of_blocks_.assign(groups, closed);
   }
   float operator[](std::size_t candidate) const { return scores_[candidate]; }
   void set(std::size_t candidate, float score) {
-    float& best = best_[candidate / block];
-    const bool was_best = scores_[candidate] == best;
+    const float before = scores_[candidate];
     scores_[candidate] = score;
-    if (score >= best)
-      best = score;
-    else if (was_best)
-      best = *std::max_element(scores_.begin() + static_cast<std::ptrdiff_t>(candidate / block * block),
-                               scores_.begin() + static_cast<std::ptrdiff_t>((candidate / block + 1) * block));
+    raise(best_, best_of_blocks_, candidate / block, raise(scores_, best_, candidate, before));
+  }
+  // Many at once: set_only() each, then settle().
+  void set_only(std::size_t candidate, float score) { scores_[candidate] = score; }
+  void settle() {
+    for (std::size_t b = 0; b < best_.size(); ++b) best_[b] = highest(scores_.data() + b * block);
+    for (std::size_t g = 0; g < best_of_blocks_.size(); ++g) best_of_blocks_[g] = highest(best_.data() + g * block);
   }
   // The first of the highest; nullopt if all are closed.
   std::optional<std::size_t> best() const {
-    const auto best_block = std::max_element(best_.begin(), best_.end());
-    if (best_block == best_.end() || *best_block == closed) return std::nullopt;
-    const auto begin = scores_.begin() + (best_block - best_.begin()) * static_cast<std::ptrdiff_t>(block);
-    return static_cast<std::size_t>(std::find(begin, begin + block, *best_block) - scores_.begin());
+    const auto group = std::max_element(best_of_blocks_.begin(), best_of_blocks_.end());
+    if (group == best_of_blocks_.end() || *group == closed) return std::nullopt;
+    const std::size_t at = find(best_, static_cast<std::size_t>(group - best_of_blocks_.begin()), *group);
+    return find(scores_, at, *group);
   }
 
  private:
   static constexpr std::size_t block = 32;
-  std::vector<float> scores_, best_;
+
+  static float highest(const float* values) {
+    // In lanes, which compilers turn into vectors; the highest does not depend on the order.
+    float best[8];
+    for (std::size_t lane = 0; lane < 8; ++lane) best[lane] = values[lane];
+    for (std::size_t i = 8; i < block; i += 8)
+      for (std::size_t lane = 0; lane < 8; ++lane)
+        best[lane] = best[lane] < values[i + lane] ? values[i + lane] : best[lane];
+    for (std::size_t half = 4; half > 0; half /= 2)
+      for (std::size_t lane = 0; lane < half; ++lane)
+        best[lane] = best[lane] < best[lane + half] ? best[lane + half] : best[lane];
+    return best[0];
+  }
+
+  static std::size_t find(const std::vector<float>& values, std::size_t b, float value) {
+    std::size_t at = b * block;
+    while (values[at] != value) ++at;
+    return at;
+  }
+
+  // Keeps the best of a block after one value changed from `before`; returns the best before.
+  static float raise(const std::vector<float>& values, std::vector<float>& best, std::size_t at, float before) {
+    float& of_block = best[at / block];
+    const float old = of_block;
+    if (values[at] >= old)
+      of_block = values[at];
+    else if (before == old)
+      of_block = highest(values.data() + at / block * block);
+    return old;
+  }
+
+  std::vector<float> scores_, best_, best_of_blocks_;  // of candidates, of blocks of them, of blocks of blocks
 };
 
 struct Observation {
@@ -275,15 +310,16 @@ class Bayesian final : public SearchAlgorithm {
     spread_ = static_cast<float>(variance > 1e-18 ? std::sqrt(variance) : 1.0);
   }
 
-  void bring_up_to_date(std::size_t candidate) {
-    const GaussianProcess::Prediction& prediction = process_->update(candidate);
+  void bring_up_to_date(std::size_t candidate) { scores_.set(candidate, score(process_->update(candidate))); }
+
+  float score(const GaussianProcess::Prediction& prediction) const {
     const float part = std::max(1e-6F, prediction.variance);
     const float deviation = spread_ * std::sqrt(part);
     const float expected = mean_ + (prediction.mean[objective_output] - mean_ * prediction.mean[one_output]);
     const float cost = mean_cost_ + (prediction.mean[cost_output] - mean_cost_ * prediction.mean[one_output]);
     static const detail::LogImprovement improvement;
-    scores_.set(candidate, improvement((static_cast<float>(best_) - expected) / deviation) +
-                               0.5F * detail::fast_log(part) - static_cast<float>(cost_weight_) * cost);
+    return improvement((static_cast<float>(best_) - expected) / deviation) + 0.5F * detail::fast_log(part) -
+           static_cast<float>(cost_weight_) * cost;
   }
 
   void look_around(const Observation& observation) {
@@ -312,7 +348,9 @@ class Bayesian final : public SearchAlgorithm {
       });
       for (std::size_t i = 0; i < by_rank.size() && i < 4; ++i) look_around(observations_[by_rank[i]]);
     }
-    for (const std::size_t c : order) bring_up_to_date(c);
+    process_->predict(order);
+    for (const std::size_t c : order) scores_.set_only(c, score(process_->prediction(c)));
+    scores_.settle();
   }
 
   // Whether there are other candidates than before.

@@ -15,7 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <new>
 #include <vector>
 
 namespace warpwright::detail {
@@ -32,11 +32,42 @@ struct CandidateTable {
 // correlations[d][a * values[d] + b]: symmetric, 1 on the diagonal.
 using Correlations = std::vector<std::vector<float>>;
 
+// What predictions are made of, as plain pointers, so that one body of code serves every instruction set.
+struct GaussianRows {
+  const float* with_observations = nullptr;
+  const std::size_t* first_value = nullptr;
+  std::size_t stride = 0, dimensions = 0;
+  const float* factor = nullptr;
+  const std::size_t* row_start = nullptr;
+  const float* block_factor = nullptr;
+  const float* inverse_pivots = nullptr;
+  const std::array<float, 4>* weights = nullptr;
+  std::size_t rows = 0;
+  const float** with = nullptr;  // room for a pointer for each dimension
+};
+
+// Floats on a cache line of their own, so that no vector straddles two.
+template <class T>
+struct LineAllocator {
+  using value_type = T;
+  LineAllocator() = default;
+  template <class U>
+  LineAllocator(const LineAllocator<U>&) {}
+  T* allocate(std::size_t count) { return static_cast<T*>(::operator new (count * sizeof(T), std::align_val_t{64})); }
+  void deallocate(T* at, std::size_t) { ::operator delete (at, std::align_val_t{64}); }
+  bool operator==(const LineAllocator&) const { return true; }
+};
+using Floats = std::vector<float, LineAllocator<float>>;
+
 // Thread-compatible. The table must outlive it and keep its size.
 class GaussianProcess {
  public:
   static constexpr std::size_t outputs = 3;
   using Outputs = std::array<float, outputs>;
+  using Weights = std::array<float, outputs + 1>;  // of the outputs; the last place is free
+  // Rows up to which candidates are predicted side by side: beyond, few are predicted at once, and their solutions are
+  // wanted soon.
+  static constexpr std::size_t most_rows_at_once = 64;
 
   struct Prediction {
     Outputs mean{};
@@ -63,6 +94,9 @@ class GaussianProcess {
   std::size_t capacity() const { return capacity_; }
   // Takes all observations into account for this candidate.
   const Prediction& update(std::size_t candidate);
+  // The same for many candidates, faster where the model is small: then no solutions are kept, and the first update()
+  // of a candidate makes its own again.
+  void predict(const std::vector<std::size_t>& candidates);
   // As far as it was brought up to date.
   const Prediction& prediction(std::size_t candidate) const { return predictions_[candidate]; }
   bool is_up_to_date(std::size_t candidate) const { return predictions_[candidate].rows == rows_; }
@@ -70,7 +104,13 @@ class GaussianProcess {
  private:
   Prediction add_row(const std::uint16_t* codes, const Outputs* values);
   void add_to_block(const float* row, float inverse);
-  void advance(const std::uint16_t* codes, float* solution, Prediction& prediction);
+  // Takes the first `rows` rows into account.
+  void advance(std::size_t rows, const std::uint16_t* codes, float* solution, Prediction& prediction);
+  GaussianRows described(std::size_t rows);
+  float* solution_of(std::size_t candidate);
+
+  static constexpr std::size_t most_together = 16, places_together = 64;
+  static constexpr std::uint32_t no_place = ~std::uint32_t{0};
 
   const CandidateTable& candidates_;
   std::size_t capacity_, stride_;
@@ -78,14 +118,18 @@ class GaussianProcess {
   float noise_ = 0;
   std::size_t rows_ = 0, expected_ = 0;
   std::vector<std::size_t> first_value_;  // of a dimension, in `with_observations_`
-  std::vector<float> with_observations_;  // [position of a dimension][observation]: correlations
+  Floats with_observations_;              // [position of a dimension][observation]: correlations
+  std::vector<const float*> with_;        // scratch
   std::vector<std::size_t> row_start_;    // of a row in `factor_`
-  std::vector<float> factor_;             // rows padded with zeros to whole groups of lanes
-  std::vector<float> block_factor_;       // the same in blocks of rows, column by column; see solve_block()
+  Floats factor_;                         // rows padded with zeros to whole groups of lanes
+  Floats block_factor_;                   // the same in blocks of rows, column by column; see solve_block()
   std::vector<float> inverse_pivots_;
-  std::vector<Outputs> weights_;
-  std::vector<float> covariances_, fresh_;
-  std::unique_ptr<float[]> solutions_;  // [candidate][observation]
+  std::vector<Weights> weights_;
+  Floats covariances_, fresh_;
+  // Solutions have places in the order in which candidates are first updated: they are few, and stay in the cache.
+  std::vector<Floats> solutions_;      // places_together of them each
+  std::vector<std::uint32_t> places_;  // of the candidates
+  std::size_t places_taken_ = 0;
   std::vector<Prediction> predictions_;
   std::vector<std::size_t> beyond_;  // candidates that took expected rows into account
 };
