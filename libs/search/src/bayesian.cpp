@@ -249,13 +249,21 @@ class Bayesian final : public SearchAlgorithm {
 
   // ---- model --------------------------------------------------------------------------------------------------------
 
+  // Best first; of equals the first.
+  void sort_by_rank(std::vector<std::size_t>& observations) const {
+    std::vector<std::pair<double, std::size_t>> ranked;
+    ranked.reserve(observations.size());
+    for (const std::size_t i : observations) ranked.emplace_back(target(observations_[i]), i);
+    std::sort(ranked.begin(), ranked.end());
+    std::transform(ranked.begin(), ranked.end(), observations.begin(), [](const auto& entry) { return entry.second; });
+  }
+
   // Observations that a model of `count` keeps: the best 70 %, and the others evenly through the ranks.
   std::vector<std::size_t> choose(std::size_t count) const {
     std::vector<std::size_t> order(observations_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     if (order.size() <= count) return order;
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return target(observations_[a]) < target(observations_[b]); });
+    sort_by_rank(order);
     const std::size_t best = count * 7 / 10, others = count - best;
     std::vector<std::size_t> chosen(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(best));
     for (std::size_t i = 0; i < others; ++i) chosen.push_back(order[best + (order.size() - best) * i / others]);
@@ -334,20 +342,26 @@ class Bayesian final : public SearchAlgorithm {
     const auto rows = static_cast<double>(process_->rows());
     const std::size_t most =
         new_pool ? pool_.size() : static_cast<std::size_t>(std::max(256.0, effort_ / (rows * rows)));
-    std::vector<std::size_t> order;
+    struct Scored {
+      float score;
+      std::uint32_t candidate;
+    };
+    std::vector<Scored> scored;
+    scored.reserve(pool_.size());
     for (std::size_t c = 0; c < pool_.size(); ++c)
-      if (scores_[c] != closed) order.push_back(c);
-    if (most < order.size()) {
-      std::nth_element(
-          order.begin(), order.begin() + static_cast<std::ptrdiff_t>(most), order.end(),
-          [&](std::size_t a, std::size_t b) { return scores_[a] > scores_[b] || (scores_[a] == scores_[b] && a < b); });
-      order.resize(most);
+      if (scores_[c] != closed) scored.push_back({scores_[c], static_cast<std::uint32_t>(c)});
+    if (most < scored.size()) {
+      const auto before = [](const Scored& a, const Scored& b) {
+        return a.score > b.score || (a.score == b.score && a.candidate < b.candidate);
+      };
+      std::nth_element(scored.begin(), scored.begin() + static_cast<std::ptrdiff_t>(most), scored.end(), before);
+      scored.resize(most);
       std::vector<std::size_t> by_rank = active;
-      std::stable_sort(by_rank.begin(), by_rank.end(), [&](std::size_t a, std::size_t b) {
-        return target(observations_[a]) < target(observations_[b]);
-      });
+      sort_by_rank(by_rank);
       for (std::size_t i = 0; i < by_rank.size() && i < 4; ++i) look_around(observations_[by_rank[i]]);
     }
+    std::vector<std::size_t> order(scored.size());
+    std::transform(scored.begin(), scored.end(), order.begin(), [](const Scored& entry) { return entry.candidate; });
     process_->predict(order);
     for (const std::size_t c : order) scores_.set_only(c, score(process_->prediction(c)));
     scores_.settle();
@@ -366,9 +380,7 @@ class Bayesian final : public SearchAlgorithm {
         if (!seen_.contains(index) && there.insert(index).second) indices.push_back(index);
       };
       std::vector<std::size_t> by_rank = active;
-      std::stable_sort(by_rank.begin(), by_rank.end(), [&](std::size_t a, std::size_t b) {
-        return target(observations_[a]) < target(observations_[b]);
-      });
+      sort_by_rank(by_rank);
       for (std::size_t i = 0; i < by_rank.size() && i < 16 && indices.size() < pool_size_ / 2; ++i)
         for (const std::uint64_t near : space_.neighbours(observations_[by_rank[i]].index, Neighbourhood::hamming))
           add(near);

@@ -3,15 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 
-// Wider vector instructions where the processor has them. The lanes are written out and products are not fused with
-// sums (-ffp-contract=off), so every version gives the same bits.
-#if defined(__x86_64__) && defined(__GNUC__)
-#define WARPWRIGHT_WIDE_VERSION 1
-#else
-#define WARPWRIGHT_WIDE_VERSION 0
-#endif
+#include "vectors.hpp"
 
 namespace warpwright::detail {
 namespace {
@@ -22,33 +15,6 @@ using Rows = GaussianRows;
 constexpr std::size_t lanes = 16;
 
 constexpr std::size_t whole_lanes(std::size_t count) { return (count + lanes - 1) / lanes * lanes; }
-
-// Several floats in one register where the processor has such; written as the compilers' vector type because arrays of
-// sums are not reliably kept in registers.
-using Four [[gnu::vector_size(16)]] = float;
-using Eight [[gnu::vector_size(32)]] = float;
-using Sixteen [[gnu::vector_size(64)]] = float;
-
-// The vector type that a version is made of; every version does the same operations on the same numbers.
-struct Wide {
-  using Vector = Eight;
-  using Mask [[gnu::vector_size(32)]] = std::int32_t;
-  static constexpr std::size_t width = 8, parts = lanes / width;
-};
-struct Widest {
-  using Vector = Sixteen;
-  using Mask [[gnu::vector_size(64)]] = std::int32_t;
-  static constexpr std::size_t width = 16, parts = lanes / width;
-};
-
-template <class Vector>
-[[gnu::always_inline]] inline void load(Vector& vector, const void* from) {
-  std::memcpy(&vector, from, sizeof vector);
-}
-template <class Vector>
-[[gnu::always_inline]] inline void store(void* to, const Vector& vector) {
-  std::memcpy(to, &vector, sizeof vector);
-}
 
 // The sum of `lanes` numbers in the one order that all versions share.
 [[gnu::always_inline]] inline float sum_of(const Eight& eight) {
@@ -98,7 +64,7 @@ template <class Version>
 [[gnu::always_inline]] inline void solve_block(const float* block, std::size_t first, const float* covariances,
                                                float* solution) {
   using Vector = typename Version::Vector;
-  constexpr std::size_t width = Version::width, parts = Version::parts;
+  constexpr std::size_t width = Version::width, parts = lanes / width;
   Vector sums[4][parts] = {}, x;
   for (std::size_t i = 0; i < first; i += 4) {
     for (std::size_t k = 0; k < 4; ++k) {
@@ -143,7 +109,7 @@ template <class Version>
 [[gnu::always_inline]] inline void solve_rows(const Rows& rows, std::size_t r, std::size_t end,
                                               const float* covariances, float* solution, Four& state) {
   using Vector = typename Version::Vector;
-  constexpr std::size_t width = Version::width, parts = Version::parts;
+  constexpr std::size_t width = Version::width, parts = lanes / width;
   constexpr std::size_t together = 4;
   const std::size_t first = r / lanes * lanes;
   // Products with what lies before the block wait for nothing: several rows at once.
@@ -296,14 +262,15 @@ void predict_plain(const Rows& rows, const std::uint16_t* const* codes, Predicti
                                                Prediction* const* predictions) {
   predict_body<Widest>(rows, codes, predictions);
 }
+#endif
+
 Versions best_versions() {
-  if (__builtin_cpu_supports("avx512f") != 0) return {&advance_widest, &predict_widest, Widest::width};
-  if (__builtin_cpu_supports("avx2") != 0) return {&advance_wide, &predict_wide, Wide::width};
+#if WARPWRIGHT_WIDE_VERSION
+  if (has_widest()) return {&advance_widest, &predict_widest, Widest::width};
+  if (has_wide()) return {&advance_wide, &predict_wide, Wide::width};
+#endif
   return {&advance_plain, &predict_plain, Wide::width};
 }
-#else
-Versions best_versions() { return {&advance_plain, &predict_plain, Wide::width}; }
-#endif
 
 const Versions& versions() {
   static const Versions best = best_versions();

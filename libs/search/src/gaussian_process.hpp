@@ -15,8 +15,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <new>
 #include <vector>
+
+#include "vectors.hpp"
 
 namespace warpwright::detail {
 
@@ -45,19 +46,6 @@ struct GaussianRows {
   std::size_t rows = 0;
   const float** with = nullptr;  // room for a pointer for each dimension
 };
-
-// Floats on a cache line of their own, so that no vector straddles two.
-template <class T>
-struct LineAllocator {
-  using value_type = T;
-  LineAllocator() = default;
-  template <class U>
-  LineAllocator(const LineAllocator<U>&) {}
-  T* allocate(std::size_t count) { return static_cast<T*>(::operator new (count * sizeof(T), std::align_val_t{64})); }
-  void deallocate(T* at, std::size_t) { ::operator delete (at, std::align_val_t{64}); }
-  bool operator==(const LineAllocator&) const { return true; }
-};
-using Floats = std::vector<float, LineAllocator<float>>;
 
 // Thread-compatible. The table must outlive it and keep its size.
 class GaussianProcess {
