@@ -10,6 +10,8 @@
 // What was rejected: squared-exponential correlations (ill-conditioned on grids), sentinel values for failures (they
 // bend the model), predictions of all candidates after every result (the same scores at twenty times the time).
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -27,6 +29,11 @@
 #include "gaussian_process.hpp"
 #include "initial_questions.hpp"
 #include "options.hpp"
+#include "vectors.hpp"
+
+#if WARPWRIGHT_WIDE_VERSION
+#include <emmintrin.h>
+#endif
 
 namespace warpwright {
 namespace {
@@ -46,7 +53,7 @@ class ScoreTable {
     const std::size_t groups = (count + block * block - 1) / (block * block);
     scores_.assign(groups * block * block, closed);
     best_.assign(groups * block, closed);
-    best_of_blocks_.assign(groups, closed);
+    best_of_blocks_.assign((groups + block - 1) / block * block, closed);
   }
   float operator[](std::size_t candidate) const { return scores_[candidate]; }
   void set(std::size_t candidate, float score) {
@@ -58,14 +65,19 @@ class ScoreTable {
   void set_only(std::size_t candidate, float score) { scores_[candidate] = score; }
   void settle() {
     for (std::size_t b = 0; b < best_.size(); ++b) best_[b] = highest(scores_.data() + b * block);
-    for (std::size_t g = 0; g < best_of_blocks_.size(); ++g) best_of_blocks_[g] = highest(best_.data() + g * block);
+    for (std::size_t g = 0; g < best_.size() / block; ++g) best_of_blocks_[g] = highest(best_.data() + g * block);
   }
   // The first of the highest; nullopt if all are closed.
   std::optional<std::size_t> best() const {
-    const auto group = std::max_element(best_of_blocks_.begin(), best_of_blocks_.end());
-    if (group == best_of_blocks_.end() || *group == closed) return std::nullopt;
-    const std::size_t at = find(best_, static_cast<std::size_t>(group - best_of_blocks_.begin()), *group);
-    return find(scores_, at, *group);
+    float highest_score = closed;
+    std::size_t first = 0;
+    for (std::size_t g = 0; g < best_of_blocks_.size(); g += block) {
+      const float here = highest(best_of_blocks_.data() + g);
+      if (here > highest_score) highest_score = here, first = g;
+    }
+    if (highest_score == closed) return std::nullopt;
+    const std::size_t group = find(best_of_blocks_, first / block, highest_score);
+    return find(scores_, find(best_, group, highest_score), highest_score);
   }
 
  private:
@@ -84,10 +96,18 @@ class ScoreTable {
     return best[0];
   }
 
+  // The first place of `value` in block b, without a branch that nobody can predict.
   static std::size_t find(const std::vector<float>& values, std::size_t b, float value) {
-    std::size_t at = b * block;
-    while (values[at] != value) ++at;
-    return at;
+    const float* of_block = values.data() + b * block;
+    std::uint32_t places = 0;
+#if WARPWRIGHT_WIDE_VERSION
+    const __m128 wanted = _mm_set1_ps(value);
+    for (std::uint32_t i = 0; i < block; i += 4)
+      places |= static_cast<std::uint32_t>(_mm_movemask_ps(_mm_cmpeq_ps(_mm_loadu_ps(of_block + i), wanted))) << i;
+#else
+    for (std::uint32_t i = 0; i < block; ++i) places |= static_cast<std::uint32_t>(of_block[i] == value) << i;
+#endif
+    return b * block + static_cast<std::size_t>(std::countr_zero(places));
   }
 
   // Keeps the best of a block after one value changed from `before`; returns the best before.
@@ -318,8 +338,6 @@ class Bayesian final : public SearchAlgorithm {
     spread_ = static_cast<float>(variance > 1e-18 ? std::sqrt(variance) : 1.0);
   }
 
-  void bring_up_to_date(std::size_t candidate) { scores_.set(candidate, score(process_->update(candidate))); }
-
   float score(const GaussianProcess::Prediction& prediction) const {
     const float part = std::max(1e-6F, prediction.variance);
     const float deviation = spread_ * std::sqrt(part);
@@ -331,9 +349,12 @@ class Bayesian final : public SearchAlgorithm {
   }
 
   void look_around(const Observation& observation) {
+    near_.clear();
     pool_.around(codes_of(observation.index), [&](std::size_t near) {
-      if (scores_[near] != closed) bring_up_to_date(near);
+      if (scores_[near] != closed) near_.push_back(near);
     });
+    process_->update(near_);
+    for (const std::size_t near : near_) scores_.set(near, score(process_->prediction(near)));
   }
 
   // Predictions of a new model: all while it is small, then those that had the best scores and neighbours of the best
@@ -399,9 +420,36 @@ class Bayesian final : public SearchAlgorithm {
 
   std::uint64_t propose() {
     if (!process_ || process_->rows() == 0) return draw_unseen();
+    const auto stale = [&](const std::optional<std::size_t>& candidate) {
+      return candidate && !process_->is_up_to_date(*candidate);
+    };
     std::optional<std::size_t> chosen = scores_.best();
-    for (std::size_t looked = 0; chosen && !process_->is_up_to_date(*chosen) && looked < most_looked; ++looked) {
-      bring_up_to_date(*chosen);
+    std::size_t looked = 0;
+    while (stale(chosen) && looked < most_looked) {
+      // The best that are not up to date, in their order: predictions are made together, and those that the first ones
+      // turn out to be better than are left as they were.
+      constexpr std::size_t most = GaussianProcess::most_foreseen;
+      std::array<std::size_t, most> group;
+      std::array<float, most> before;
+      std::size_t count = 0;
+      for (; stale(chosen) && count < most && looked + count < most_looked; chosen = scores_.best(), ++count) {
+        group[count] = *chosen;
+        before[count] = scores_[*chosen];
+        scores_.set(*chosen, closed);
+      }
+      process_->foresee(group.data(), count, foreseen_.data());
+      std::size_t accepted = 0;
+      float best = closed;
+      std::size_t first_best = 0;
+      for (; accepted < count; ++accepted, ++looked) {
+        const std::size_t candidate = group[accepted];
+        if (best > before[accepted] || (best == before[accepted] && first_best < candidate && accepted > 0)) break;
+        process_->accept(candidate, foreseen_[accepted]);
+        const float now = score(foreseen_[accepted]);
+        scores_.set(candidate, now);
+        if (accepted == 0 || now > best || (now == best && candidate < first_best)) best = now, first_best = candidate;
+      }
+      for (std::size_t i = accepted; i < count; ++i) scores_.set(group[i], before[i]);
       chosen = scores_.best();
     }
     return chosen ? pool_.index(*chosen) : draw_unseen();
@@ -419,6 +467,8 @@ class Bayesian final : public SearchAlgorithm {
   CandidatePool pool_;
   ScoreTable scores_;  // of the pool; closed: asked
   std::vector<std::uint16_t> codes_;
+  std::vector<std::size_t> near_;  // scratch, as is foreseen_
+  std::array<GaussianProcess::Prediction, GaussianProcess::most_foreseen> foreseen_;
 
   std::vector<std::uint64_t> opening_;
   std::size_t opened_ = 0;

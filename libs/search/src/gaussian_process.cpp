@@ -58,43 +58,6 @@ template <class Version>
   }
 }
 
-// `lanes` rows of the solution at once, from `first` on: products with what is solved before, column by column, then
-// the inverse of the triangle on the diagonal. Nothing waits for the row before.
-template <class Version>
-[[gnu::always_inline]] inline void solve_block(const float* block, std::size_t first, const float* covariances,
-                                               float* solution) {
-  using Vector = typename Version::Vector;
-  constexpr std::size_t width = Version::width, parts = lanes / width;
-  Vector sums[4][parts] = {}, x;
-  for (std::size_t i = 0; i < first; i += 4) {
-    for (std::size_t k = 0; k < 4; ++k) {
-      const float value = solution[i + k];
-      for (std::size_t p = 0; p < parts; ++p) {
-        load(x, block + (i + k) * lanes + p * width);
-        sums[k][p] += x * value;
-      }
-    }
-  }
-  float rest[lanes];
-  for (std::size_t p = 0; p < parts; ++p) {
-    load(x, covariances + first + p * width);
-    x -= (sums[0][p] + sums[1][p]) + (sums[2][p] + sums[3][p]);
-    store(rest + p * width, x);
-    for (std::size_t k = 0; k < 4; ++k) sums[k][p] = Vector{};
-  }
-  const float* triangle = block + first * lanes;
-  for (std::size_t i = 0; i < lanes; i += 4) {
-    for (std::size_t k = 0; k < 4; ++k) {
-      for (std::size_t p = 0; p < parts; ++p) {
-        load(x, triangle + (i + k) * lanes + p * width);
-        sums[k][p] += x * rest[i + k];
-      }
-    }
-  }
-  for (std::size_t p = 0; p < parts; ++p)
-    store(solution + first + p * width, (sums[0][p] + sums[1][p]) + (sums[2][p] + sums[3][p]));
-}
-
 // Means and variance with one more row: the weights' last place is free for the value itself. The variance is kept
 // negated here, so that it is a sum as well.
 [[gnu::always_inline]] inline void take_in(Four& state, const GaussianProcess::Weights& weights, float value) {
@@ -102,6 +65,51 @@ template <class Version>
   load(with, weights.data());
   with[3] = value;
   state += with * value;
+}
+
+// `lanes` rows at once, from `first` on, of the solutions of `Count` candidates: products with what is solved before,
+// column by column, then the inverse of the triangle on the diagonal. Nothing waits for the row before, and a column is
+// fetched once for all candidates.
+template <class Version, std::size_t Count>
+[[gnu::always_inline]] inline void solve_blocks(const Rows& rows, std::size_t first, const float* const* covariances,
+                                                float* const* solutions, Four* const* states) {
+  using Vector = typename Version::Vector;
+  constexpr std::size_t width = Version::width, parts = lanes / width;
+  const float* block = rows.block_factor + block_start(first / lanes);
+  Vector sums[Count][4][parts] = {}, x;
+  for (std::size_t i = 0; i < first; i += 4) {
+    for (std::size_t k = 0; k < 4; ++k) {
+      for (std::size_t p = 0; p < parts; ++p) {
+        load(x, block + (i + k) * lanes + p * width);
+        for (std::size_t c = 0; c < Count; ++c) sums[c][k][p] += x * solutions[c][i + k];
+      }
+    }
+  }
+  const float* triangle = block + first * lanes;
+  for (std::size_t c = 0; c < Count; ++c) {
+    float rest[lanes];
+    for (std::size_t p = 0; p < parts; ++p) {
+      load(x, covariances[c] + first + p * width);
+      x -= (sums[c][0][p] + sums[c][1][p]) + (sums[c][2][p] + sums[c][3][p]);
+      store(rest + p * width, x);
+      for (std::size_t k = 0; k < 4; ++k) sums[c][k][p] = Vector{};
+    }
+    for (std::size_t i = 0; i < lanes; i += 4) {
+      for (std::size_t k = 0; k < 4; ++k) {
+        for (std::size_t p = 0; p < parts; ++p) {
+          load(x, triangle + (i + k) * lanes + p * width);
+          sums[c][k][p] += x * rest[i + k];
+        }
+      }
+    }
+    for (std::size_t p = 0; p < parts; ++p)
+      store(solutions[c] + first + p * width, (sums[c][0][p] + sums[c][1][p]) + (sums[c][2][p] + sums[c][3][p]));
+  }
+  Four taken[Count];
+  for (std::size_t c = 0; c < Count; ++c) taken[c] = *states[c];
+  for (std::size_t r = first; r < first + lanes; ++r)
+    for (std::size_t c = 0; c < Count; ++c) take_in(taken[c], rows.weights[r], solutions[c][r]);
+  for (std::size_t c = 0; c < Count; ++c) *states[c] = taken[c];
 }
 
 // The rows from `r` to `end` of one block, one after another; those of the block before `r` are solved.
@@ -156,25 +164,62 @@ template <class Version>
   for (std::size_t p = 0; p < parts; ++p) store(solution + first + p * width, own[p]);
 }
 
+// One candidate on its way to more rows.
+struct Advance {
+  const std::uint16_t* codes;
+  float* covariances;  // scratch
+  float* solution;
+  Prediction* prediction;
+};
+
+constexpr std::size_t most_advances = GaussianProcess::most_foreseen;
+
+// Takes all rows into account for up to most_advances candidates.
 template <class Version>
-[[gnu::always_inline]] inline void advance_body(const Rows& rows, const std::uint16_t* codes, float* covariances,
-                                                float* solution, Prediction& prediction) {
-  std::size_t r = prediction.rows;
-  covariances_with<Version>(rows, codes, r / lanes * lanes, whole_lanes(rows.rows), covariances);
-  Four state = {prediction.mean[0], prediction.mean[1], prediction.mean[2], -prediction.variance};
-  while (r < rows.rows) {
-    const std::size_t end = std::min((r / lanes + 1) * lanes, rows.rows);
-    if (end - r == lanes) {
-      solve_block<Version>(rows.block_factor + block_start(r / lanes), r, covariances, solution);
-      for (; r < end; ++r) take_in(state, rows.weights[r], solution[r]);
-    } else {
-      solve_rows<Version>(rows, r, end, covariances, solution, state);
-      r = end;
+[[gnu::always_inline]] inline void advance_body(const Rows& rows, const Advance* advances, std::size_t count) {
+  Four states[most_advances];
+  std::size_t begin = rows.rows;
+  for (std::size_t c = 0; c < count; ++c) {
+    const Prediction& from = *advances[c].prediction;
+    const std::size_t first = from.rows / lanes * lanes;
+    begin = std::min(begin, first);
+    covariances_with<Version>(rows, advances[c].codes, first, whole_lanes(rows.rows), advances[c].covariances);
+    states[c] = Four{from.mean[0], from.mean[1], from.mean[2], -from.variance};
+  }
+  for (std::size_t first = begin; first < rows.rows; first += lanes) {
+    const std::size_t end = std::min(first + lanes, rows.rows);
+    // Rows in whole blocks and rows one by one sum in different orders, so which it is depends on `from` alone.
+    std::size_t wholes = 0;
+    Four* whole_states[most_advances];
+    const float* covariances[most_advances];
+    float* solutions[most_advances];
+    for (std::size_t c = 0; c < count; ++c) {
+      const std::size_t from = advances[c].prediction->rows;
+      if (from >= end) continue;
+      if (from <= first && end - first == lanes) {
+        covariances[wholes] = advances[c].covariances;
+        solutions[wholes] = advances[c].solution;
+        whole_states[wholes++] = &states[c];
+      } else {
+        solve_rows<Version>(rows, std::max(from, first), end, advances[c].covariances, advances[c].solution, states[c]);
+      }
+    }
+    if constexpr (Version::width == lanes) {
+      if (wholes == 4) solve_blocks<Version, 4>(rows, first, covariances, solutions, whole_states);
+      if (wholes == 3) solve_blocks<Version, 3>(rows, first, covariances, solutions, whole_states);
+      if (wholes == 2) solve_blocks<Version, 2>(rows, first, covariances, solutions, whole_states);
+      if (wholes == 1) solve_blocks<Version, 1>(rows, first, covariances, solutions, whole_states);
+    } else {  // there are registers for one
+      for (std::size_t k = 0; k < wholes; ++k)
+        solve_blocks<Version, 1>(rows, first, covariances + k, solutions + k, whole_states + k);
     }
   }
-  prediction.mean = {state[0], state[1], state[2]};
-  prediction.variance = -state[3];
-  prediction.rows = static_cast<std::uint32_t>(rows.rows);
+  for (std::size_t c = 0; c < count; ++c) {
+    Prediction& to = *advances[c].prediction;
+    to.mean = {states[c][0], states[c][1], states[c][2]};
+    to.variance = -states[c][3];
+    to.rows = static_cast<std::uint32_t>(rows.rows);
+  }
 }
 
 // Predictions of Version::width candidates that no observation was taken into account for, side by side in the lanes:
@@ -232,31 +277,28 @@ template <class Version>
 }
 
 struct Versions {
-  void (*advance)(const Rows&, const std::uint16_t*, float*, float*, Prediction&);
+  void (*advance)(const Rows&, const Advance*, std::size_t);
   void (*predict)(const Rows&, const std::uint16_t* const*, Prediction* const*);
   std::size_t width;  // candidates that predict() takes
 };
 
-void advance_plain(const Rows& rows, const std::uint16_t* codes, float* covariances, float* solution,
-                   Prediction& prediction) {
-  advance_body<Wide>(rows, codes, covariances, solution, prediction);
+void advance_plain(const Rows& rows, const Advance* advances, std::size_t count) {
+  advance_body<Wide>(rows, advances, count);
 }
 void predict_plain(const Rows& rows, const std::uint16_t* const* codes, Prediction* const* predictions) {
   predict_body<Wide>(rows, codes, predictions);
 }
 
 #if WARPWRIGHT_WIDE_VERSION
-[[gnu::target("avx2")]] void advance_wide(const Rows& rows, const std::uint16_t* codes, float* covariances,
-                                          float* solution, Prediction& prediction) {
-  advance_body<Wide>(rows, codes, covariances, solution, prediction);
+[[gnu::target("avx2")]] void advance_wide(const Rows& rows, const Advance* advances, std::size_t count) {
+  advance_body<Wide>(rows, advances, count);
 }
 [[gnu::target("avx2")]] void predict_wide(const Rows& rows, const std::uint16_t* const* codes,
                                           Prediction* const* predictions) {
   predict_body<Wide>(rows, codes, predictions);
 }
-[[gnu::target("avx512f")]] void advance_widest(const Rows& rows, const std::uint16_t* codes, float* covariances,
-                                               float* solution, Prediction& prediction) {
-  advance_body<Widest>(rows, codes, covariances, solution, prediction);
+[[gnu::target("avx512f")]] void advance_widest(const Rows& rows, const Advance* advances, std::size_t count) {
+  advance_body<Widest>(rows, advances, count);
 }
 [[gnu::target("avx512f")]] void predict_widest(const Rows& rows, const std::uint16_t* const* codes,
                                                Prediction* const* predictions) {
@@ -284,7 +326,7 @@ GaussianProcess::GaussianProcess(const CandidateTable& candidates, std::size_t c
       capacity_(capacity),
       stride_(whole_lanes(capacity)),
       with_(candidates.dimensions),
-      covariances_(stride_),
+      covariances_(most_foreseen * stride_),
       fresh_(stride_),
       places_(candidates.size(), no_place),
       predictions_(candidates.size()) {
@@ -320,7 +362,8 @@ float* GaussianProcess::solution_of(std::size_t candidate) {
 }
 
 void GaussianProcess::advance(std::size_t rows, const std::uint16_t* codes, float* solution, Prediction& prediction) {
-  versions().advance(described(rows), codes, covariances_.data(), solution, prediction);
+  const Advance advance{codes, covariances_.data(), solution, &prediction};
+  versions().advance(described(rows), &advance, 1);
 }
 
 GaussianRows GaussianProcess::described(std::size_t rows) {
@@ -402,26 +445,52 @@ void GaussianProcess::forget_expected() {
   weights_.resize(kept);
 }
 
-const GaussianProcess::Prediction& GaussianProcess::update(std::size_t candidate) {
-  Prediction& prediction = predictions_[candidate];
-  if (prediction.rows == rows_) return prediction;
-  if (expected_ > 0 && prediction.rows <= rows_ - expected_) beyond_.push_back(candidate);
-  const std::uint16_t* codes = candidates_.at(candidate);
-  if (places_[candidate] == no_place) {
-    if (places_taken_ == solutions_.size() * places_together) solutions_.emplace_back(places_together * stride_);
-    places_[candidate] = static_cast<std::uint32_t>(places_taken_++);
-    if (prediction.rows > 0) {  // by predict(), which keeps no solution
-      Prediction again;
-      advance(prediction.rows, codes, solution_of(candidate), again);
-    }
+void GaussianProcess::make_place(std::size_t candidate) {
+  if (places_[candidate] != no_place) return;
+  if (places_taken_ == solutions_.size() * places_together) solutions_.emplace_back(places_together * stride_);
+  places_[candidate] = static_cast<std::uint32_t>(places_taken_++);
+  if (predictions_[candidate].rows == 0) return;
+  Prediction again;  // predict() keeps no solution
+  advance(predictions_[candidate].rows, candidates_.at(candidate), solution_of(candidate), again);
+}
+
+void GaussianProcess::foresee(const std::size_t* candidates, std::size_t count, Prediction* predictions) {
+  Advance advances[most_foreseen];
+  for (std::size_t i = 0; i < count; ++i) {
+    make_place(candidates[i]);
+    predictions[i] = predictions_[candidates[i]];
+    advances[i] = {candidates_.at(candidates[i]), covariances_.data() + i * stride_, solution_of(candidates[i]),
+                   predictions + i};
   }
-  advance(rows_, codes, solution_of(candidate), prediction);
-  return prediction;
+  versions().advance(described(rows_), advances, count);
+}
+
+void GaussianProcess::accept(std::size_t candidate, const Prediction& foreseen) {
+  Prediction& prediction = predictions_[candidate];
+  if (expected_ > 0 && prediction.rows < rows_ && prediction.rows <= rows_ - expected_) beyond_.push_back(candidate);
+  prediction = foreseen;
+}
+
+void GaussianProcess::update(const std::vector<std::size_t>& candidates) {
+  std::array<std::size_t, most_foreseen> group{};
+  std::array<Prediction, most_foreseen> foreseen;
+  std::size_t waiting = 0;
+  const auto take_group = [&] {
+    foresee(group.data(), waiting, foreseen.data());
+    for (std::size_t i = 0; i < waiting; ++i) accept(group[i], foreseen[i]);
+    waiting = 0;
+  };
+  for (const std::size_t candidate : candidates) {
+    if (is_up_to_date(candidate)) continue;
+    group[waiting] = candidate;
+    if (++waiting == most_foreseen) take_group();
+  }
+  if (waiting > 0) take_group();
 }
 
 void GaussianProcess::predict(const std::vector<std::size_t>& candidates) {
   if (rows_ > most_rows_at_once || expected_ > 0) {
-    for (const std::size_t candidate : candidates) update(candidate);
+    update(candidates);
     return;
   }
   const GaussianRows rows = described(rows_);
@@ -435,9 +504,10 @@ void GaussianProcess::predict(const std::vector<std::size_t>& candidates) {
     versions().predict(rows, codes.data(), predictions.data());
     waiting = 0;
   };
+  std::vector<std::size_t> others;
   for (const std::size_t candidate : candidates) {
     if (predictions_[candidate].rows > 0) {
-      update(candidate);
+      others.push_back(candidate);
       continue;
     }
     codes[waiting] = candidates_.at(candidate);
@@ -445,6 +515,7 @@ void GaussianProcess::predict(const std::vector<std::size_t>& candidates) {
     if (++waiting == width) take_group();
   }
   if (waiting > 0) take_group();
+  update(others);
 }
 
 }  // namespace warpwright::detail

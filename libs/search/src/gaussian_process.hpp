@@ -53,6 +53,7 @@ class GaussianProcess {
   static constexpr std::size_t outputs = 3;
   using Outputs = std::array<float, outputs>;
   using Weights = std::array<float, outputs + 1>;  // of the outputs; the last place is free
+  static constexpr std::size_t most_foreseen = 4;  // as many sums as fit into registers
   // Rows up to which candidates are predicted side by side: beyond, few are predicted at once, and their solutions are
   // wanted soon.
   static constexpr std::size_t most_rows_at_once = 64;
@@ -80,11 +81,15 @@ class GaussianProcess {
   std::size_t observations() const { return rows_ - expected_; }
   std::size_t rows() const { return rows_; }
   std::size_t capacity() const { return capacity_; }
-  // Takes all observations into account for this candidate.
-  const Prediction& update(std::size_t candidate);
-  // The same for many candidates, faster where the model is small: then no solutions are kept, and the first update()
-  // of a candidate makes its own again.
+  // Takes all observations into account for these candidates (each once).
+  void update(const std::vector<std::size_t>& candidates);
+  // The same for many candidates, faster where the model is small: then no solutions are kept, and the next update of a
+  // candidate makes its own again.
   void predict(const std::vector<std::size_t>& candidates);
+  // What update() would give for up to most_foreseen candidates (each once) that are not up to date. They stay as they
+  // are until accept() makes it their prediction, which has to come before anything else is observed.
+  void foresee(const std::size_t* candidates, std::size_t count, Prediction* predictions);
+  void accept(std::size_t candidate, const Prediction& foreseen);
   // As far as it was brought up to date.
   const Prediction& prediction(std::size_t candidate) const { return predictions_[candidate]; }
   bool is_up_to_date(std::size_t candidate) const { return predictions_[candidate].rows == rows_; }
@@ -96,6 +101,7 @@ class GaussianProcess {
   void advance(std::size_t rows, const std::uint16_t* codes, float* solution, Prediction& prediction);
   GaussianRows described(std::size_t rows);
   float* solution_of(std::size_t candidate);
+  void make_place(std::size_t candidate);  // for its solution
 
   static constexpr std::size_t most_together = 16, places_together = 64;
   static constexpr std::uint32_t no_place = ~std::uint32_t{0};
