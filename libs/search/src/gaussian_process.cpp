@@ -112,56 +112,76 @@ template <class Version, std::size_t Count>
   for (std::size_t c = 0; c < Count; ++c) *states[c] = taken[c];
 }
 
-// The rows from `r` to `end` of one block, one after another; those of the block before `r` are solved.
-template <class Version>
-[[gnu::always_inline]] inline void solve_rows(const Rows& rows, std::size_t r, std::size_t end,
-                                              const float* covariances, float* solution, Four& state) {
+// The rows up to `end` of one block, one after another, of the solutions of `Count` candidates: of each from its own
+// row of `from` on, which is in the block; those of the block before that are solved. A row waits for the row before,
+// so the candidates take turns.
+template <class Version, std::size_t Count>
+[[gnu::always_inline]] inline void solve_rows(const Rows& rows, const std::size_t* from, std::size_t end,
+                                              const float* const* covariances, float* const* solutions,
+                                              Four* const* states) {
   using Vector = typename Version::Vector;
-  constexpr std::size_t width = Version::width, parts = lanes / width;
-  constexpr std::size_t together = 4;
-  const std::size_t first = r / lanes * lanes;
+  constexpr std::size_t width = Version::width, parts = lanes / width, together = 4;
+  std::size_t begin = from[0];
+  for (std::size_t c = 1; c < Count; ++c) begin = std::min(begin, from[c]);
+  const std::size_t first = begin / lanes * lanes;
   // Products with what lies before the block wait for nothing: several rows at once.
-  float before[lanes + together][lanes];
-  for (std::size_t group = r; group < end; group += together) {
-    Vector sums[together][parts] = {}, x, y;
-    const float* factor[together];
-    for (std::size_t k = 0; k < together; ++k) factor[k] = rows.factor + rows.row_start[std::min(group + k, end - 1)];
-    for (std::size_t i = 0; i < first; i += lanes) {
-      for (std::size_t p = 0; p < parts; ++p) {
-        load(y, solution + i + p * width);
-        for (std::size_t k = 0; k < together; ++k) {
-          load(x, factor[k] + i + p * width);
-          sums[k][p] += x * y;
+  float before[Count][lanes + together][lanes];
+  for (std::size_t c = 0; c < Count; ++c) {
+    for (std::size_t group = from[c]; group < end; group += together) {
+      Vector sums[together][parts] = {}, x, y;
+      const float* factor[together];
+      for (std::size_t k = 0; k < together; ++k) factor[k] = rows.factor + rows.row_start[std::min(group + k, end - 1)];
+      for (std::size_t i = 0; i < first; i += lanes) {
+        for (std::size_t p = 0; p < parts; ++p) {
+          load(y, solutions[c] + i + p * width);
+          for (std::size_t k = 0; k < together; ++k) {
+            load(x, factor[k] + i + p * width);
+            sums[k][p] += x * y;
+          }
         }
       }
+      for (std::size_t k = 0; k < together; ++k)
+        for (std::size_t p = 0; p < parts; ++p) store(before[c][group - first + k] + p * width, sums[k][p]);
     }
-    for (std::size_t k = 0; k < together; ++k)
-      for (std::size_t p = 0; p < parts; ++p) store(before[group - r + k] + p * width, sums[k][p]);
+    // What a candidate has already is passed over below, but has to be a number.
+    for (std::size_t row = begin; row < from[c]; ++row)
+      for (std::size_t p = 0; p < parts; ++p) store(before[c][row - first] + p * width, Vector{});
   }
-  // The block's own numbers stay in registers: each row needs the one before.
-  Vector own[parts] = {};
-  if (r > first)
-    for (std::size_t p = 0; p < parts; ++p) load(own[p], solution + first + p * width);
-  for (std::size_t row = r; row < end; ++row) {
-    Vector sums[parts], x;
-    for (std::size_t p = 0; p < parts; ++p) load(sums[p], before[row - r] + p * width);
-    if (row > first) {
-      const float* factor = rows.factor + rows.row_start[row] + first;
+  // The block's own numbers stay in registers.
+  Vector own[Count][parts] = {};
+  Four taken[Count];
+  for (std::size_t c = 0; c < Count; ++c) {
+    taken[c] = *states[c];
+    if (from[c] > first)
+      for (std::size_t p = 0; p < parts; ++p) load(own[c][p], solutions[c] + first + p * width);
+  }
+  for (std::size_t row = begin; row < end; ++row) {
+    const float* factor = rows.factor + rows.row_start[row] + first;
+    for (std::size_t c = 0; c < Count; ++c) {
+      Vector sums[parts], x;
       for (std::size_t p = 0; p < parts; ++p) {
+        load(sums[p], before[c][row - first] + p * width);
+        if (row == first) continue;  // whose row of the factor ends where the block begins
         load(x, factor + p * width);
-        sums[p] += x * own[p];
+        sums[p] += x * own[c][p];
       }
+      const float value = (covariances[c][row] - sum_of(sums)) * rows.inverse_pivots[row];
+      const bool is_new = row >= from[c];
+      for (std::size_t p = 0; p < parts; ++p) {
+        typename Version::Mask here;
+        load(here, lane_masks.values + (is_new ? lanes - (row - first) : 0) + p * width);
+        own[c][p] = here ? value : own[c][p];
+      }
+      Four next = taken[c];
+      take_in(next, rows.weights[row], value);
+      taken[c] = is_new ? next : taken[c];
     }
-    const float value = (covariances[row] - sum_of(sums)) * rows.inverse_pivots[row];
-    for (std::size_t p = 0; p < parts; ++p) {
-      typename Version::Mask here;
-      load(here, lane_masks.values + lanes - (row - first) + p * width);
-      own[p] = here ? value : own[p];
-    }
-    take_in(state, rows.weights[row], value);
   }
-  // Rows of the factor end in zeros, so what stands behind the last row only has to be a number.
-  for (std::size_t p = 0; p < parts; ++p) store(solution + first + p * width, own[p]);
+  for (std::size_t c = 0; c < Count; ++c) {
+    *states[c] = taken[c];
+    // Rows of the factor end in zeros, so what stands behind the last row only has to be a number.
+    for (std::size_t p = 0; p < parts; ++p) store(solutions[c] + first + p * width, own[c][p]);
+  }
 }
 
 // One candidate on its way to more rows.
@@ -173,6 +193,22 @@ struct Advance {
 };
 
 constexpr std::size_t most_advances = GaussianProcess::most_foreseen;
+
+// Candidates whose next rows are made in the same way.
+struct Together {
+  std::size_t count = 0;
+  std::size_t from[most_advances];
+  const float* covariances[most_advances];
+  float* solutions[most_advances];
+  Four* states[most_advances];
+
+  void add(const Advance& advance, std::size_t row, Four* state) {
+    from[count] = row;
+    covariances[count] = advance.covariances;
+    solutions[count] = advance.solution;
+    states[count++] = state;
+  }
+};
 
 // Takes all rows into account for up to most_advances candidates.
 template <class Version>
@@ -188,30 +224,33 @@ template <class Version>
   }
   for (std::size_t first = begin; first < rows.rows; first += lanes) {
     const std::size_t end = std::min(first + lanes, rows.rows);
-    // Rows in whole blocks and rows one by one sum in different orders, so which it is depends on `from` alone.
-    std::size_t wholes = 0;
-    Four* whole_states[most_advances];
-    const float* covariances[most_advances];
-    float* solutions[most_advances];
+    // Rows in whole blocks and rows one by one sum in different orders, so which it is depends on a candidate's own
+    // rows alone.
+    Together whole, single;
     for (std::size_t c = 0; c < count; ++c) {
       const std::size_t from = advances[c].prediction->rows;
       if (from >= end) continue;
-      if (from <= first && end - first == lanes) {
-        covariances[wholes] = advances[c].covariances;
-        solutions[wholes] = advances[c].solution;
-        whole_states[wholes++] = &states[c];
-      } else {
-        solve_rows<Version>(rows, std::max(from, first), end, advances[c].covariances, advances[c].solution, states[c]);
-      }
+      (from <= first && end - first == lanes ? whole : single).add(advances[c], std::max(from, first), &states[c]);
     }
     if constexpr (Version::width == lanes) {
-      if (wholes == 4) solve_blocks<Version, 4>(rows, first, covariances, solutions, whole_states);
-      if (wholes == 3) solve_blocks<Version, 3>(rows, first, covariances, solutions, whole_states);
-      if (wholes == 2) solve_blocks<Version, 2>(rows, first, covariances, solutions, whole_states);
-      if (wholes == 1) solve_blocks<Version, 1>(rows, first, covariances, solutions, whole_states);
+      if (whole.count == 4) solve_blocks<Version, 4>(rows, first, whole.covariances, whole.solutions, whole.states);
+      if (whole.count == 3) solve_blocks<Version, 3>(rows, first, whole.covariances, whole.solutions, whole.states);
+      if (whole.count == 2) solve_blocks<Version, 2>(rows, first, whole.covariances, whole.solutions, whole.states);
+      if (whole.count == 1) solve_blocks<Version, 1>(rows, first, whole.covariances, whole.solutions, whole.states);
+      if (single.count == 4)
+        solve_rows<Version, 4>(rows, single.from, end, single.covariances, single.solutions, single.states);
+      if (single.count == 3)
+        solve_rows<Version, 3>(rows, single.from, end, single.covariances, single.solutions, single.states);
+      if (single.count == 2)
+        solve_rows<Version, 2>(rows, single.from, end, single.covariances, single.solutions, single.states);
+      if (single.count == 1)
+        solve_rows<Version, 1>(rows, single.from, end, single.covariances, single.solutions, single.states);
     } else {  // there are registers for one
-      for (std::size_t k = 0; k < wholes; ++k)
-        solve_blocks<Version, 1>(rows, first, covariances + k, solutions + k, whole_states + k);
+      for (std::size_t k = 0; k < whole.count; ++k)
+        solve_blocks<Version, 1>(rows, first, whole.covariances + k, whole.solutions + k, whole.states + k);
+      for (std::size_t k = 0; k < single.count; ++k)
+        solve_rows<Version, 1>(rows, single.from + k, end, single.covariances + k, single.solutions + k,
+                               single.states + k);
     }
   }
   for (std::size_t c = 0; c < count; ++c) {
