@@ -528,7 +528,7 @@ void GaussianProcess::update(const std::vector<std::size_t>& candidates) {
 }
 
 void GaussianProcess::predict(const std::vector<std::size_t>& candidates) {
-  if (rows_ > most_rows_at_once || expected_ > 0) {
+  if (rows_ > (candidates.size() > few ? most_rows_at_once : rows_for_few) || expected_ > 0) {
     update(candidates);
     return;
   }

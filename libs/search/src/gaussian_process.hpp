@@ -54,9 +54,9 @@ class GaussianProcess {
   using Outputs = std::array<float, outputs>;
   using Weights = std::array<float, outputs + 1>;  // of the outputs; the last place is free
   static constexpr std::size_t most_foreseen = 4;  // as many sums as fit into registers
-  // Rows up to which candidates are predicted side by side: beyond, few are predicted at once, and their solutions are
-  // wanted soon.
-  static constexpr std::size_t most_rows_at_once = 64;
+  // Rows up to which candidates can be predicted side by side; and up to which a few are: beyond, the solutions of few
+  // are wanted soon, and making them twice costs more.
+  static constexpr std::size_t most_rows_at_once = 256, rows_for_few = 64, few = 1024;
 
   struct Prediction {
     Outputs mean{};
