@@ -10,6 +10,8 @@
 // What was rejected: squared-exponential correlations (ill-conditioned on grids), sentinel values for failures (they
 // bend the model), predictions of all candidates after every result (the same scores at twenty times the time).
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -27,6 +29,11 @@
 #include "gaussian_process.hpp"
 #include "initial_questions.hpp"
 #include "options.hpp"
+#include "vectors.hpp"
+
+#if WARPWRIGHT_WIDE_VERSION
+#include <emmintrin.h>
+#endif
 
 namespace warpwright {
 namespace {
@@ -38,35 +45,83 @@ enum Output : std::size_t { objective_output, cost_output, one_output };
 
 constexpr float closed = -std::numeric_limits<float>::infinity();
 
-// Scores of the candidates with their maximum at hand: changing one looks at its block alone.
+// Scores of the candidates with their maximum at hand: changing one looks at its block, and at the blocks beside it
+// where the block's best falls.
 class ScoreTable {
  public:
   void assign(std::size_t count) {
-    scores_.assign((count + block - 1) / block * block, closed);
-    best_.assign(scores_.size() / block, closed);
+    const std::size_t groups = (count + block * block - 1) / (block * block);
+    scores_.assign(groups * block * block, closed);
+    best_.assign(groups * block, closed);
+    best_of_blocks_.assign((groups + block - 1) / block * block, closed);
   }
   float operator[](std::size_t candidate) const { return scores_[candidate]; }
   void set(std::size_t candidate, float score) {
-    float& best = best_[candidate / block];
-    const bool was_best = scores_[candidate] == best;
+    const float before = scores_[candidate];
     scores_[candidate] = score;
-    if (score >= best)
-      best = score;
-    else if (was_best)
-      best = *std::max_element(scores_.begin() + static_cast<std::ptrdiff_t>(candidate / block * block),
-                               scores_.begin() + static_cast<std::ptrdiff_t>((candidate / block + 1) * block));
+    raise(best_, best_of_blocks_, candidate / block, raise(scores_, best_, candidate, before));
+  }
+  // Many at once: set_only() each, then settle().
+  void set_only(std::size_t candidate, float score) { scores_[candidate] = score; }
+  void settle() {
+    for (std::size_t b = 0; b < best_.size(); ++b) best_[b] = highest(scores_.data() + b * block);
+    for (std::size_t g = 0; g < best_.size() / block; ++g) best_of_blocks_[g] = highest(best_.data() + g * block);
   }
   // The first of the highest; nullopt if all are closed.
   std::optional<std::size_t> best() const {
-    const auto best_block = std::max_element(best_.begin(), best_.end());
-    if (best_block == best_.end() || *best_block == closed) return std::nullopt;
-    const auto begin = scores_.begin() + (best_block - best_.begin()) * static_cast<std::ptrdiff_t>(block);
-    return static_cast<std::size_t>(std::find(begin, begin + block, *best_block) - scores_.begin());
+    float highest_score = closed;
+    std::size_t first = 0;
+    for (std::size_t g = 0; g < best_of_blocks_.size(); g += block) {
+      const float here = highest(best_of_blocks_.data() + g);
+      if (here > highest_score) highest_score = here, first = g;
+    }
+    if (highest_score == closed) return std::nullopt;
+    const std::size_t group = find(best_of_blocks_, first / block, highest_score);
+    return find(scores_, find(best_, group, highest_score), highest_score);
   }
 
  private:
   static constexpr std::size_t block = 32;
-  std::vector<float> scores_, best_;
+
+  static float highest(const float* values) {
+    // In lanes, which compilers turn into vectors; the highest does not depend on the order.
+    float best[8];
+    for (std::size_t lane = 0; lane < 8; ++lane) best[lane] = values[lane];
+    for (std::size_t i = 8; i < block; i += 8)
+      for (std::size_t lane = 0; lane < 8; ++lane)
+        best[lane] = best[lane] < values[i + lane] ? values[i + lane] : best[lane];
+    for (std::size_t half = 4; half > 0; half /= 2)
+      for (std::size_t lane = 0; lane < half; ++lane)
+        best[lane] = best[lane] < best[lane + half] ? best[lane + half] : best[lane];
+    return best[0];
+  }
+
+  // The first place of `value` in block b, without a branch that nobody can predict.
+  static std::size_t find(const std::vector<float>& values, std::size_t b, float value) {
+    const float* of_block = values.data() + b * block;
+    std::uint32_t places = 0;
+#if WARPWRIGHT_WIDE_VERSION
+    const __m128 wanted = _mm_set1_ps(value);
+    for (std::uint32_t i = 0; i < block; i += 4)
+      places |= static_cast<std::uint32_t>(_mm_movemask_ps(_mm_cmpeq_ps(_mm_loadu_ps(of_block + i), wanted))) << i;
+#else
+    for (std::uint32_t i = 0; i < block; ++i) places |= static_cast<std::uint32_t>(of_block[i] == value) << i;
+#endif
+    return b * block + static_cast<std::size_t>(std::countr_zero(places));
+  }
+
+  // Keeps the best of a block after one value changed from `before`; returns the best before.
+  static float raise(const std::vector<float>& values, std::vector<float>& best, std::size_t at, float before) {
+    float& of_block = best[at / block];
+    const float old = of_block;
+    if (values[at] >= old)
+      of_block = values[at];
+    else if (before == old)
+      of_block = highest(values.data() + at / block * block);
+    return old;
+  }
+
+  std::vector<float> scores_, best_, best_of_blocks_;  // of candidates, of blocks of them, of blocks of blocks
 };
 
 struct Observation {
@@ -214,13 +269,21 @@ class Bayesian final : public SearchAlgorithm {
 
   // ---- model --------------------------------------------------------------------------------------------------------
 
+  // Best first; of equals the first.
+  void sort_by_rank(std::vector<std::size_t>& observations) const {
+    std::vector<std::pair<double, std::size_t>> ranked;
+    ranked.reserve(observations.size());
+    for (const std::size_t i : observations) ranked.emplace_back(target(observations_[i]), i);
+    std::sort(ranked.begin(), ranked.end());
+    std::transform(ranked.begin(), ranked.end(), observations.begin(), [](const auto& entry) { return entry.second; });
+  }
+
   // Observations that a model of `count` keeps: the best 70 %, and the others evenly through the ranks.
   std::vector<std::size_t> choose(std::size_t count) const {
     std::vector<std::size_t> order(observations_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     if (order.size() <= count) return order;
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return target(observations_[a]) < target(observations_[b]); });
+    sort_by_rank(order);
     const std::size_t best = count * 7 / 10, others = count - best;
     std::vector<std::size_t> chosen(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(best));
     for (std::size_t i = 0; i < others; ++i) chosen.push_back(order[best + (order.size() - best) * i / others]);
@@ -275,21 +338,23 @@ class Bayesian final : public SearchAlgorithm {
     spread_ = static_cast<float>(variance > 1e-18 ? std::sqrt(variance) : 1.0);
   }
 
-  void bring_up_to_date(std::size_t candidate) {
-    const GaussianProcess::Prediction& prediction = process_->update(candidate);
+  float score(const GaussianProcess::Prediction& prediction) const {
     const float part = std::max(1e-6F, prediction.variance);
     const float deviation = spread_ * std::sqrt(part);
     const float expected = mean_ + (prediction.mean[objective_output] - mean_ * prediction.mean[one_output]);
     const float cost = mean_cost_ + (prediction.mean[cost_output] - mean_cost_ * prediction.mean[one_output]);
     static const detail::LogImprovement improvement;
-    scores_.set(candidate, improvement((static_cast<float>(best_) - expected) / deviation) +
-                               0.5F * detail::fast_log(part) - static_cast<float>(cost_weight_) * cost);
+    return improvement((static_cast<float>(best_) - expected) / deviation) + 0.5F * detail::fast_log(part) -
+           static_cast<float>(cost_weight_) * cost;
   }
 
   void look_around(const Observation& observation) {
+    near_.clear();
     pool_.around(codes_of(observation.index), [&](std::size_t near) {
-      if (scores_[near] != closed) bring_up_to_date(near);
+      if (scores_[near] != closed) near_.push_back(near);
     });
+    process_->update(near_);
+    for (const std::size_t near : near_) scores_.set(near, score(process_->prediction(near)));
   }
 
   // Predictions of a new model: all while it is small, then those that had the best scores and neighbours of the best
@@ -298,21 +363,29 @@ class Bayesian final : public SearchAlgorithm {
     const auto rows = static_cast<double>(process_->rows());
     const std::size_t most =
         new_pool ? pool_.size() : static_cast<std::size_t>(std::max(256.0, effort_ / (rows * rows)));
-    std::vector<std::size_t> order;
+    struct Scored {
+      float score;
+      std::uint32_t candidate;
+    };
+    std::vector<Scored> scored;
+    scored.reserve(pool_.size());
     for (std::size_t c = 0; c < pool_.size(); ++c)
-      if (scores_[c] != closed) order.push_back(c);
-    if (most < order.size()) {
-      std::nth_element(
-          order.begin(), order.begin() + static_cast<std::ptrdiff_t>(most), order.end(),
-          [&](std::size_t a, std::size_t b) { return scores_[a] > scores_[b] || (scores_[a] == scores_[b] && a < b); });
-      order.resize(most);
+      if (scores_[c] != closed) scored.push_back({scores_[c], static_cast<std::uint32_t>(c)});
+    if (most < scored.size()) {
+      const auto before = [](const Scored& a, const Scored& b) {
+        return a.score > b.score || (a.score == b.score && a.candidate < b.candidate);
+      };
+      std::nth_element(scored.begin(), scored.begin() + static_cast<std::ptrdiff_t>(most), scored.end(), before);
+      scored.resize(most);
       std::vector<std::size_t> by_rank = active;
-      std::stable_sort(by_rank.begin(), by_rank.end(), [&](std::size_t a, std::size_t b) {
-        return target(observations_[a]) < target(observations_[b]);
-      });
+      sort_by_rank(by_rank);
       for (std::size_t i = 0; i < by_rank.size() && i < 4; ++i) look_around(observations_[by_rank[i]]);
     }
-    for (const std::size_t c : order) bring_up_to_date(c);
+    std::vector<std::size_t> order(scored.size());
+    std::transform(scored.begin(), scored.end(), order.begin(), [](const Scored& entry) { return entry.candidate; });
+    process_->predict(order);
+    for (const std::size_t c : order) scores_.set_only(c, score(process_->prediction(c)));
+    scores_.settle();
   }
 
   // Whether there are other candidates than before.
@@ -328,9 +401,7 @@ class Bayesian final : public SearchAlgorithm {
         if (!seen_.contains(index) && there.insert(index).second) indices.push_back(index);
       };
       std::vector<std::size_t> by_rank = active;
-      std::stable_sort(by_rank.begin(), by_rank.end(), [&](std::size_t a, std::size_t b) {
-        return target(observations_[a]) < target(observations_[b]);
-      });
+      sort_by_rank(by_rank);
       for (std::size_t i = 0; i < by_rank.size() && i < 16 && indices.size() < pool_size_ / 2; ++i)
         for (const std::uint64_t near : space_.neighbours(observations_[by_rank[i]].index, Neighbourhood::hamming))
           add(near);
@@ -349,9 +420,36 @@ class Bayesian final : public SearchAlgorithm {
 
   std::uint64_t propose() {
     if (!process_ || process_->rows() == 0) return draw_unseen();
+    const auto stale = [&](const std::optional<std::size_t>& candidate) {
+      return candidate && !process_->is_up_to_date(*candidate);
+    };
     std::optional<std::size_t> chosen = scores_.best();
-    for (std::size_t looked = 0; chosen && !process_->is_up_to_date(*chosen) && looked < most_looked; ++looked) {
-      bring_up_to_date(*chosen);
+    std::size_t looked = 0;
+    while (stale(chosen) && looked < most_looked) {
+      // The best that are not up to date, in their order: predictions are made together, and those that the first ones
+      // turn out to be better than are left as they were.
+      constexpr std::size_t most = GaussianProcess::most_foreseen;
+      std::array<std::size_t, most> group;
+      std::array<float, most> before;
+      std::size_t count = 0;
+      for (; stale(chosen) && count < most && looked + count < most_looked; chosen = scores_.best(), ++count) {
+        group[count] = *chosen;
+        before[count] = scores_[*chosen];
+        scores_.set(*chosen, closed);
+      }
+      process_->foresee(group.data(), count, foreseen_.data());
+      std::size_t accepted = 0;
+      float best = closed;
+      std::size_t first_best = 0;
+      for (; accepted < count; ++accepted, ++looked) {
+        const std::size_t candidate = group[accepted];
+        if (best > before[accepted] || (best == before[accepted] && first_best < candidate && accepted > 0)) break;
+        process_->accept(candidate, foreseen_[accepted]);
+        const float now = score(foreseen_[accepted]);
+        scores_.set(candidate, now);
+        if (accepted == 0 || now > best || (now == best && candidate < first_best)) best = now, first_best = candidate;
+      }
+      for (std::size_t i = accepted; i < count; ++i) scores_.set(group[i], before[i]);
       chosen = scores_.best();
     }
     return chosen ? pool_.index(*chosen) : draw_unseen();
@@ -369,6 +467,8 @@ class Bayesian final : public SearchAlgorithm {
   CandidatePool pool_;
   ScoreTable scores_;  // of the pool; closed: asked
   std::vector<std::uint16_t> codes_;
+  std::vector<std::size_t> near_;  // scratch, as is foreseen_
+  std::array<GaussianProcess::Prediction, GaussianProcess::most_foreseen> foreseen_;
 
   std::vector<std::uint64_t> opening_;
   std::size_t opened_ = 0;

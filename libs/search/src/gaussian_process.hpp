@@ -15,8 +15,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
+
+#include "vectors.hpp"
 
 namespace warpwright::detail {
 
@@ -32,11 +33,30 @@ struct CandidateTable {
 // correlations[d][a * values[d] + b]: symmetric, 1 on the diagonal.
 using Correlations = std::vector<std::vector<float>>;
 
+// What predictions are made of, as plain pointers, so that one body of code serves every instruction set.
+struct GaussianRows {
+  const float* with_observations = nullptr;
+  const std::size_t* first_value = nullptr;
+  std::size_t stride = 0, dimensions = 0;
+  const float* factor = nullptr;
+  const std::size_t* row_start = nullptr;
+  const float* block_factor = nullptr;
+  const float* inverse_pivots = nullptr;
+  const std::array<float, 4>* weights = nullptr;
+  std::size_t rows = 0;
+  const float** with = nullptr;  // room for a pointer for each dimension
+};
+
 // Thread-compatible. The table must outlive it and keep its size.
 class GaussianProcess {
  public:
   static constexpr std::size_t outputs = 3;
   using Outputs = std::array<float, outputs>;
+  using Weights = std::array<float, outputs + 1>;  // of the outputs; the last place is free
+  static constexpr std::size_t most_foreseen = 4;  // as many sums as fit into registers
+  // Rows up to which candidates can be predicted side by side; and up to which a few are: beyond, the solutions of few
+  // are wanted soon, and making them twice costs more.
+  static constexpr std::size_t most_rows_at_once = 256, rows_for_few = 64, few = 1024;
 
   struct Prediction {
     Outputs mean{};
@@ -61,8 +81,15 @@ class GaussianProcess {
   std::size_t observations() const { return rows_ - expected_; }
   std::size_t rows() const { return rows_; }
   std::size_t capacity() const { return capacity_; }
-  // Takes all observations into account for this candidate.
-  const Prediction& update(std::size_t candidate);
+  // Takes all observations into account for these candidates (each once).
+  void update(const std::vector<std::size_t>& candidates);
+  // The same for many candidates, faster where the model is small: then no solutions are kept, and the next update of a
+  // candidate makes its own again.
+  void predict(const std::vector<std::size_t>& candidates);
+  // What update() would give for up to most_foreseen candidates (each once) that are not up to date. They stay as they
+  // are until accept() makes it their prediction, which has to come before anything else is observed.
+  void foresee(const std::size_t* candidates, std::size_t count, Prediction* predictions);
+  void accept(std::size_t candidate, const Prediction& foreseen);
   // As far as it was brought up to date.
   const Prediction& prediction(std::size_t candidate) const { return predictions_[candidate]; }
   bool is_up_to_date(std::size_t candidate) const { return predictions_[candidate].rows == rows_; }
@@ -70,7 +97,14 @@ class GaussianProcess {
  private:
   Prediction add_row(const std::uint16_t* codes, const Outputs* values);
   void add_to_block(const float* row, float inverse);
-  void advance(const std::uint16_t* codes, float* solution, Prediction& prediction);
+  // Takes the first `rows` rows into account.
+  void advance(std::size_t rows, const std::uint16_t* codes, float* solution, Prediction& prediction);
+  GaussianRows described(std::size_t rows);
+  float* solution_of(std::size_t candidate);
+  void make_place(std::size_t candidate);  // for its solution
+
+  static constexpr std::size_t most_together = 16, places_together = 64;
+  static constexpr std::uint32_t no_place = ~std::uint32_t{0};
 
   const CandidateTable& candidates_;
   std::size_t capacity_, stride_;
@@ -78,14 +112,18 @@ class GaussianProcess {
   float noise_ = 0;
   std::size_t rows_ = 0, expected_ = 0;
   std::vector<std::size_t> first_value_;  // of a dimension, in `with_observations_`
-  std::vector<float> with_observations_;  // [position of a dimension][observation]: correlations
+  Floats with_observations_;              // [position of a dimension][observation]: correlations
+  std::vector<const float*> with_;        // scratch
   std::vector<std::size_t> row_start_;    // of a row in `factor_`
-  std::vector<float> factor_;             // rows padded with zeros to whole groups of lanes
-  std::vector<float> block_factor_;       // the same in blocks of rows, column by column; see solve_block()
+  Floats factor_;                         // rows padded with zeros to whole groups of lanes
+  Floats block_factor_;                   // the same in blocks of rows, column by column; see solve_block()
   std::vector<float> inverse_pivots_;
-  std::vector<Outputs> weights_;
-  std::vector<float> covariances_, fresh_;
-  std::unique_ptr<float[]> solutions_;  // [candidate][observation]
+  std::vector<Weights> weights_;
+  Floats covariances_, fresh_;
+  // Solutions have places in the order in which candidates are first updated: they are few, and stay in the cache.
+  std::vector<Floats> solutions_;      // places_together of them each
+  std::vector<std::uint32_t> places_;  // of the candidates
+  std::size_t places_taken_ = 0;
   std::vector<Prediction> predictions_;
   std::vector<std::size_t> beyond_;  // candidates that took expected rows into account
 };
