@@ -262,11 +262,14 @@ PinnedMemoryPool::PinnedMemoryPool(HostMemory& source, PoolConfig config) : conf
 PinnedMemoryPool::~PinnedMemoryPool() {
   try {
     const bool opened = wait_for_gates(std::chrono::steady_clock::now() + config_.close_deadline);
-    for (const auto& leak : leaks())
+    bool quarantined = false;
+    for (const auto& leak : leaks()) {
+      quarantined = quarantined || state_of(side_->word_of(leak.handle.block)) == state_quarantined;
       log_to(config_.log, LogLevel::warning,
              fmt::format("pinned pool: block {} ({}) was {} when the pool was destroyed", leak.handle.block,
                          format_bytes(leak.size), leak.state));
-    if (opened) return;
+    }
+    if (opened && !quarantined) return;
     // A copy engine may still write there: a leak does less harm than another allocation at the same address.
     static_cast<void>(region_.release());
     for (auto& event : side_->events) static_cast<void>(event.release());

@@ -423,6 +423,8 @@ TEST_F(GatedPool, ALostDeviceQuarantines) {
   pool->quarantine(std::move(third));
   EXPECT_FALSE(pool->try_acquire(mebi)) << "nothing of that is handed out again";
   EXPECT_EQ(pool->leaks().size(), 3u);
+  pool.reset();
+  EXPECT_THAT(lines.back(), HasSubstr("stay mapped, because device work on them has not ended"));
 }
 
 TEST_F(GatedPool, AnEventThatNeverEndsHoldsItsBlockOnly) {

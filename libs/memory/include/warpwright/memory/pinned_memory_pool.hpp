@@ -171,7 +171,7 @@ class PinnedMemoryPool {
   // more than 64, a count of 0 or 2^24 and more, or classes beyond the budget, and what reserving throws.
   PinnedMemoryPool(HostMemory& source, PoolConfig config);
   // Every block must have been released; leaks are logged. Waits for gates, up to PoolConfig::close_deadline; memory
-  // that device work may still use after that stays mapped for good.
+  // that device work may still use after that, or that holds a quarantined block, stays mapped for good.
   ~PinnedMemoryPool();
   PinnedMemoryPool(const PinnedMemoryPool&) = delete;
   PinnedMemoryPool& operator=(const PinnedMemoryPool&) = delete;
