@@ -131,7 +131,8 @@ PinnedBlock& PinnedBlock::operator=(PinnedBlock&& other) noexcept {
   if (this == &other) return *this;
   PinnedBlock old(std::move(*this));
   pool_ = std::exchange(other.pool_, nullptr);
-  handle_ = other.handle_;
+  block_ = other.block_;
+  generation_ = other.generation_;
   data_ = other.data_;
   size_ = other.size_;
   return *this;
@@ -141,7 +142,7 @@ PinnedBlock::~PinnedBlock() {
   if (pool_ == nullptr) return;
   PinnedMemoryPool& pool = *std::exchange(pool_, nullptr);
   try {
-    pool.release(handle_);
+    pool.release(handle());
   } catch (const std::exception& error) {
     pool.note_misuse("a block's destructor", error.what());
   }

@@ -72,7 +72,11 @@ class PinnedBlock {
  public:
   PinnedBlock() = default;
   PinnedBlock(PinnedBlock&& other) noexcept
-      : pool_(std::exchange(other.pool_, nullptr)), handle_(other.handle_), data_(other.data_), size_(other.size_) {}
+      : pool_(std::exchange(other.pool_, nullptr)),
+        block_(other.block_),
+        generation_(other.generation_),
+        data_(other.data_),
+        size_(other.size_) {}
   PinnedBlock& operator=(PinnedBlock&& other) noexcept;
   ~PinnedBlock();
 
@@ -81,11 +85,11 @@ class PinnedBlock {
   // Of the block: at least what was asked for.
   Bytes size() const { return Bytes{size_}; }
   std::span<std::byte> bytes() const { return {data_, size_}; }
-  const BlockHandle& handle() const { return handle_; }
+  BlockHandle handle() const { return {block_, generation_}; }
   // Gives the block out of this object's hands; it is released by handle or pointer then.
   BlockHandle detach() {
     pool_ = nullptr;
-    return handle_;
+    return handle();
   }
 
  private:
@@ -95,11 +99,13 @@ class PinnedBlock {
  public:
   PinnedBlock(Key, PinnedMemoryPool& pool, std::uint32_t block, std::uint64_t generation, std::byte* data,
               std::size_t size)
-      : pool_(&pool), handle_{block, generation}, data_(data), size_(size) {}
+      : pool_(&pool), block_(block), generation_(generation), data_(data), size_(size) {}
 
  private:
   PinnedMemoryPool* pool_ = nullptr;
-  BlockHandle handle_;
+  // Not a BlockHandle, which compilers copy as a whole: see try_acquire().
+  std::uint32_t block_ = 0;
+  std::uint64_t generation_ = 0;
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };
