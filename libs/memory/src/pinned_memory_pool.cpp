@@ -7,13 +7,12 @@
 #include <mutex>
 #include <thread>
 
-#include <warpwright/memory/free_list.hpp>
 #include <warpwright/memory/pinned_memory_pool.hpp>
+#include <warpwright/memory/ready_blocks.hpp>
 
 namespace warpwright::memory {
 namespace {
 
-constexpr std::size_t cache_line = 64;
 constexpr std::size_t most_classes = 64;
 // Two readings of the clock cost as much as an acquisition: one in 64 is timed.
 constexpr std::uint64_t timed_every = 64;
@@ -22,16 +21,6 @@ constexpr std::uint32_t drain_every = 16;
 constexpr std::size_t drain_batch = 64;
 // How long a waiter sleeps while gates may open: nobody is told when an event is done.
 constexpr std::chrono::microseconds gate_poll{50};
-
-enum State : std::uint8_t { state_free, state_used, state_pending, state_quarantined };
-
-constexpr std::uint64_t pack(std::uint64_t generation, std::uint8_t state) { return generation << 8 | state; }
-constexpr std::uint8_t state_of(std::uint64_t word) { return static_cast<std::uint8_t>(word); }
-constexpr std::uint64_t generation_of(std::uint64_t word) { return word >> 8; }
-
-// Of the usage word: blocks not free below, waiters above.
-constexpr std::uint64_t one_waiter = std::uint64_t{1} << 32;
-constexpr std::uint64_t used_mask = one_waiter - 1;
 
 const char* name_of(std::uint8_t state) {
   switch (state) {
@@ -50,32 +39,29 @@ std::uint64_t whole_pages(std::uint64_t bytes) {
   return std::max<std::uint64_t>(1, (bytes + page_size - 1) / page_size) * page_size;
 }
 
-void raise_to(std::atomic<std::uint64_t>& mark, std::uint64_t value) {
-  std::uint64_t seen = mark.load(std::memory_order_relaxed);
-  while (seen < value && !mark.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
-  }
+// Names the calling thread while it lives.
+std::uintptr_t this_thread() {
+  // Initial-exec: the default of position-independent code calls a function for every access.
+  [[gnu::tls_model("initial-exec")]] static thread_local char here;
+  return reinterpret_cast<std::uintptr_t>(&here);
 }
 
 }  // namespace
 
 // ---- parts ----------------------------------------------------------------------------------------------------------
 
-struct alignas(cache_line) PinnedMemoryPool::SizeClass {
+struct PinnedMemoryPool::SizeClass {
   SizeClass(std::size_t block_size, std::uint32_t first_block, std::uint32_t block_count, std::byte* begin,
-            std::atomic<std::uint32_t>* links)
-      : free(links), size(block_size), first(first_block), count(block_count), base(begin) {}
+            std::atomic<std::uint64_t>* links)
+      : ready(first_block, block_count, links), size(block_size), base(begin) {}
 
-  // What every operation writes lies together: the line is owned by the operating core after the first access.
-  FreeList free;
-  std::atomic<std::uint64_t> usage{0};
-  std::atomic<std::uint64_t> high_water{0};
-
-  alignas(cache_line) std::size_t size;
-  std::uint32_t first, count;
+  ReadyBlocks::Class ready;
+  std::size_t size;
   std::byte* base;
   std::atomic<std::uint64_t> misses{0}, waits{0};
 
   // Waiting. The epoch tells a waiter that a block came back after it had looked.
+  std::atomic<std::uint32_t> waiters{0};
   std::mutex mutex;
   std::condition_variable freed;
   std::uint64_t epoch = 0;
@@ -84,21 +70,54 @@ struct alignas(cache_line) PinnedMemoryPool::SizeClass {
 struct PinnedMemoryPool::Gate {
   std::atomic<const device::Stream*> stream{nullptr};
   // Released blocks, newest first: pushed by anyone, taken all at once by whoever drains.
-  std::atomic<std::uint32_t> incoming{FreeList::none};
+  std::atomic<std::uint32_t> incoming{ReadyBlocks::none};
   std::atomic<std::uint32_t> pending{0};
   std::atomic<std::uint32_t> releases{0};
   std::mutex draining;              // tried on the fast paths, never waited for there
   std::deque<std::uint32_t> queue;  // oldest first; guarded by `draining`
 };
 
+// What every operation must know of a class, without the rest between.
+struct PinnedMemoryPool::Shape {
+  std::uint64_t size;
+  std::uint32_t first, count;
+  std::byte* base;
+  SizeClass* rest;
+};
+
 // Everything beside the memory itself.
 struct PinnedMemoryPool::Side {
-  explicit Side(std::size_t blocks, std::size_t gate_count)
-      : states(blocks), links(blocks), gate_links(blocks), gates(gate_count) {}
+  Side(std::uint32_t block_count, std::size_t gate_count)
+      : blocks(block_count),
+        states(ReadyBlocks::state_count(block_count)),
+        links(block_count),
+        ready(states.data(), block_count, slots.data()),
+        gate_links(block_count),
+        gates(gate_count) {}
+
+  std::uint64_t word_of(std::uint32_t block) const { return ready.state(block).load(std::memory_order_acquire); }
+
+  // Of the smallest class that holds `size`; null if none does.
+  const Shape* shape_for(std::uint64_t size) const {
+    const Shape* shape = shapes.data();
+    for (std::size_t left = shapes.size(); left > 1; left -= left / 2)
+      shape += shape[left / 2 - 1].size < size ? left / 2 : 0;
+    return shape->size < size ? nullptr : shape;
+  }
+  const Shape& shape_of(std::uint32_t block) const {
+    const Shape* shape = shapes.data();
+    for (std::size_t left = shapes.size(); left > 1; left -= left / 2)
+      shape += shape[left / 2].first <= block ? left / 2 : 0;
+    return *shape;
+  }
 
   std::deque<SizeClass> classes;  // by size; a deque, because classes do not move
+  std::vector<Shape> shapes;      // of the classes, by size
+  std::uint32_t blocks;
   std::vector<std::atomic<std::uint64_t>> states;
-  std::vector<std::atomic<std::uint32_t>> links;       // of the free-lists
+  std::vector<std::atomic<std::uint64_t>> links;  // of the free-lists
+  std::array<ReadyBlocks::Slot, ReadyBlocksRules::slots> slots;
+  ReadyBlocks ready;
   std::vector<std::atomic<std::uint32_t>> gate_links;  // of Gate::incoming
   std::vector<std::unique_ptr<device::Event>> events;  // of gated releases, one per block; empty without a context
   std::vector<Gate> gates;
@@ -112,7 +131,8 @@ PinnedBlock& PinnedBlock::operator=(PinnedBlock&& other) noexcept {
   if (this == &other) return *this;
   PinnedBlock old(std::move(*this));
   pool_ = std::exchange(other.pool_, nullptr);
-  handle_ = other.handle_;
+  block_ = other.block_;
+  generation_ = other.generation_;
   data_ = other.data_;
   size_ = other.size_;
   return *this;
@@ -122,7 +142,7 @@ PinnedBlock::~PinnedBlock() {
   if (pool_ == nullptr) return;
   PinnedMemoryPool& pool = *std::exchange(pool_, nullptr);
   try {
-    pool.release(handle_);
+    pool.release(handle());
   } catch (const std::exception& error) {
     pool.note_misuse("a block's destructor", error.what());
   }
@@ -195,9 +215,9 @@ PinnedMemoryPool::PinnedMemoryPool(HostMemory& source, PoolConfig config) : conf
                 fmt::format("a pool has 1 to {} classes of blocks, not {}", most_classes, classes.size()));
   std::uint64_t blocks = 0, bytes = 0;
   for (auto& each : classes) {
-    if (each.count == 0 || each.count >= FreeList::none)
+    if (each.count == 0 || each.count >= ReadyBlocks::none)
       throw Error(ErrorCode::bad_input, fmt::format("the class of {} has {} blocks; it may have 1 to {}",
-                                                    format_bytes(each.size), each.count, FreeList::none - 1));
+                                                    format_bytes(each.size), each.count, ReadyBlocks::none - 1));
     // Also keeps rounding to pages from passing the end of the numbers.
     if (each.size.count > std::min(config_.budget.count, ~std::uint64_t{0} >> 1))
       throw Error(ErrorCode::bad_input, fmt::format("blocks of {} exceed the budget of {} of pinned memory",
@@ -212,7 +232,8 @@ PinnedMemoryPool::PinnedMemoryPool(HostMemory& source, PoolConfig config) : conf
                               each.count, format_bytes(each.size), format_bytes(config_.budget), room));
     bytes += each.size.count * each.count;
   }
-  if (blocks >= FreeList::none) throw Error(ErrorCode::bad_input, fmt::format("a pool of {} blocks: too many", blocks));
+  if (blocks >= ReadyBlocks::none)
+    throw Error(ErrorCode::bad_input, fmt::format("a pool of {} blocks: too many", blocks));
   std::sort(classes.begin(), classes.end(), [](const auto& a, const auto& b) { return a.size < b.size; });
   for (std::size_t i = 1; i < classes.size(); ++i)
     if (classes[i].size == classes[i - 1].size)
@@ -221,7 +242,7 @@ PinnedMemoryPool::PinnedMemoryPool(HostMemory& source, PoolConfig config) : conf
   if (config_.max_streams < 1) throw Error(ErrorCode::bad_input, "a pool must serve one stream at least: max_streams");
 
   capacity_ = Bytes{bytes};
-  side_ = std::make_unique<Side>(static_cast<std::size_t>(blocks), static_cast<std::size_t>(config_.max_streams));
+  side_ = std::make_unique<Side>(static_cast<std::uint32_t>(blocks), static_cast<std::size_t>(config_.max_streams));
   if (config_.context != nullptr)
     for (std::uint64_t i = 0; i < blocks; ++i) side_->events.push_back(config_.context->create_ordering_event());
   region_ = source.reserve(capacity_);
@@ -231,8 +252,9 @@ PinnedMemoryPool::PinnedMemoryPool(HostMemory& source, PoolConfig config) : conf
   for (const auto& each : classes) {
     auto& size_class =
         side_->classes.emplace_back(each.size.count, first, each.count, begin, side_->links.data() + first);
+    side_->shapes.push_back({each.size.count, first, each.count, begin, &size_class});
     // Pushed last to first, so that the lowest addresses are used first and stay hot.
-    for (std::uint32_t i = each.count; i-- > 0;) size_class.free.push(i);
+    for (std::uint32_t i = each.count; i-- > 0;) side_->ready.put(size_class.ready, first + i);
     first += each.count;
     begin += each.size.count * each.count;
   }
@@ -241,11 +263,14 @@ PinnedMemoryPool::PinnedMemoryPool(HostMemory& source, PoolConfig config) : conf
 PinnedMemoryPool::~PinnedMemoryPool() {
   try {
     const bool opened = wait_for_gates(std::chrono::steady_clock::now() + config_.close_deadline);
-    for (const auto& leak : leaks())
+    bool quarantined = false;
+    for (const auto& leak : leaks()) {
+      quarantined = quarantined || state_of(side_->word_of(leak.handle.block)) == state_quarantined;
       log_to(config_.log, LogLevel::warning,
              fmt::format("pinned pool: block {} ({}) was {} when the pool was destroyed", leak.handle.block,
                          format_bytes(leak.size), leak.state));
-    if (opened) return;
+    }
+    if (opened && !quarantined) return;
     // A copy engine may still write there: a leak does less harm than another allocation at the same address.
     static_cast<void>(region_.release());
     for (auto& event : side_->events) static_cast<void>(event.release());
@@ -260,49 +285,62 @@ PinnedMemoryPool::~PinnedMemoryPool() {
 // ---- acquire --------------------------------------------------------------------------------------------------------
 
 PinnedMemoryPool::SizeClass& PinnedMemoryPool::class_for(Bytes size) const {
-  const auto found = std::lower_bound(side_->classes.begin(), side_->classes.end(), size.count,
-                                      [](const SizeClass& each, std::uint64_t wanted) { return each.size < wanted; });
-  if (found == side_->classes.end())
-    throw Error(ErrorCode::bad_input, fmt::format("no block of {}: the largest class of this pool has {}",
-                                                  format_bytes(size), format_bytes(Bytes{side_->classes.back().size})));
-  return *found;
+  if (const Shape* const shape = side_->shape_for(size.count)) return *shape->rest;
+  throw Error(ErrorCode::bad_input, fmt::format("no block of {}: the largest class of this pool has {}",
+                                                format_bytes(size), format_bytes(Bytes{side_->shapes.back().size})));
 }
 
 PinnedMemoryPool::SizeClass& PinnedMemoryPool::class_of(std::uint32_t block) const {
-  const auto after = std::upper_bound(side_->classes.begin(), side_->classes.end(), block,
-                                      [](std::uint32_t wanted, const SizeClass& each) { return wanted < each.first; });
-  return *std::prev(after);
+  return *side_->shape_of(block).rest;
 }
 
-PinnedBlock PinnedMemoryPool::make_block(SizeClass& size_class, std::uint32_t block, std::uint64_t generation) {
-  std::byte* const data = size_class.base + static_cast<std::size_t>(block - size_class.first) * size_class.size;
-  return PinnedBlock(*this, BlockHandle{block, generation}, data, size_class.size);
+std::optional<PinnedBlock> PinnedMemoryPool::make_block(const SizeClass& size_class, std::uint32_t block,
+                                                        std::uint64_t generation) {
+  std::byte* const data = size_class.base + static_cast<std::size_t>(block - size_class.ready.first) * size_class.size;
+  return std::optional<PinnedBlock>(std::in_place, PinnedBlock::Key{}, *this, block, generation, data, size_class.size);
 }
 
 std::optional<PinnedBlock> PinnedMemoryPool::take(SizeClass& size_class) {
-  const bool timed = size_class.free.pops() % timed_every == 0;
+  ReadyBlocks& ready = side_->ready;
+  const ReadyBlocks::Slot* const own = ready.slot_of(this_thread());
+  const auto guess =
+      own == nullptr ? ReadyBlocks::Taken{} : ready.own_block(size_class.ready.first, size_class.ready.count, *own);
+  // Numbers that change with every acquisition anyway choose the ones that are timed.
+  const bool timed = (guess ? guess.generation : size_class.ready.list.pops()) % timed_every == 0;
   const auto begin = timed ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
-  const std::uint32_t index = size_class.free.pop();
-  if (index == FreeList::none) return std::nullopt;
-  const std::uint32_t block = size_class.first + index;
-  // Ours alone since the pop: a plain store is enough, and a stale handle's compare-and-swap fails before and after it.
-  std::atomic<std::uint64_t>& state = side_->states[block];
-  const std::uint64_t generation = generation_of(state.load(std::memory_order_relaxed)) + 1;
-  state.store(pack(generation, state_used), std::memory_order_relaxed);
-  const std::uint64_t used = (size_class.usage.fetch_add(1, std::memory_order_acq_rel) & used_mask) + 1;
-  if (used > size_class.high_water.load(std::memory_order_relaxed)) [[unlikely]]
-    raise_to(size_class.high_water, std::min<std::uint64_t>(used, size_class.count));
-  if (timed) side_->acquire_latency.add(std::chrono::steady_clock::now() - begin);
-  return make_block(size_class, block, generation);
+  auto taken = guess;
+  if (!guess || !ready.take_own(guess)) taken = ready.take_listed(size_class.ready);
+  if (timed && taken) [[unlikely]]
+    side_->acquire_latency.add(std::chrono::steady_clock::now() - begin);
+  if (!taken) return std::nullopt;
+  return make_block(size_class, taken.block, taken.generation);
 }
 
+// Here and in release() lies what most calls need and no more, and the block is made where the caller gets it: an
+// atomic read-modify-write waits for every store before it, and a copy of a handle that was just written stalls on x86
+// (its parts are stored apart and loaded together). With a copy the pair took half as long again.
 std::optional<PinnedBlock> PinnedMemoryPool::try_acquire(Bytes size) {
+  ReadyBlocks& ready = side_->ready;
+  if (const Shape* const shape = side_->shape_for(size.count)) [[likely]]
+    if (const auto* const own = ready.likely_slot(this_thread())) [[likely]]
+      if (const auto guess = ready.own_block(shape->first, shape->count, *own);
+          guess && guess.generation % timed_every != 0 && ready.take_own(guess)) [[likely]]
+        return std::optional<PinnedBlock>(std::in_place, PinnedBlock::Key{}, *this, guess.block, guess.generation,
+                                          shape->base + std::size_t{guess.block - shape->first} * shape->size,
+                                          shape->size);
+  return try_acquire_slowly(size);
+}
+
+std::optional<PinnedBlock> PinnedMemoryPool::try_acquire_slowly(Bytes size) {
   SizeClass& size_class = class_for(size);
-  if (auto block = take(size_class)) return block;
+  std::optional<PinnedBlock> block = take(size_class);  // returned from where it is: copies of it stall
+  if (block) [[likely]]
+    return block;
   size_class.misses.fetch_add(1, std::memory_order_relaxed);
-  if (side_->events.empty()) return std::nullopt;
+  if (side_->events.empty()) return block;
   drain();
-  return take(size_class);
+  block = take(size_class);
+  return block;
 }
 
 std::optional<PinnedBlock> PinnedMemoryPool::acquire_until(Bytes size, std::chrono::steady_clock::time_point deadline) {
@@ -310,12 +348,17 @@ std::optional<PinnedBlock> PinnedMemoryPool::acquire_until(Bytes size, std::chro
   SizeClass& size_class = class_for(size);
   const auto begin = std::chrono::steady_clock::now();
   size_class.waits.fetch_add(1, std::memory_order_relaxed);
-  // From here on every release sees a waiter, or happens before this change and is seen by the look that follows.
-  size_class.usage.fetch_add(one_waiter, std::memory_order_acq_rel);
+  // From here on every release sees a waiter, or its block is seen by the look that follows.
+  size_class.waiters.fetch_add(1, std::memory_order_seq_cst);
+  side_->ready.enter_wait();
   struct Leave {
     SizeClass& each;
-    ~Leave() { each.usage.fetch_sub(one_waiter, std::memory_order_acq_rel); }
-  } leave{size_class};
+    ReadyBlocks& ready;
+    ~Leave() {
+      ready.leave_wait();
+      each.waiters.fetch_sub(1, std::memory_order_relaxed);
+    }
+  } leave{size_class, side_->ready};
   for (;;) {
     std::uint64_t seen = 0;
     {
@@ -349,7 +392,7 @@ PinnedBlock PinnedMemoryPool::acquire(Bytes size) {
 // ---- release --------------------------------------------------------------------------------------------------------
 
 Error PinnedMemoryPool::refuse(BlockHandle handle) {
-  const std::uint64_t word = side_->states[handle.block].load(std::memory_order_relaxed);
+  const std::uint64_t word = side_->word_of(handle.block);
   const Bytes size{class_of(handle.block).size};
   if (generation_of(word) != handle.generation) {
     side_->stale_handles.fetch_add(1, std::memory_order_relaxed);
@@ -364,23 +407,27 @@ Error PinnedMemoryPool::refuse(BlockHandle handle) {
                                                 format_bytes(size), name_of(state_of(word))));
 }
 
-void PinnedMemoryPool::change_state(BlockHandle handle, std::uint8_t to) {
-  if (handle.block >= side_->states.size()) {
-    side_->foreign_pointers.fetch_add(1, std::memory_order_relaxed);
-    throw Error(ErrorCode::bad_input, fmt::format("foreign handle: this pool has {} blocks, the handle names block {}",
-                                                  side_->states.size(), handle.block));
-  }
-  std::uint64_t expected = pack(handle.generation, state_used);
-  if (!side_->states[handle.block].compare_exchange_strong(expected, pack(handle.generation, to),
-                                                           std::memory_order_acq_rel, std::memory_order_relaxed))
-    throw refuse(handle);
+void PinnedMemoryPool::check_range(BlockHandle handle) {
+  if (handle.block < side_->blocks) [[likely]]
+    return;
+  side_->foreign_pointers.fetch_add(1, std::memory_order_relaxed);
+  throw Error(ErrorCode::bad_input, fmt::format("foreign handle: this pool has {} blocks, the handle names block {}",
+                                                side_->blocks, handle.block));
 }
 
-void PinnedMemoryPool::make_free(std::uint32_t block) {
+void PinnedMemoryPool::change_state(BlockHandle handle, std::uint8_t to) {
+  check_range(handle);
+  if (!side_->ready.change_state(handle.block, handle.generation, to)) throw refuse(handle);
+}
+
+// The owner of a block in a state that no other thread changes.
+void PinnedMemoryPool::set_state(std::uint32_t block, std::uint64_t generation, std::uint8_t to) {
+  side_->ready.state(block).store(pack_state(generation, to), std::memory_order_release);
+}
+
+void PinnedMemoryPool::wake(std::uint32_t block) {
   SizeClass& size_class = class_of(block);
-  size_class.free.push(block - size_class.first);
-  if (size_class.usage.fetch_sub(1, std::memory_order_acq_rel) < one_waiter) [[likely]]
-    return;
+  if (size_class.waiters.load(std::memory_order_acquire) == 0) return;
   {
     const std::lock_guard lock(size_class.mutex);
     ++size_class.epoch;
@@ -388,9 +435,29 @@ void PinnedMemoryPool::make_free(std::uint32_t block) {
   size_class.freed.notify_one();
 }
 
+void PinnedMemoryPool::make_free(std::uint32_t block) {
+  side_->ready.put(class_of(block).ready, block);
+  if (side_->ready.someone_waits()) wake(block);
+}
+
 void PinnedMemoryPool::release(BlockHandle handle) {
-  change_state(handle, state_free);
-  make_free(handle.block);
+  ReadyBlocks& ready = side_->ready;
+  if (handle.block < side_->blocks) [[likely]]
+    if (const auto* const own = ready.likely_slot(this_thread())) [[likely]]
+      if (ready.give_own(handle.block, handle.generation, *own)) [[likely]] {
+        if (ready.someone_waits()) [[unlikely]]
+          wake(handle.block);
+        return;
+      }
+  release_slowly(handle);
+}
+
+void PinnedMemoryPool::release_slowly(BlockHandle handle) {
+  check_range(handle);
+  ReadyBlocks& ready = side_->ready;
+  const auto lists = [&](std::uint32_t block) -> ReadyBlocks::Class& { return class_of(block).ready; };
+  if (!ready.give(handle.block, handle.generation, ready.slot_of(this_thread()), lists)) throw refuse(handle);
+  if (ready.someone_waits()) wake(handle.block);
 }
 
 void PinnedMemoryPool::release(PinnedBlock&& block) {
@@ -420,15 +487,14 @@ BlockHandle PinnedMemoryPool::handle_of(std::byte* pointer) {
     throw foreign(fmt::format("{} points {} bytes into a block of {}, not at its beginning",
                               static_cast<const void*>(pointer), offset % size_class.size,
                               format_bytes(Bytes{size_class.size})));
-  const auto block = size_class.first + static_cast<std::uint32_t>(offset / size_class.size);
-  return {block, generation_of(side_->states[block].load(std::memory_order_relaxed))};
+  const auto block = size_class.ready.first + static_cast<std::uint32_t>(offset / size_class.size);
+  return {block, generation_of(side_->word_of(block))};
 }
 
 void PinnedMemoryPool::release(std::byte* pointer) { release(handle_of(pointer)); }
 
 void PinnedMemoryPool::quarantine_block(std::uint32_t block, std::string_view why) {
-  std::atomic<std::uint64_t>& state = side_->states[block];
-  state.store(pack(generation_of(state.load(std::memory_order_relaxed)), state_quarantined), std::memory_order_release);
+  set_state(block, generation_of(side_->word_of(block)), state_quarantined);
   log_to(config_.log, LogLevel::warning,
          fmt::format("pinned pool: block {} ({}) is quarantined: {}", block, format_bytes(Bytes{class_of(block).size}),
                      why));
@@ -494,9 +560,9 @@ void PinnedMemoryPool::release(StreamBlock&& block) { release(std::move(block.bl
 
 // The caller holds gate.draining.
 void PinnedMemoryPool::take_over_incoming(Gate& gate) {
-  std::uint32_t block = gate.incoming.exchange(FreeList::none, std::memory_order_acquire);
+  std::uint32_t block = gate.incoming.exchange(ReadyBlocks::none, std::memory_order_acquire);
   const auto place = static_cast<std::ptrdiff_t>(gate.queue.size());
-  for (; block != FreeList::none; block = side_->gate_links[block].load(std::memory_order_relaxed))
+  for (; block != ReadyBlocks::none; block = side_->gate_links[block].load(std::memory_order_relaxed))
     gate.queue.insert(gate.queue.begin() + place, block);
 }
 
@@ -511,8 +577,7 @@ bool PinnedMemoryPool::drain(Gate& gate, std::size_t most) {
       if (!side_->events[block]->done()) return true;
       gate.queue.pop_front();
       gate.pending.fetch_sub(1, std::memory_order_acq_rel);
-      std::atomic<std::uint64_t>& state = side_->states[block];
-      state.store(pack(generation_of(state.load(std::memory_order_relaxed)), state_free), std::memory_order_release);
+      set_state(block, generation_of(side_->word_of(block)), state_free);
       make_free(block);
     }
   } catch (const Error& error) {
@@ -532,7 +597,7 @@ bool PinnedMemoryPool::wait_for_gates(std::chrono::steady_clock::time_point dead
   for (std::uint64_t round = 0;; ++round) {
     bool open = true;
     for (Gate& gate : side_->gates) {
-      drain(gate, side_->states.size());
+      drain(gate, side_->blocks);
       open = open && gate.pending.load(std::memory_order_acquire) == 0;
     }
     if (open) return true;
@@ -559,10 +624,9 @@ std::optional<StreamBlock> PinnedMemoryPool::take_pending(Gate& gate, SizeClass&
   stream.wait(*event);
   gate.queue.erase(found);
   gate.pending.fetch_sub(1, std::memory_order_acq_rel);
-  std::atomic<std::uint64_t>& state = side_->states[block];
-  const std::uint64_t generation = generation_of(state.load(std::memory_order_relaxed)) + 1;
-  state.store(pack(generation, state_used), std::memory_order_release);
-  return StreamBlock(make_block(size_class, block, generation), stream, event, *this);
+  const std::uint64_t generation = generation_of(side_->word_of(block)) + 1;
+  set_state(block, generation, state_used);
+  return StreamBlock(*make_block(size_class, block, generation), stream, event, *this);
 }
 
 std::optional<StreamBlock> PinnedMemoryPool::acquire_on(Bytes size, device::Stream& stream) {
@@ -589,15 +653,15 @@ PoolStats PinnedMemoryPool::stats() const {
   for (const SizeClass& each : side_->classes) {
     PoolClassStats& stats = result.classes.emplace_back();
     stats.size = Bytes{each.size};
-    stats.count = each.count;
-    for (std::uint32_t block = each.first; block < each.first + each.count; ++block) {
-      const std::uint64_t word = side_->states[block].load(std::memory_order_acquire);
+    stats.count = each.ready.count;
+    for (std::uint32_t block = each.ready.first; block < each.ready.first + each.ready.count; ++block) {
+      const std::uint64_t word = side_->word_of(block);
       stats.acquired += generation_of(word);
       stats.in_use += state_of(word) == state_used;
       stats.pending += state_of(word) == state_pending;
       stats.quarantined += state_of(word) == state_quarantined;
     }
-    stats.high_water = each.high_water.load(std::memory_order_relaxed);
+    stats.high_water = each.ready.most_taken.load(std::memory_order_relaxed);
     stats.misses = each.misses.load(std::memory_order_relaxed);
     stats.waits = each.waits.load(std::memory_order_relaxed);
     result.in_use = result.in_use + stats.size * (stats.count - stats.free());
@@ -613,9 +677,9 @@ PoolStats PinnedMemoryPool::stats() const {
 
 std::vector<Leak> PinnedMemoryPool::leaks() const {
   std::vector<Leak> result;
-  for (std::uint32_t block = 0; block < side_->states.size(); ++block) {
-    const std::uint64_t word = side_->states[block].load(std::memory_order_acquire);
-    if (state_of(word) == state_free) continue;
+  for (std::uint32_t block = 0; block < side_->blocks; ++block) {
+    const std::uint64_t word = side_->word_of(block);
+    if (state_of(word) == state_free || state_of(word) == state_kept) continue;
     result.push_back({{block, generation_of(word)}, Bytes{class_of(block).size}, name_of(state_of(word))});
   }
   return result;

@@ -21,7 +21,7 @@ struct List {
   explicit List(std::uint32_t blocks) : links(blocks), list(links.data()) {
     for (std::uint32_t i = blocks; i-- > 0;) list.push(i);
   }
-  std::vector<std::atomic<std::uint32_t>> links;
+  std::vector<std::atomic<std::uint64_t>> links;
   BasicFreeList<StandardAtomics, Rules> list;
 };
 

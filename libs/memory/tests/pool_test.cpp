@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <latch>
 #include <mutex>
 #include <new>
 #include <numeric>
@@ -211,6 +212,47 @@ TEST(PinnedPool, NoWakeUpIsLost) {
   EXPECT_EQ(pool.stats().in_use, Bytes{});
 }
 
+TEST(PinnedPool, ABlockThatAnIdleThreadReleasedIsForAll) {
+  auto pool = ordinary_pool(two_classes(1, 1));
+  std::latch released(1), finish(1);
+  std::jthread idle([&] {
+    { const auto block = pool.acquire(kibi); }
+    released.count_down();
+    finish.wait();
+  });
+  released.wait();
+  EXPECT_TRUE(pool.try_acquire(kibi));
+  EXPECT_EQ(pool.stats().classes.front().high_water, 1u) << "never two at once";
+  EXPECT_TRUE(pool.leaks().empty());
+  finish.count_down();
+}
+
+TEST(PinnedPool, OfTwoThreadsThatReleaseTheSameOneIsTold) {
+  auto pool = ordinary_pool(two_classes(2, 1));
+  for (int round = 0; round < 2000; ++round) {
+    const BlockHandle handle = pool.try_acquire(kibi)->detach();
+    std::atomic<int> refused{0};
+    std::latch start(2);
+    const auto release = [&] {
+      start.arrive_and_wait();
+      try {
+        pool.release(handle);
+      } catch (const Error&) {
+        ++refused;
+      }
+    };
+    {
+      const std::jthread other(release);
+      release();
+    }
+    ASSERT_EQ(refused, 1);
+  }
+  const PoolStats stats = pool.stats();
+  EXPECT_EQ(stats.double_releases + stats.stale_handles, 2000u);
+  EXPECT_EQ(stats.in_use, Bytes{});
+  EXPECT_EQ(stats.classes.front().high_water, 1u);
+}
+
 TEST(PinnedPool, ManyThreadsNeverShareABlock) {
   auto pool = ordinary_pool(two_classes(5, 3));
   std::atomic<int> wrong{0};
@@ -371,6 +413,8 @@ TEST_F(GatedPool, ALostDeviceQuarantines) {
   pool->quarantine(std::move(third));
   EXPECT_FALSE(pool->try_acquire(mebi)) << "nothing of that is handed out again";
   EXPECT_EQ(pool->leaks().size(), 3u);
+  pool.reset();
+  EXPECT_THAT(lines.back(), HasSubstr("stay mapped, because device work on them has not ended"));
 }
 
 TEST_F(GatedPool, AnEventThatNeverEndsHoldsItsBlockOnly) {

@@ -9,11 +9,14 @@
 // that gate, let the CPU overwrite bytes which a copy engine still reads; here that is another verb, acquire_on(), and
 // another type, StreamBlock, which gives the CPU no access until its event is waited for.
 //
-// Method: per class a free-list of indices (free_list.hpp); per block one word {generation:56, state:8} beside the
-// memory, never in it. A release compares and swaps that word, so a double release, a stale handle and a foreign
-// pointer are found in every build. Waiters are counted in the word that a release changes anyway, so that a release
-// knows without a fence whether somebody must be woken. Blocks whose device work cannot be proven finished (the context
-// is lost) are quarantined: counted, and never handed out again.
+// Method: per block one word {generation:56, state:8} beside the memory, never in it, which alone says whose the block
+// is. A release compares and swaps that word, so a double release, a stale handle and a foreign pointer are found in
+// every build. A thread that takes again the block which it gave back last makes two atomic read-modify-writes for the
+// pair (ready_blocks.hpp); other blocks go through a free-list of indices per class (free_list.hpp), three for the
+// pair. There is no block that an idle or suspended thread could withhold. Statistics cost the ready path nothing: they
+// are derived from the blocks' words, from the depth of the free-lists and from one timed acquisition in 64. Blocks
+// whose device work cannot be proven finished (the context is lost) are quarantined: counted, and never handed out
+// again.
 #pragma once
 
 #include <chrono>
@@ -69,7 +72,11 @@ class PinnedBlock {
  public:
   PinnedBlock() = default;
   PinnedBlock(PinnedBlock&& other) noexcept
-      : pool_(std::exchange(other.pool_, nullptr)), handle_(other.handle_), data_(other.data_), size_(other.size_) {}
+      : pool_(std::exchange(other.pool_, nullptr)),
+        block_(other.block_),
+        generation_(other.generation_),
+        data_(other.data_),
+        size_(other.size_) {}
   PinnedBlock& operator=(PinnedBlock&& other) noexcept;
   ~PinnedBlock();
 
@@ -78,20 +85,27 @@ class PinnedBlock {
   // Of the block: at least what was asked for.
   Bytes size() const { return Bytes{size_}; }
   std::span<std::byte> bytes() const { return {data_, size_}; }
-  const BlockHandle& handle() const { return handle_; }
+  BlockHandle handle() const { return {block_, generation_}; }
   // Gives the block out of this object's hands; it is released by handle or pointer then.
   BlockHandle detach() {
     pool_ = nullptr;
-    return handle_;
+    return handle();
   }
 
  private:
   friend class PinnedMemoryPool;
-  PinnedBlock(PinnedMemoryPool& pool, BlockHandle handle, std::byte* data, std::size_t size)
-      : pool_(&pool), handle_(handle), data_(data), size_(size) {}
+  struct Key {};  // lets the pool alone construct a block in its place
 
+ public:
+  PinnedBlock(Key, PinnedMemoryPool& pool, std::uint32_t block, std::uint64_t generation, std::byte* data,
+              std::size_t size)
+      : pool_(&pool), block_(block), generation_(generation), data_(data), size_(size) {}
+
+ private:
   PinnedMemoryPool* pool_ = nullptr;
-  BlockHandle handle_;
+  // Not a BlockHandle, which compilers copy as a whole: see try_acquire().
+  std::uint32_t block_ = 0;
+  std::uint64_t generation_ = 0;
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };
@@ -129,8 +143,8 @@ class StreamBlock {
 struct PoolClassStats {
   Bytes size;
   std::uint64_t count = 0, in_use = 0, pending = 0, quarantined = 0;
-  // Most blocks in use (pending ones included) at once. A block passing from one thread to another may count twice for
-  // a moment; never above `count`.
+  // Most blocks in use at once, pending and quarantined ones included. Exact while calls do not overlap; otherwise a
+  // block that passes from one thread to another at that moment may count twice. Never above `count`.
   std::uint64_t high_water = 0;
   std::uint64_t acquired = 0;  // since construction
   std::uint64_t misses = 0;    // calls that found no block at first
@@ -163,7 +177,7 @@ class PinnedMemoryPool {
   // more than 64, a count of 0 or 2^24 and more, or classes beyond the budget, and what reserving throws.
   PinnedMemoryPool(HostMemory& source, PoolConfig config);
   // Every block must have been released; leaks are logged. Waits for gates, up to PoolConfig::close_deadline; memory
-  // that device work may still use after that stays mapped for good.
+  // that device work may still use after that, or that holds a quarantined block, stays mapped for good.
   ~PinnedMemoryPool();
   PinnedMemoryPool(const PinnedMemoryPool&) = delete;
   PinnedMemoryPool& operator=(const PinnedMemoryPool&) = delete;
@@ -206,13 +220,19 @@ class PinnedMemoryPool {
   friend class PinnedBlock;
   friend class StreamBlock;
   struct SizeClass;
+  struct Shape;
   struct Gate;
   struct Side;
 
   SizeClass& class_for(Bytes size) const;
   std::optional<PinnedBlock> take(SizeClass& size_class);
-  PinnedBlock make_block(SizeClass& size_class, std::uint32_t block, std::uint64_t generation);
+  std::optional<PinnedBlock> make_block(const SizeClass& size_class, std::uint32_t block, std::uint64_t generation);
+  void check_range(BlockHandle handle);
   void change_state(BlockHandle handle, std::uint8_t to);
+  void set_state(std::uint32_t block, std::uint64_t generation, std::uint8_t to);
+  void wake(std::uint32_t block);
+  void release_slowly(BlockHandle handle);
+  std::optional<PinnedBlock> try_acquire_slowly(Bytes size);
   void make_free(std::uint32_t block);
   void quarantine_block(std::uint32_t block, std::string_view why);
   Error refuse(BlockHandle handle);
