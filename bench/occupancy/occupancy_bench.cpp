@@ -121,8 +121,23 @@ std::vector<Row> measure_architecture(const std::string& architecture, int sampl
       return sum;
     }));
   };
+  // The same with all of the result in memory: the rows above let the compiler leave out what nobody reads.
+  const auto calculate_whole = [&](const char* name, const std::vector<KernelConfig>& questions) {
+    rows.push_back(measure(name, architecture, samples, repeats * questions.size(), [&] {
+      std::uint64_t sum = 0;
+      for (std::uint64_t repeat = 0; repeat < repeats; ++repeat)
+        for (const KernelConfig& config : questions) {
+          const OccupancyInfo info = tuner.calculate_occupancy(config);
+          __asm__ volatile("" : : "m"(info));
+          sum += static_cast<std::uint64_t>(info.blocks_per_sm);
+        }
+      return sum;
+    }));
+  };
   calculate("calculate_occupancy, sweep", grid);
   calculate("calculate_occupancy, random", list);
+  calculate_whole("whole result, sweep", grid);
+  calculate_whole("whole result, random", list);
   rows.push_back(measure("suggestions", architecture, samples, configurations, [&] {
     std::uint64_t sum = 0;
     for (const KernelConfig& config : list) sum += tuner.suggestions(config).size();

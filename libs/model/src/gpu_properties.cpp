@@ -40,6 +40,11 @@ constexpr Row rows[] = {
 constexpr std::uint32_t carveouts_volta[] = {0, 8, 16, 32, 64, 96};
 constexpr std::uint32_t carveouts_turing[] = {32, 64};
 constexpr std::uint32_t carveouts_ampere[] = {0, 8, 16, 32, 64, 100, 132, 164, 196, 228};
+template <std::size_t count>
+constexpr bool in_steps(const std::uint32_t (&sizes)[count]) {
+  return std::all_of(sizes, sizes + count, [](std::uint32_t size) { return size % 4 == 0 && size < 256; });
+}
+static_assert(in_steps(carveouts_volta) && in_steps(carveouts_turing) && in_steps(carveouts_ampere));
 
 std::string architecture_name(int compute) { return "sm_" + std::to_string(compute); }
 

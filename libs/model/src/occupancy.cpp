@@ -4,38 +4,55 @@
 #include <limits>
 
 #include <warpwright/base/error.hpp>
-#include <warpwright/model/occupancy.hpp>
+#include <warpwright/model/occupancy_model.hpp>
 
 namespace warpwright {
+
+using namespace occupancy_detail;
+
 namespace {
 
 // Above every limit of every device, and far from overflow in 32 bits: larger inputs mean the same.
 constexpr std::int64_t enough_threads = 1 << 16;
-constexpr std::uint64_t enough_bytes = std::uint64_t{1} << 28;
 constexpr int enough_registers = 1 << 12;
-// Least and most threads of a dimension and blocks of a grid; the same for every compute capability of the table.
-constexpr std::int64_t max_block_z = 64;
-constexpr std::int64_t max_grid_x = 2147483647;
-constexpr std::int64_t max_grid_yz = 65535;
-constexpr int unlimited = std::numeric_limits<int>::max();
-
-// Of every row of the table; device_properties() takes no device that differs. As constants they cost no division.
-constexpr std::uint32_t warp_size = 32;
-constexpr std::uint32_t register_unit = 256;
+// Binary code of compute capability 6.0 also runs on its siblings, which have four sub-partitions.
+constexpr std::uint32_t sibling_parts = 4;
 
 // `unit` is a power of two: all allocation units and numbers of sub-partitions are.
 constexpr std::uint32_t round_up(std::uint32_t value, std::uint32_t unit) { return (value + unit - 1) & ~(unit - 1); }
 
-// Exact quotients of small numbers by multiplication: divisions are most of the cost of a calculation. For numerators
-// up to 2047 and divisors up to 32, since numerator * (divisor * reciprocal - 2^16) < 2^16.
-constexpr std::uint32_t most_divisor = 32;
+// Quotients by multiplication, exact while numerator * divisor < 2^31: the error of the product is numerator * (divisor
+// * reciprocal - 2^31) / 2^31 of one, and the bracket is below the divisor. What is divided are the warps,
+// register units and barriers of an SM, a few hundred at most.
+constexpr std::uint32_t most_divisor = enough_threads / warp_size;
 constexpr std::array<std::uint32_t, most_divisor + 1> reciprocals = [] {
-  std::array<std::uint32_t, most_divisor + 1> table{};
-  for (std::uint32_t i = 1; i <= most_divisor; ++i) table[i] = (65536 + i - 1) / i;
+  std::array<std::uint32_t, most_divisor + 1> table{};  // of 0: 0
+  for (std::uint32_t i = 1; i <= most_divisor; ++i)
+    table[i] = static_cast<std::uint32_t>(((std::uint64_t{1} << 31) + i - 1) / i);
   return table;
 }();
-constexpr std::uint32_t divide_small(std::uint32_t numerator, std::uint32_t divisor) {
-  return divisor <= most_divisor && numerator < 2048 ? (numerator * reciprocals[divisor]) >> 16 : numerator / divisor;
+static_assert(enough_registers / registers_per_unit <= most_divisor);
+constexpr std::uint32_t divide(std::uint32_t numerator, std::uint32_t divisor) {
+  return static_cast<std::uint32_t>((std::uint64_t{numerator} * reciprocals[divisor]) >> 31);
+}
+
+constexpr std::uint32_t unlimited_if(bool condition, std::uint32_t blocks) {
+  return blocks | keep_if(condition, unlimited);
+}
+
+constexpr std::uint32_t bit_of(LaunchRefusal refusal) { return 1u << static_cast<int>(refusal); }
+constexpr std::uint32_t bit_if(bool condition, LaunchRefusal refusal) {
+  return static_cast<std::uint32_t>(condition) << static_cast<int>(refusal);
+}
+
+// For a count of a device's description; what is negative there is taken as 0.
+constexpr std::uint32_t number(int count) { return static_cast<std::uint32_t>(std::max(count, 0)); }
+
+constexpr std::int64_t product_of(const Dim3& sizes) {
+  std::int64_t product = 0;
+  if (__builtin_mul_overflow(sizes.x, sizes.y, &product) || __builtin_mul_overflow(product, sizes.z, &product))
+    return std::numeric_limits<std::int64_t>::max();
+  return product;
 }
 
 // Not inlined: building messages would burden the fast path.
@@ -47,22 +64,21 @@ constexpr std::uint32_t divide_small(std::uint32_t numerator, std::uint32_t divi
 [[noreturn, gnu::noinline]] void refuse_input(const KernelConfig& config);
 
 inline void check_input(const KernelConfig& config) {
-  const auto positive = [](const Dim3& sizes) { return std::min(std::min(sizes.x, sizes.y), sizes.z) >= 1; };
-  const bool good = positive(config.block_size) && positive(config.cluster_size) &&
-                    (!config.grid_size || positive(*config.grid_size)) &&
+  const bool good = positive(config.block_size) &&
                     (config.registers_per_thread | config.barriers | config.virtual_resources) >= 0 &&
-                    (!config.carveout_percent || static_cast<unsigned>(*config.carveout_percent) <= 100) &&
+                    carveout_of(config) <= 100 && (is_one(config.cluster_size) || positive(config.cluster_size)) &&
+                    (!config.grid_size || positive(*config.grid_size)) &&
                     (!config.max_threads_per_block || *config.max_threads_per_block >= 1);
   if (!good) refuse_input(config);
 }
 
 void refuse_input(const KernelConfig& config) {
-  const auto positive = [](const Dim3& sizes, const char* field) {
-    if (sizes.x < 1 || sizes.y < 1 || sizes.z < 1) bad(field, std::min({sizes.x, sizes.y, sizes.z}), "at least 1");
+  const auto check = [](const Dim3& sizes, const char* field) {
+    if (!positive(sizes)) bad(field, std::min({sizes.x, sizes.y, sizes.z}), "at least 1");
   };
-  positive(config.block_size, "block_size");
-  if (config.grid_size) positive(*config.grid_size, "grid_size");
-  positive(config.cluster_size, "cluster_size");
+  check(config.block_size, "block_size");
+  if (config.grid_size) check(*config.grid_size, "grid_size");
+  check(config.cluster_size, "cluster_size");
   if (config.registers_per_thread < 0) bad("registers_per_thread", config.registers_per_thread, "0 or more");
   if (config.barriers < 0) bad("barriers", config.barriers, "0 or more");
   if (config.virtual_resources < 0) bad("virtual_resources", config.virtual_resources, "0 or more");
@@ -73,137 +89,30 @@ void refuse_input(const KernelConfig& config) {
   throw Error(ErrorCode::internal, "a kernel configuration was refused without a reason");
 }
 
-inline std::uint32_t clamp(Bytes bytes) { return static_cast<std::uint32_t>(std::min(bytes.count, enough_bytes)); }
+constexpr std::uint32_t clamp(Bytes bytes) { return static_cast<std::uint32_t>(std::min(bytes.count, enough_bytes)); }
 
-// The next size that an SM's shared memory can be set to.
-std::uint32_t align_to_carveout(const GpuProperties& gpu, std::uint32_t bytes) {
-  // Counting the smaller ones has no branch to mispredict.
-  unsigned smaller = 0;
-  for (const std::uint32_t size : gpu.carveouts) smaller += size < bytes ? 1u : 0u;
-  return smaller < static_cast<unsigned>(gpu.carveout_count) ? gpu.carveouts[smaller]
-                                                             : static_cast<std::uint32_t>(gpu.shared_per_sm.count);
-}
-
-bool has_carveout(const GpuProperties& gpu) { return gpu.carveout_count > 0; }
-
-std::uint32_t preferred_capacity(const GpuProperties& gpu, const KernelConfig& config) {
-  const auto all = static_cast<std::uint32_t>(gpu.shared_per_sm.count);
-  if (!has_carveout(gpu) || !config.carveout_percent) return all;
-  return align_to_carveout(
-      gpu, static_cast<std::uint32_t>(std::uint64_t{all} * static_cast<std::uint32_t>(*config.carveout_percent) / 100));
-}
-
-// The dynamic shared memory the function is permitted, where it opted in.
-[[gnu::always_inline]] inline std::uint32_t permitted_dynamic(const GpuProperties& gpu, const KernelConfig& config) {
-  if (config.max_dynamic_shared) return clamp(*config.max_dynamic_shared);
-  const std::uint32_t most = clamp(std::max(gpu.shared_per_block_optin, gpu.shared_per_block));
-  const std::uint32_t fixed = clamp(config.static_shared_memory);
-  return fixed < most ? most - fixed : 0;
-}
-
-// Shared memory a block may have, the reserve included.
-[[gnu::always_inline]] inline std::uint32_t shared_cap(const GpuProperties& gpu, const KernelConfig& config) {
-  const std::uint32_t reserved = clamp(gpu.reserved_shared_per_block);
-  std::uint32_t cap = clamp(gpu.shared_per_block);
-  if (config.shared_opt_in && gpu.compute_major >= 7 &&
-      clamp(config.static_shared_memory) + reserved + permitted_dynamic(gpu, config) > cap)
-    cap = clamp(gpu.shared_per_block_optin);
-  return gpu.compute_major >= 8 ? cap + reserved : cap;
-}
-
-// The exponent of a power of two.
-constexpr unsigned shift_of(std::uint32_t power) { return static_cast<unsigned>(std::countr_zero(power)); }
-
-struct RegisterLimit {
-  int blocks = unlimited;
-  LaunchRefusal refusal = LaunchRefusal::none;
-};
-
-// Registers of a warp, and whether a block of `warps` passes the check at launch: the hardware wants room as if the
-// warps filled every sub-partition.
-bool passes_register_check(const GpuProperties& gpu, std::uint32_t per_warp, std::uint32_t warps, int sub_partitions) {
-  return per_warp * round_up(warps, static_cast<std::uint32_t>(sub_partitions)) <=
-         static_cast<std::uint32_t>(gpu.registers_per_block);
-}
-
-// `caching` gives way (is set to off) where it would leave no block.
-RegisterLimit register_limit(const GpuProperties& gpu, std::uint32_t registers, std::uint32_t warps,
-                             GlobalCaching& caching) {
-  RegisterLimit limit;
-  if (registers == 0) return limit;
-  limit.blocks = 0;
-  if (registers > static_cast<std::uint32_t>(gpu.max_registers_per_thread)) {
-    limit.refusal = LaunchRefusal::registers_per_thread;
-    return limit;
-  }
-  const std::uint32_t per_warp =
-      round_up(registers * static_cast<std::uint32_t>(gpu.warp_size), static_cast<std::uint32_t>(gpu.register_unit));
-  if (!passes_register_check(gpu, per_warp, warps, gpu.sub_partitions)) {
-    limit.refusal = LaunchRefusal::registers_per_block;
-    return limit;
-  }
-  const auto parts = static_cast<std::uint32_t>(gpu.sub_partitions);
-  const std::uint32_t warps_per_part = divide_small(
-      (static_cast<std::uint32_t>(gpu.registers_per_sm) >> shift_of(parts)) / register_unit, per_warp / register_unit);
-  if (caching != GlobalCaching::off) {
-    limit.blocks = static_cast<int>(divide_small(warps_per_part * (parts / 2), warps) * 2);
-    if (limit.blocks == 0 && caching == GlobalCaching::on) caching = GlobalCaching::off;
-    if (limit.blocks == 0 && caching == GlobalCaching::strict) limit.refusal = LaunchRefusal::register_caching;
-  }
-  if (caching == GlobalCaching::off) {
-    limit.blocks = static_cast<int>(divide_small(warps_per_part * parts, warps));
-    if (limit.blocks == 0) limit.refusal = LaunchRefusal::registers_per_block;
-  }
-  // Binary code of compute capability 6.0 also runs on its siblings, which have four sub-partitions; the driver refuses
-  // here what would not fit there.
-  if (limit.blocks > 0 && gpu.compute_major == 6 && gpu.compute_minor == 0) {
-    constexpr std::uint32_t sibling_parts = 4;
-    const std::uint32_t sibling_warps =
-        static_cast<std::uint32_t>(gpu.registers_per_sm) / sibling_parts / per_warp * sibling_parts;
-    if (!passes_register_check(gpu, per_warp, warps, sibling_parts) || sibling_warps < warps) {
-      limit.blocks = 0;
-      limit.refusal = LaunchRefusal::register_partition;
-    }
-  }
-  return limit;
-}
-
-LaunchRefusal shape_refusal(const GpuProperties& gpu, const KernelConfig& config, std::int64_t threads) {
-  if (threads > gpu.max_threads_per_block) return LaunchRefusal::block_too_large;
-  if (config.block_size.z > max_block_z) return LaunchRefusal::block_shape;
-  if (config.grid_size &&
-      (config.grid_size->x > max_grid_x || config.grid_size->y > max_grid_yz || config.grid_size->z > max_grid_yz))
-    return LaunchRefusal::grid_shape;
-  if (config.max_threads_per_block && threads > *config.max_threads_per_block) return LaunchRefusal::launch_bounds;
-  if (config.cluster_size != Dim3{1}) {
+// The refusals of shapes: block, grid and cluster. The bit of a LaunchRefusal is its number.
+std::uint32_t shape_refusals(const KernelConfig& config, std::int64_t threads, bool clustered, bool has_clusters) {
+  std::uint32_t refusals = bit_if(config.block_size.z > max_block_z, LaunchRefusal::block_shape);
+  if (config.grid_size)
+    refusals |= bit_if(
+        config.grid_size->x > max_grid_x || config.grid_size->y > max_grid_yz || config.grid_size->z > max_grid_yz,
+        LaunchRefusal::grid_shape);
+  if (config.max_threads_per_block)
+    refusals |= bit_if(threads > *config.max_threads_per_block, LaunchRefusal::launch_bounds);
+  if (clustered) {
     const auto& cluster = config.cluster_size;
-    if (gpu.compute_major < 9) return LaunchRefusal::cluster;
-    if (config.grid_size && (config.grid_size->x % cluster.x != 0 || config.grid_size->y % cluster.y != 0 ||
-                             config.grid_size->z % cluster.z != 0))
-      return LaunchRefusal::cluster;
+    refusals |= bit_if(!has_clusters || (config.grid_size && (config.grid_size->x % cluster.x != 0 ||
+                                                              config.grid_size->y % cluster.y != 0 ||
+                                                              config.grid_size->z % cluster.z != 0)),
+                       LaunchRefusal::cluster);
   }
-  return LaunchRefusal::none;
-}
-
-void set_waves(const GpuProperties& gpu, const KernelConfig& config, OccupancyInfo& info) {
-  if (!config.grid_size || !gpu.sm_count || *gpu.sm_count < 1 || info.blocks_per_sm == 0 || info.clusters_unknown)
-    return;
-  const auto blocks = static_cast<std::uint64_t>(config.grid_size->count());
-  const std::uint64_t at_a_time =
-      static_cast<std::uint64_t>(info.blocks_per_sm) * static_cast<std::uint64_t>(*gpu.sm_count);
-  const std::uint64_t whole = blocks / at_a_time + (blocks % at_a_time != 0 ? 1 : 0);
-  info.waves = static_cast<double>(blocks) / static_cast<double>(at_a_time);
-  info.tail_efficiency = std::min(1.0, *info.waves / static_cast<double>(whole));
+  return refusals;
 }
 
 }  // namespace
 
-std::int64_t Dim3::count() const {
-  std::int64_t product = 0;
-  if (__builtin_mul_overflow(x, y, &product) || __builtin_mul_overflow(product, z, &product))
-    return std::numeric_limits<std::int64_t>::max();
-  return product;
-}
+std::int64_t Dim3::count() const { return product_of(*this); }
 
 std::string Dim3::to_string() const {
   return std::to_string(x) + " x " + std::to_string(y) + " x " + std::to_string(z);
@@ -319,96 +228,259 @@ std::optional<int> OccupancyLimits::of(OccupancyResource resource) const {
   return std::nullopt;
 }
 
-OccupancyInfo calculate_occupancy(const GpuProperties& gpu, const KernelConfig& config) {
+OccupancyRules::OccupancyRules(const GpuProperties& gpu)
+    : max_threads_(number(gpu.max_threads_per_block)),
+      max_warps_(number(gpu.max_warps_per_sm)),
+      max_blocks_(number(gpu.max_blocks_per_sm)),
+      max_registers_(number(gpu.max_registers_per_thread)),
+      block_register_units_(number(gpu.registers_per_block) / register_unit),
+      part_shift_(static_cast<std::uint32_t>(std::countr_zero(number(gpu.sub_partitions)))),
+      part_register_units_((number(gpu.registers_per_sm) >> part_shift_) / register_unit),
+      shared_per_sm_(clamp(gpu.shared_per_sm)),
+      shared_unit_(number(gpu.shared_unit)),
+      reserved_shared_(clamp(gpu.reserved_shared_per_block)),
+      default_shared_(clamp(gpu.shared_per_block)),
+      most_shared_(clamp(std::max(gpu.shared_per_block_optin, gpu.shared_per_block))),
+      barriers_(gpu.barriers_limit ? number(gpu.barriers_per_sm) : 0),
+      virtual_resources_(number(gpu.virtual_resources_per_sm)),
+      sm_count_(number(gpu.sm_count.value_or(0))),
+      partitioned_caching_(gpu.partitioned_caching),
+      has_clusters_(gpu.compute_major >= 9),
+      checks_siblings_(gpu.compute_major == 6 && gpu.compute_minor == 0) {
+  const std::uint32_t counted = gpu.compute_major >= 8 ? reserved_shared_ : 0;
+  default_cap_ = default_shared_ + counted;
+  raised_cap_ = gpu.compute_major >= 7 ? clamp(gpu.shared_per_block_optin) + counted : default_cap_;
+  optin_cap_ = most_shared_ + reserved_shared_ > default_shared_ ? raised_cap_ : default_cap_;
+  const auto add = [&](std::uint32_t size) {
+    if (size >> carveout_shift < carveout_steps) carveouts_ |= std::uint64_t{1} << (size >> carveout_shift);
+  };
+  for (const std::uint32_t size : gpu.carveout_sizes()) add(size);
+  if (carveouts_ == 0 && shared_per_sm_ % (1u << carveout_shift) == 0) add(shared_per_sm_);
+  const auto largest =
+      carveouts_ == 0 ? 0 : static_cast<std::uint32_t>(std::bit_width(carveouts_) - 1) << carveout_shift;
+  carveouts_end_at_all_ = largest == shared_per_sm_ && std::max(default_cap_, raised_cap_) <= shared_per_sm_;
+}
+
+std::uint32_t OccupancyRules::permitted_dynamic(const KernelConfig& config) const {
+  if (config.max_dynamic_shared) return clamp(*config.max_dynamic_shared);
+  const std::uint32_t fixed = clamp(config.static_shared_memory);
+  return std::max(most_shared_, fixed) - fixed;
+}
+
+std::uint32_t OccupancyRules::shared_cap(const KernelConfig& config) const {
+  if (!config.shared_opt_in) return default_cap_;
+  if (!config.max_dynamic_shared) return optin_cap_;
+  const std::uint32_t wanted =
+      clamp(config.static_shared_memory) + reserved_shared_ + clamp(*config.max_dynamic_shared);
+  return wanted > default_shared_ ? raised_cap_ : default_cap_;
+}
+
+std::uint32_t OccupancyRules::shared_capacity(const KernelConfig& config) const {
+  return capacity_of(carveout_of(config), config.carveout_percent.has_value(), 0);
+}
+
+std::uint32_t OccupancyRules::wanted_shared(std::uint32_t percent) const {
+  return static_cast<std::uint32_t>(std::uint64_t{shared_per_sm_} * percent / 100);
+}
+
+// The smallest size that holds both what is wanted and one block.
+std::uint32_t OccupancyRules::capacity_of(std::uint32_t percent, bool chosen, std::uint32_t needed) const {
+  const std::uint32_t wanted = wanted_shared(percent);
+  const std::uint32_t step = (std::max(wanted, needed) + (1u << carveout_shift) - 1) >> carveout_shift;
+  // Sizes that end with all of the memory answer for every step, also where none was chosen.
+  if (!carveouts_end_at_all_) {
+    if (!chosen && needed <= shared_per_sm_) return shared_per_sm_;
+    if (step >= carveout_steps || carveouts_ >> step == 0) return shared_per_sm_;
+  }
+  return (step + static_cast<std::uint32_t>(std::countr_zero(carveouts_ >> step))) << carveout_shift;
+}
+
+// The hardware wants room as if the warps filled every sub-partition.
+inline bool OccupancyRules::registers_fit(std::uint32_t units, std::uint32_t warps) const {
+  return units * round_up(warps, 1u << part_shift_) <= block_register_units_;
+}
+
+inline std::uint32_t OccupancyRules::warps_by_registers(std::uint32_t units) const {
+  return divide(part_register_units_, units) << part_shift_;
+}
+
+inline std::uint32_t OccupancyRules::blocks_by_registers(std::uint32_t units, std::uint32_t warps) const {
+  return keep_if(registers_fit(units, warps), divide(warps_by_registers(units), warps));
+}
+
+void OccupancyRules::set_waves(const KernelConfig& config, OccupancyInfo& info) const {
+  if (!config.grid_size || sm_count_ == 0 || info.blocks_per_sm == 0 || info.clusters_unknown) return;
+  const auto blocks = static_cast<std::uint64_t>(config.grid_size->count());
+  const std::uint64_t at_a_time = static_cast<std::uint64_t>(info.blocks_per_sm) * sm_count_;
+  const std::uint64_t whole = blocks / at_a_time + (blocks % at_a_time != 0 ? 1 : 0);
+  info.waves = static_cast<double>(blocks) / static_cast<double>(at_a_time);
+  info.tail_efficiency = std::min(1.0, *info.waves / static_cast<double>(whole));
+}
+
+OccupancyInfo OccupancyRules::calculate(const KernelConfig& config) const {
   check_input(config);
-  const std::int64_t all_threads = config.block_size.count();
+  const std::int64_t all_threads = product_of(config.block_size);
   const auto threads = static_cast<std::uint32_t>(std::min(all_threads, enough_threads));
   const std::uint32_t warps = (threads + warp_size - 1) / warp_size;
-  LaunchRefusal refusal = shape_refusal(gpu, config, all_threads);
-  const auto refuse_if = [&](bool condition, LaunchRefusal reason) {
-    if (condition && refusal == LaunchRefusal::none) refusal = reason;
-  };
+  const bool clustered = !is_one(config.cluster_size);
+  // A bit for each LaunchRefusal: the order of the bits is the order of the checks. A limit of 0 blocks sets one.
+  std::uint32_t refusals = shape_refusals(config, all_threads, clustered, has_clusters_);
+  std::uint32_t excused = 0;  // of those that a limit sets: another one is told in their place
+  const std::uint32_t most_blocks = refusals == 0 ? max_blocks_ : 0;
 
-  // Registers come first: they may switch partitioned caching off, which the warps' limit depends on.
-  GlobalCaching caching = gpu.partitioned_caching ? config.caching : GlobalCaching::off;
   const auto registers = static_cast<std::uint32_t>(std::min(config.registers_per_thread, enough_registers));
-  const RegisterLimit by_registers = register_limit(gpu, registers, warps, caching);
-  refuse_if(by_registers.blocks == 0, by_registers.refusal);
-
-  const auto sm_warps = static_cast<std::uint32_t>(gpu.max_warps_per_sm);
-  int by_warps = 0;
-  if (threads <= static_cast<std::uint32_t>(gpu.max_threads_per_block)) {
-    by_warps = static_cast<int>(caching == GlobalCaching::off ? divide_small(sm_warps, warps)
-                                                              : divide_small(sm_warps / 2, warps) * 2);
-    refuse_if(by_warps == 0, LaunchRefusal::register_caching);
+  const std::uint32_t units = (registers + registers_per_unit - 1) / registers_per_unit;  // of a warp
+  const bool too_many_registers = registers > max_registers_;
+  std::uint32_t by_registers = keep_if(!too_many_registers, blocks_by_registers(units, warps));
+  if (registers == 0) by_registers = unlimited;
+  std::uint32_t by_warps = keep_if(threads <= max_threads_, divide(max_warps_, warps));
+  GlobalCaching caching = GlobalCaching::off;
+  if (partitioned_caching_ && config.caching != GlobalCaching::off) {
+    const bool fits = !too_many_registers && registers_fit(units, warps);
+    std::uint32_t in_halves = fits ? divide(warps_by_registers(units) / 2, warps) * 2 : 0;
+    if (registers == 0) in_halves = unlimited;
+    const bool half_is_full = fits && in_halves == 0;
+    // Caching that is not strict gives way where it would leave no block.
+    if (!half_is_full || config.caching == GlobalCaching::strict) {
+      caching = config.caching;
+      by_registers = in_halves;
+      by_warps = threads <= max_threads_ ? divide(max_warps_ / 2, warps) * 2 : 0;
+      if (half_is_full) {
+        refusals |= bit_of(LaunchRefusal::register_caching);
+        excused |= bit_of(LaunchRefusal::registers_per_block);
+      }
+    }
+  }
+  // The driver refuses on compute capability 6.0 what would not fit its siblings.
+  if (checks_siblings_ && registers > 0 && by_registers > 0 &&
+      (units * round_up(warps, sibling_parts) > block_register_units_ ||
+       divide((part_register_units_ << part_shift_) / sibling_parts, units) * sibling_parts < warps)) {
+    by_registers = 0;
+    refusals |= bit_of(LaunchRefusal::register_partition);
+    excused |= bit_of(LaunchRefusal::registers_per_block);
   }
 
-  const std::uint32_t dynamic = clamp(config.shared_memory);
-  const std::uint32_t shared =
-      round_up(clamp(config.static_shared_memory) + clamp(gpu.reserved_shared_per_block) + dynamic,
-               static_cast<std::uint32_t>(gpu.shared_unit));
-  std::uint32_t capacity = preferred_capacity(gpu, config);
-  int by_shared = unlimited;
-  if (shared > shared_cap(gpu, config)) {
-    by_shared = 0;
-    refuse_if(true, LaunchRefusal::shared_memory);
-  } else if (config.shared_opt_in && dynamic > permitted_dynamic(gpu, config)) {
-    by_shared = 0;
-    refuse_if(true, LaunchRefusal::dynamic_shared_limit);
-  } else if (shared > 0) {
-    // A carve-out too small for one block is raised to the next size that holds it.
-    if (capacity < shared) capacity = align_to_carveout(gpu, shared);
-    by_shared = static_cast<int>(capacity / shared);
-    refuse_if(by_shared == 0, LaunchRefusal::shared_memory);
+  std::uint64_t fixed = config.static_shared_memory.count, dynamic = config.shared_memory.count;
+  if ((fixed | dynamic) > enough_bytes) [[unlikely]] {
+    fixed = std::min(fixed, enough_bytes);
+    dynamic = std::min(dynamic, enough_bytes);
+  }
+  const std::uint32_t shared = round_up(static_cast<std::uint32_t>(fixed + dynamic) + reserved_shared_, shared_unit_);
+  // Without a number of its own the function is permitted what the cap leaves.
+  bool shared_fits = shared <= (config.shared_opt_in ? optin_cap_ : default_cap_);
+  if (config.max_dynamic_shared && config.shared_opt_in) {
+    shared_fits = shared <= shared_cap(config);
+    if (shared_fits && dynamic > permitted_dynamic(config)) {
+      shared_fits = false;
+      refusals |= bit_of(LaunchRefusal::dynamic_shared_limit);
+      excused |= bit_of(LaunchRefusal::shared_memory);
+    }
+  }
+  const std::uint32_t capacity =
+      capacity_of(carveout_of(config), config.carveout_percent.has_value(), keep_if(shared_fits, shared));
+  const bool no_shared = shared == 0;
+  const std::uint32_t by_shared =
+      keep_if(shared_fits, unlimited_if(no_shared, capacity / (shared + static_cast<std::uint32_t>(no_shared))));
+
+  const auto barriers = std::min(static_cast<std::uint32_t>(config.barriers), most_divisor);
+  std::uint32_t by_barriers = unlimited_if(barriers == 0, divide(barriers_, barriers));
+  if (barriers_ == 0) by_barriers = unlimited;
+  std::uint32_t by_virtual = unlimited;
+  if (config.virtual_resources > 0 && virtual_resources_ > 0) {
+    by_virtual = virtual_resources_ / static_cast<std::uint32_t>(config.virtual_resources);
+    refusals |= bit_if(by_virtual == 0, LaunchRefusal::virtual_resources);
   }
 
-  int by_barriers = unlimited;
-  if (gpu.barriers_limit && config.barriers > 0) {
-    by_barriers = static_cast<int>(
-        divide_small(static_cast<std::uint32_t>(gpu.barriers_per_sm), static_cast<std::uint32_t>(config.barriers)));
-    refuse_if(by_barriers == 0, LaunchRefusal::barriers);
-  }
-  int by_virtual = unlimited;
-  if (gpu.virtual_resources_per_sm > 0 && config.virtual_resources > 0) {
-    by_virtual = gpu.virtual_resources_per_sm / config.virtual_resources;
-    refuse_if(by_virtual == 0, LaunchRefusal::virtual_resources);
-  }
+  const std::uint32_t blocks = std::min(std::min(std::min(by_warps, most_blocks), std::min(by_registers, by_shared)),
+                                        std::min(by_barriers, by_virtual));
+  const auto factor = [&](std::uint32_t limit, OccupancyResource resource) {
+    return static_cast<std::uint32_t>(limit == blocks) << static_cast<int>(resource);
+  };
+  const std::uint32_t factors =
+      factor(by_warps, OccupancyResource::warps) | factor(max_blocks_, OccupancyResource::blocks) |
+      factor(by_registers, OccupancyResource::registers) | factor(by_shared, OccupancyResource::shared_memory) |
+      factor(by_barriers, OccupancyResource::barriers) | factor(by_virtual, OccupancyResource::virtual_resources);
+  const std::uint32_t found = bit_if(threads > max_threads_, LaunchRefusal::block_too_large) |
+                              bit_if(too_many_registers, LaunchRefusal::registers_per_thread) |
+                              bit_if(by_registers == 0, LaunchRefusal::registers_per_block) |
+                              bit_if(by_warps == 0, LaunchRefusal::register_caching) |
+                              bit_if(by_shared == 0, LaunchRefusal::shared_memory) |
+                              bit_if(by_barriers == 0, LaunchRefusal::barriers);
+  refusals |= found & ~excused;
 
-  const int least =
-      std::min(std::min(std::min(by_warps, gpu.max_blocks_per_sm), std::min(by_registers.blocks, by_shared)),
-               std::min(by_barriers, by_virtual));
-  const int blocks = refusal == LaunchRefusal::none ? least : 0;
-  LimitingFactors factors;
-  factors.add_if(by_warps == blocks, OccupancyResource::warps);
-  factors.add_if(gpu.max_blocks_per_sm == blocks, OccupancyResource::blocks);
-  factors.add_if(by_registers.blocks == blocks, OccupancyResource::registers);
-  factors.add_if(by_shared == blocks, OccupancyResource::shared_memory);
-  factors.add_if(by_barriers == blocks, OccupancyResource::barriers);
-  factors.add_if(by_virtual == blocks, OccupancyResource::virtual_resources);
-
-  const auto limit = [](int count) { return count == unlimited ? std::optional<int>() : std::optional<int>(count); };
-  const int active_warps = blocks * static_cast<int>(warps);
+  const std::uint32_t active_warps = blocks * warps;
   OccupancyInfo info;
-  info.occupancy = static_cast<double>(active_warps) / static_cast<double>(gpu.max_warps_per_sm);
-  info.blocks_per_sm = blocks;
-  info.active_warps_per_sm = active_warps;
-  info.max_warps_per_sm = gpu.max_warps_per_sm;
+  info.occupancy = static_cast<double>(active_warps) / static_cast<double>(max_warps_);
+  info.blocks_per_sm = static_cast<int>(blocks);
+  info.active_warps_per_sm = static_cast<int>(active_warps);
+  info.max_warps_per_sm = static_cast<int>(max_warps_);
   info.warps_per_block = static_cast<int>(warps);
-  info.limits.warps = by_warps;
-  info.limits.blocks = gpu.max_blocks_per_sm;
-  info.limits.registers = limit(by_registers.blocks);
-  info.limits.shared_memory = limit(by_shared);
-  info.limits.barriers = limit(by_barriers);
-  info.limits.virtual_resources = limit(by_virtual);
-  info.limiting_factors = factors;
-  info.refusal = refusal;
-  info.registers_allocated_per_block = static_cast<int>(round_up(registers * warp_size, register_unit) * warps);
+  info.limits.warps = static_cast<int>(by_warps);
+  info.limits.blocks = static_cast<int>(max_blocks_);
+  info.limits.registers = BlockLimit(static_cast<int>(by_registers));
+  info.limits.shared_memory = BlockLimit(static_cast<int>(by_shared));
+  info.limits.barriers = BlockLimit(static_cast<int>(by_barriers));
+  info.limits.virtual_resources = BlockLimit(static_cast<int>(by_virtual));
+  info.limiting_factors = LimitingFactors::from_bits(factors);
+  constexpr int no_refusal = 16;  // above the last one; its low four bits are `none`
+  info.refusal = static_cast<LaunchRefusal>(std::countr_zero(refusals | (1u << no_refusal)) % no_refusal);
+  info.registers_allocated_per_block = static_cast<int>(units * register_unit * warps);
   info.shared_allocated_per_block = Bytes{shared};
   info.shared_capacity_per_sm = Bytes{capacity};
   info.caching = caching;
-  info.clusters_unknown = config.cluster_size != Dim3{1};
-  if (config.grid_size) set_waves(gpu, config, info);
+  info.clusters_unknown = clustered;
+  if (config.grid_size) set_waves(config, info);
   return info;
+}
+
+OccupancyModel::OccupancyModel(const GpuProperties& gpu)
+    : rules_(gpu),
+      all_warps_(gpu.max_warps_per_sm),
+      max_threads_(rules_.max_threads_),
+      max_warps_(rules_.max_warps_),
+      max_blocks_(rules_.max_blocks_),
+      most_registers_(std::min(rules_.max_registers_, most_units * registers_per_unit)),
+      shared_bias_(rules_.reserved_shared_ + rules_.shared_unit_ - 1),
+      shared_mask_(~(rules_.shared_unit_ - 1)),
+      cap_(rules_.optin_cap_) {
+  for (std::uint32_t warps = 1; warps <= most_warps; ++warps) {
+    for (std::uint32_t units = 1; units <= most_units; ++units) {
+      const std::uint32_t by_warps = max_warps_ / warps, by_registers = rules_.blocks_by_registers(units, warps);
+      const std::uint32_t least = std::min(std::min(by_warps, max_blocks_), by_registers);
+      const auto factor = [&](std::uint32_t limit, OccupancyResource resource) {
+        return static_cast<std::uint32_t>(limit == least) << static_cast<int>(resource);
+      };
+      by_warps_and_registers_[units * (most_warps + 1) + warps] = {
+          static_cast<std::uint16_t>(by_registers), static_cast<std::uint16_t>(by_warps),
+          static_cast<std::uint16_t>(least),
+          static_cast<std::uint16_t>(factor(by_warps, OccupancyResource::warps) |
+                                     factor(max_blocks_, OccupancyResource::blocks) |
+                                     factor(by_registers, OccupancyResource::registers))};
+    }
+  }
+  by_barriers_.fill(unlimited);
+  if (rules_.barriers_ > 0)
+    for (std::uint32_t barriers = 1; barriers <= most_barriers; ++barriers)
+      by_barriers_[barriers] = rules_.barriers_ / barriers;
+  for (std::uint32_t percent = 0; percent <= 100; ++percent)
+    wanted_steps_[percent] =
+        static_cast<std::uint8_t>((rules_.wanted_shared(percent) + (1u << carveout_shift) - 1) >> carveout_shift);
+  for (std::uint32_t step = 0; step < carveout_steps; ++step)
+    capacity_steps_[step] =
+        static_cast<std::uint8_t>(rules_.capacity_of(0, true, step << carveout_shift) >> carveout_shift);
+  constexpr std::uint32_t most_limit = std::numeric_limits<std::uint16_t>::max();
+  // No configuration is usual on a device to which the tables do not apply: sizes of the carve-out that do not end with
+  // all memory, or blocks that warps or barriers refuse. None in the built-in table but 6.0, for its own rule of
+  // registers.
+  const bool tables_hold = rules_.carveouts_end_at_all_ && !rules_.checks_siblings_ && max_threads_ <= most_threads &&
+                           max_warps_ >= most_warps && max_warps_ <= most_limit && max_blocks_ > 0 &&
+                           (rules_.barriers_ == 0 || rules_.barriers_ >= most_barriers) &&
+                           rules_.part_register_units_ << rules_.part_shift_ <= most_limit;
+  if (!tables_hold) most_registers_ = 0;
+}
+
+OccupancyInfo calculate_occupancy(const GpuProperties& gpu, const KernelConfig& config) {
+  return OccupancyRules(gpu).calculate(config);
 }
 
 std::string refusal_reason(const GpuProperties& gpu, const KernelConfig& config, const OccupancyInfo& info) {
@@ -451,7 +523,8 @@ std::string refusal_reason(const GpuProperties& gpu, const KernelConfig& config,
     case LaunchRefusal::register_caching:
       return "with strict partitioned caching a block must fit into half an SM, and this one does not";
     case LaunchRefusal::shared_memory: {
-      const auto cap = shared_cap(gpu, config) - (gpu.compute_major >= 8 ? clamp(gpu.reserved_shared_per_block) : 0);
+      const auto cap =
+          OccupancyRules(gpu).shared_cap(config) - (gpu.compute_major >= 8 ? clamp(gpu.reserved_shared_per_block) : 0);
       std::string text = "the block needs " + number(shared) + " bytes of shared memory (" +
                          number(config.static_shared_memory.count) + " static, " + number(config.shared_memory.count) +
                          " dynamic), " + gpu.name + " allows " + number(cap);
@@ -462,7 +535,7 @@ std::string refusal_reason(const GpuProperties& gpu, const KernelConfig& config,
     case LaunchRefusal::dynamic_shared_limit:
       return "the launch asks for " + number(config.shared_memory.count) +
              " bytes of dynamic shared memory, the function's attribute permits " +
-             number(permitted_dynamic(gpu, config));
+             number(OccupancyRules(gpu).permitted_dynamic(config));
     case LaunchRefusal::barriers:
       return "the block has " + number(config.barriers) + " barriers, an SM of " + gpu.name + " has " +
              number(gpu.barriers_per_sm);
@@ -488,8 +561,9 @@ int naive_blocks_per_sm(const GpuProperties& gpu, const KernelConfig& config) {
 std::optional<Bytes> max_dynamic_shared_for(const GpuProperties& gpu, const KernelConfig& config, int blocks) {
   check_input(config);
   if (blocks < 1) bad("blocks", blocks, "at least 1");
-  const std::uint64_t cap = shared_cap(gpu, config);
-  std::uint64_t capacity = preferred_capacity(gpu, config);
+  const OccupancyRules model(gpu);
+  const std::uint64_t cap = model.shared_cap(config);
+  std::uint64_t capacity = model.shared_capacity(config);
   if (capacity == 0) capacity = gpu.carveouts[1];  // one block alone raises an empty carve-out to the first size
   const auto unit = static_cast<std::uint64_t>(gpu.shared_unit);
   const std::uint64_t slice =
@@ -497,7 +571,7 @@ std::optional<Bytes> max_dynamic_shared_for(const GpuProperties& gpu, const Kern
   const std::uint64_t fixed = gpu.reserved_shared_per_block.count + clamp(config.static_shared_memory);
   if (slice < fixed) return std::nullopt;
   std::uint64_t dynamic = slice - fixed;
-  if (config.shared_opt_in) dynamic = std::min<std::uint64_t>(dynamic, permitted_dynamic(gpu, config));
+  if (config.shared_opt_in) dynamic = std::min<std::uint64_t>(dynamic, model.permitted_dynamic(config));
   return Bytes{dynamic};
 }
 
@@ -506,6 +580,7 @@ BlockSizeAnswer best_block_size(const GpuProperties& gpu, const KernelConfig& co
       std::min(gpu.max_threads_per_block, config.max_threads_per_block.value_or(gpu.max_threads_per_block));
   const int sm_threads = gpu.max_warps_per_sm * gpu.warp_size;
   BlockSizeAnswer best;
+  const OccupancyRules model(gpu);
   KernelConfig candidate = config;
   candidate.grid_size.reset();
   int best_threads = 0;
@@ -513,7 +588,7 @@ BlockSizeAnswer best_block_size(const GpuProperties& gpu, const KernelConfig& co
            static_cast<int>(round_up(static_cast<std::uint32_t>(most), static_cast<std::uint32_t>(gpu.warp_size)));
        size > 0 && best_threads < sm_threads; size -= gpu.warp_size) {
     candidate.block_size = Dim3{std::min(size, most)};
-    const OccupancyInfo info = calculate_occupancy(gpu, candidate);
+    const OccupancyInfo info = model.calculate(candidate);
     const int threads = info.blocks_per_sm * std::min(size, most);
     if (threads <= best_threads) continue;
     best_threads = threads;

@@ -1,11 +1,12 @@
 // Our calculation against NVIDIA's own, field by field, on millions of configurations. NVIDIA's header is used from an
 // installed CUDA toolkit and is no part of this project.
+#include <algorithm>
 #include <cstdlib>
 #include <gtest/gtest.h>
 #include <limits>
 
 #include <warpwright/base/rng.hpp>
-#include <warpwright/model/occupancy.hpp>
+#include <warpwright/model/occupancy_model.hpp>
 
 #if WARPWRIGHT_TEST_CUDA_OCCUPANCY_H
 #pragma GCC diagnostic push
@@ -38,14 +39,17 @@ cudaOccDeviceProp properties_of(const GpuProperties& gpu) {
   return device;
 }
 
-cudaOccFuncAttributes function_of(const KernelConfig& config) {
+cudaOccFuncAttributes function_of(const GpuProperties& gpu, const KernelConfig& config) {
   cudaOccFuncAttributes function;
   function.maxThreadsPerBlock = config.max_threads_per_block.value_or(none);
   function.numRegs = config.registers_per_thread;
   function.sharedSizeBytes = config.static_shared_memory.count;
   function.partitionedGCConfig = static_cast<cudaOccPartitionedGCConfig>(config.caching);
   function.shmemLimitConfig = config.shared_opt_in ? FUNC_SHMEM_LIMIT_OPTIN : FUNC_SHMEM_LIMIT_DEFAULT;
-  function.maxDynamicSharedSizeBytes = config.max_dynamic_shared.value_or(Bytes{}).count;
+  // The header knows no default; ours is what the device allows beside the static memory.
+  const std::uint64_t most = std::max(gpu.shared_per_block_optin, gpu.shared_per_block).count;
+  const std::uint64_t rest = most - std::min(most, config.static_shared_memory.count);
+  function.maxDynamicSharedSizeBytes = config.max_dynamic_shared.value_or(Bytes{rest}).count;
   function.numBlockBarriers = config.barriers;
   function.virtualResourceCount = config.virtual_resources;
   return function;
@@ -68,9 +72,14 @@ std::string describe(const GpuProperties& gpu, const KernelConfig& c) {
 }
 
 // True if all fields agree.
-bool agree(const GpuProperties& gpu, const cudaOccDeviceProp& device, const KernelConfig& config) {
+bool agree(const GpuProperties& gpu, const OccupancyModel& model, const cudaOccDeviceProp& device,
+           const KernelConfig& config) {
   const OccupancyInfo ours = calculate_occupancy(gpu, config);
-  const cudaOccFuncAttributes function = function_of(config);
+  if (model.calculate(config) != ours) {
+    ADD_FAILURE() << describe(gpu, config) << ": OccupancyModel differs";
+    return false;
+  }
+  const cudaOccFuncAttributes function = function_of(gpu, config);
   const cudaOccDeviceState state = state_of(config);
   cudaOccResult theirs{};
   const auto status = cudaOccMaxActiveBlocksPerMultiprocessor(
@@ -176,28 +185,35 @@ class Oracle : public testing::TestWithParam<std::string> {};
 
 TEST_P(Oracle, AgreesOnEveryBlockAndRegisterCount) {
   const GpuProperties gpu = architecture_properties(GetParam());
+  const OccupancyModel model(gpu);
   const cudaOccDeviceProp device = properties_of(gpu);
   KernelConfig config;
-  config.shared_opt_in = false;
-  config.max_dynamic_shared = Bytes{49152};
   for (int threads = 1; threads <= 1056; ++threads)
     for (int registers = 0; registers <= 255; ++registers) {
       config.block_size = Dim3{threads};
       config.registers_per_thread = registers;
-      ASSERT_TRUE(agree(gpu, device, config));
+      ASSERT_TRUE(agree(gpu, model, device, config));
     }
 }
 
 TEST_P(Oracle, AgreesOnRandomConfigurations) {
   const GpuProperties gpu = architecture_properties(GetParam());
+  const OccupancyModel model(gpu);
   const cudaOccDeviceProp device = properties_of(gpu);
   Rng rng(static_cast<std::uint64_t>(gpu.compute_major * 10 + gpu.compute_minor));
   constexpr int cases = 1'000'000;
   int launchable = 0;
   for (int i = 0; i < cases; ++i) {
     const KernelConfig config = random_config(rng);
-    ASSERT_TRUE(agree(gpu, device, config)) << "case " << i;
-    launchable += calculate_occupancy(gpu, config).launchable() ? 1 : 0;
+    ASSERT_TRUE(agree(gpu, model, device, config)) << "case " << i;
+    // The same without what OccupancyModel leaves to the general calculation.
+    KernelConfig usual = config;
+    usual.shared_opt_in = true;
+    usual.max_dynamic_shared.reset();
+    usual.caching = GlobalCaching::off;
+    usual.virtual_resources = 0;
+    ASSERT_TRUE(agree(gpu, model, device, usual)) << "case " << i;
+    launchable += model.calculate(config).launchable() ? 1 : 0;
   }
   // A generator that only made refusals, or none, would prove little.
   EXPECT_GT(launchable, cases / 50);
@@ -207,13 +223,14 @@ TEST_P(Oracle, AgreesOnRandomConfigurations) {
 TEST_P(Oracle, AgreesOnTheBestBlockSize) {
   GpuProperties gpu = architecture_properties(GetParam());
   gpu.sm_count = 37;
+  const OccupancyModel model(gpu);
   const cudaOccDeviceProp device = properties_of(gpu);
   Rng rng(99);
   for (int i = 0; i < 20'000; ++i) {
     KernelConfig config = random_config(rng);
     config.registers_per_thread = std::min(config.registers_per_thread, 255);
     if (rng.below(2) == 0) config.max_threads_per_block = static_cast<int>(1 + rng.below(1024));
-    const auto function = function_of(config);
+    const auto function = function_of(gpu, config);
     const auto state = state_of(config);
     int grid = 0, size = 0;
     ASSERT_EQ(
@@ -236,7 +253,7 @@ TEST(OracleDefects, AvailableDynamicMemoryForgetsTheReserve) {
   KernelConfig config;
   config.registers_per_thread = 32;
   config.max_dynamic_shared = Bytes{232448};
-  auto function = function_of(config);
+  auto function = function_of(gpu, config);
   const auto state = state_of(config);
   std::size_t answer = 0;
   ASSERT_EQ(cudaOccAvailableDynamicSMemPerBlock(&answer, &device, &function, &state, 2, 256), CUDA_OCC_SUCCESS);

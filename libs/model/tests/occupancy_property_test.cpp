@@ -3,7 +3,7 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
-#include <warpwright/model/occupancy.hpp>
+#include <warpwright/model/occupancy_model.hpp>
 
 namespace warpwright {
 namespace {
@@ -91,6 +91,28 @@ RC_GTEST_PROP(OccupancyLaws, ResultIsConsistent, ()) {
     RC_ASSERT(*info.waves > 0);
     RC_ASSERT(*info.tail_efficiency > 0);
     RC_ASSERT(*info.tail_efficiency <= 1);
+  }
+}
+
+RC_GTEST_PROP(OccupancyLaws, ModelOfADeviceAnswersTheSame, ()) {
+  GpuProperties gpu = any_gpu();
+  // Also a device whose driver reports what the table does not say.
+  if (*rc::gen::element(true, false))
+    gpu.shared_per_sm = Bytes{static_cast<std::uint64_t>(*rc::gen::inRange(0, 300)) * 1024};
+  if (*rc::gen::element(true, false, false)) gpu.max_warps_per_sm = *rc::gen::inRange(1, 70);
+  if (*rc::gen::element(true, false, false)) gpu.registers_per_block = *rc::gen::inRange(0, 70000);
+  const OccupancyModel model(gpu);
+  for (int i = 0; i < 10; ++i) {
+    KernelConfig config = any_config();
+    if (*rc::gen::element(true, false)) {
+      config.caching = GlobalCaching::off;
+      config.max_dynamic_shared.reset();
+      config.shared_opt_in = true;
+    }
+    if (*rc::gen::element(true, false)) config.block_size.y = *rc::gen::inRange(1, 5);
+    if (*rc::gen::element(true, false)) config.block_size.z = *rc::gen::inRange(1, 70);
+    if (*rc::gen::element(true, false)) config.max_threads_per_block = *rc::gen::inRange(1, 1100);
+    RC_ASSERT(model.calculate(config) == calculate_occupancy(gpu, config));
   }
 }
 

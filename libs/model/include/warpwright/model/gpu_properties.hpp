@@ -43,6 +43,7 @@ struct GpuProperties {
   Bytes reserved_shared_per_block{};  // taken by the driver from every block
   int shared_unit = 0;                // bytes; a block's shared memory is rounded up to a multiple of this
   // Sizes that the shared memory of an SM can be set to, ascending, then the largest integer. None where it is fixed.
+  // Multiples of 4 KiB below 256 KiB.
   std::array<std::uint32_t, 10> carveouts{};
   int carveout_count = 0;
 

@@ -16,6 +16,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -77,15 +78,17 @@ std::optional<OccupancyResource> parse_occupancy_resource(std::string_view text)
 class LimitingFactors {
  public:
   constexpr void add(OccupancyResource resource) { bits_ |= std::uint32_t{1} << static_cast<int>(resource); }
-  // Without a branch.
-  constexpr void add_if(bool condition, OccupancyResource resource) {
-    bits_ |= static_cast<std::uint32_t>(condition) << static_cast<int>(resource);
-  }
   constexpr bool contains(OccupancyResource resource) const {
     return ((bits_ >> static_cast<int>(resource)) & 1u) != 0;
   }
   constexpr bool empty() const { return bits_ == 0; }
   constexpr bool operator==(const LimitingFactors&) const = default;
+  // Bit i is the resource with number i.
+  static constexpr LimitingFactors from_bits(std::uint32_t bits) {
+    LimitingFactors factors;
+    factors.bits_ = bits;
+    return factors;
+  }
   std::vector<OccupancyResource> list() const;
   std::string to_string() const;  // "registers, warps"; "none" if empty
 
@@ -113,11 +116,34 @@ enum class LaunchRefusal : std::uint8_t {
 // Stable words as above.
 std::string_view to_string(LaunchRefusal refusal) noexcept;
 
+// A number of blocks, absent where a resource does not limit: a std::optional<int> in use and by conversion, but half
+// its size and written without a branch. Value type.
+class BlockLimit {
+ public:
+  constexpr BlockLimit() = default;  // absent
+  // The largest integer is no limit.
+  constexpr explicit BlockLimit(int blocks) : blocks_(blocks) {}
+  constexpr bool has_value() const { return blocks_ != none; }
+  constexpr explicit operator bool() const { return has_value(); }
+  constexpr int operator*() const { return blocks_; }
+  constexpr int value_or(int other) const { return has_value() ? blocks_ : other; }
+  constexpr operator std::optional<int>() const { return has_value() ? std::optional(blocks_) : std::nullopt; }
+  constexpr bool operator==(const BlockLimit&) const = default;
+  friend constexpr bool operator==(const BlockLimit& a, const std::optional<int>& b) {
+    return static_cast<std::optional<int>>(a) == b;
+  }
+
+ private:
+  static constexpr int none = std::numeric_limits<int>::max();
+  int blocks_ = none;
+};
+
 // Blocks that each resource alone would allow; absent where it does not limit.
 struct OccupancyLimits {
   int warps = 0, blocks = 0;
-  std::optional<int> registers, shared_memory, barriers, virtual_resources;
+  BlockLimit registers, shared_memory, barriers, virtual_resources;
   std::optional<int> of(OccupancyResource resource) const;
+  bool operator==(const OccupancyLimits&) const = default;
 };
 
 // Trivially copyable.
@@ -147,6 +173,7 @@ struct OccupancyInfo {
   // the time of a calculation.
   OccupancyInfo() noexcept {}
 
+  bool operator==(const OccupancyInfo&) const = default;
   bool launchable() const { return refusal == LaunchRefusal::none; }
 };
 

@@ -14,6 +14,7 @@
 
 #include <warpwright/model/gpu_properties.hpp>
 #include <warpwright/model/occupancy.hpp>
+#include <warpwright/model/occupancy_model.hpp>
 
 namespace warpwright {
 
@@ -63,8 +64,8 @@ class KernelTuner {
   const GpuProperties& properties() const { return gpu_; }
 
   // These throw Error(bad_input) for what is no question, see warpwright::calculate_occupancy().
-  OccupancyInfo calculate_occupancy(const KernelConfig& config) const {
-    return warpwright::calculate_occupancy(gpu_, config);
+  [[gnu::always_inline]] OccupancyInfo calculate_occupancy(const KernelConfig& config) const {
+    return model_.calculate(config);
   }
   std::vector<OccupancySuggestion> suggestions(const KernelConfig& config) const {
     return suggest_occupancy(gpu_, config);
@@ -87,8 +88,9 @@ class KernelTuner {
   std::vector<SweepPoint> sweep(const KernelConfig& config, SweepAxis axis) const;
 
  private:
-  explicit KernelTuner(GpuProperties gpu) : gpu_(std::move(gpu)) {}
+  explicit KernelTuner(GpuProperties gpu) : gpu_(std::move(gpu)), model_(gpu_) {}
   GpuProperties gpu_;
+  OccupancyModel model_;  // of gpu_
 };
 
 }  // namespace warpwright
