@@ -3,12 +3,18 @@
 #include <cmath>
 #include <limits>
 
-#include <warpwright/model/occupancy.hpp>
+#include <warpwright/model/occupancy_model.hpp>
 
 namespace warpwright {
 namespace {
 
 using What = OccupancyChange::What;
+
+// A search asks dozens of questions: the rules are made once.
+struct Device {
+  const GpuProperties& gpu;
+  OccupancyRules rules{gpu};
+};
 
 std::int64_t shared_of(const KernelConfig& config) {
   return static_cast<std::int64_t>(config.static_shared_memory.count + config.shared_memory.count);
@@ -38,14 +44,14 @@ std::int64_t largest(std::int64_t high, Fits&& fits) {
 
 // Blocks that one resource alone allows with `change` made to the configuration; absent limits allow any number.
 template <class Change>
-int blocks_with(const GpuProperties& gpu, KernelConfig config, OccupancyResource resource, Change&& change) {
+int blocks_with(const Device& device, KernelConfig config, OccupancyResource resource, Change&& change) {
   change(config);
-  return calculate_occupancy(gpu, config).limits.of(resource).value_or(std::numeric_limits<int>::max());
+  return device.rules.calculate(config).limits.of(resource).value_or(std::numeric_limits<int>::max());
 }
 
-OccupancySuggestion finish(const GpuProperties& gpu, const KernelConfig& before, OccupancySuggestion suggestion) {
-  suggestion.occupancy_before = calculate_occupancy(gpu, before).occupancy;
-  suggestion.occupancy_after = calculate_occupancy(gpu, suggestion.config).occupancy;
+OccupancySuggestion finish(const Device& device, const KernelConfig& before, OccupancySuggestion suggestion) {
+  suggestion.occupancy_before = device.rules.calculate(before).occupancy;
+  suggestion.occupancy_after = device.rules.calculate(suggestion.config).occupancy;
   return suggestion;
 }
 
@@ -54,12 +60,12 @@ bool helps(const OccupancySuggestion& suggestion) {
 }
 
 // The least cuts of registers, shared memory and barriers with which `blocks` blocks fit; nullopt if no cut does it.
-std::optional<OccupancySuggestion> cut_to(const GpuProperties& gpu, const KernelConfig& config, int blocks) {
+std::optional<OccupancySuggestion> cut_to(const Device& device, const KernelConfig& config, int blocks) {
   OccupancySuggestion suggestion;
   suggestion.config = config;
   KernelConfig& changed = suggestion.config;
   const auto enough = [&](OccupancyResource resource, auto&& change) {
-    return blocks_with(gpu, config, resource, change) >= blocks;
+    return blocks_with(device, config, resource, change) >= blocks;
   };
 
   if (config.registers_per_thread > 0) {
@@ -89,23 +95,23 @@ std::optional<OccupancySuggestion> cut_to(const GpuProperties& gpu, const Kernel
     changed.barriers = static_cast<int>(barriers);
     suggestion.changes.push_back({What::barriers, config.barriers, barriers});
   }
-  if (calculate_occupancy(gpu, changed).blocks_per_sm < blocks) return std::nullopt;
+  if (device.rules.calculate(changed).blocks_per_sm < blocks) return std::nullopt;
   return suggestion;
 }
 
-void add_cut(const GpuProperties& gpu, const KernelConfig& config, const OccupancyInfo& info,
+void add_cut(const Device& device, const KernelConfig& config, const OccupancyInfo& info,
              std::vector<OccupancySuggestion>& suggestions) {
-  auto cut = cut_to(gpu, config, info.blocks_per_sm + 1);
+  auto cut = cut_to(device, config, info.blocks_per_sm + 1);
   if (!cut) return;
-  auto done = finish(gpu, config, *std::move(cut));
+  auto done = finish(device, config, *std::move(cut));
   if (helps(done)) suggestions.push_back(std::move(done));
 }
 
 // The nearest block size, in warps, that gives more.
-void add_block_size(const GpuProperties& gpu, const KernelConfig& config, const OccupancyInfo& info,
+void add_block_size(const Device& device, const KernelConfig& config, const OccupancyInfo& info,
                     std::vector<OccupancySuggestion>& suggestions) {
   const std::int64_t threads = config.block_size.count();
-  const int most_warps = gpu.max_threads_per_block / gpu.warp_size;
+  const int most_warps = device.gpu.max_threads_per_block / device.gpu.warp_size;
   const int now = std::min(info.warps_per_block, most_warps + 1);
   for (int distance = 1; distance <= most_warps; ++distance) {
     OccupancySuggestion best;
@@ -113,10 +119,10 @@ void add_block_size(const GpuProperties& gpu, const KernelConfig& config, const 
       if (warps < 1 || warps > most_warps) continue;
       OccupancySuggestion suggestion;
       suggestion.config = config;
-      suggestion.config.block_size = Dim3{static_cast<std::int64_t>(warps) * gpu.warp_size};
+      suggestion.config.block_size = Dim3{static_cast<std::int64_t>(warps) * device.gpu.warp_size};
       suggestion.config.grid_size.reset();
       suggestion.changes = {{What::block_size, threads, suggestion.config.block_size.x}};
-      suggestion = finish(gpu, config, std::move(suggestion));
+      suggestion = finish(device, config, std::move(suggestion));
       if (helps(suggestion) && suggestion.occupancy_after > best.occupancy_after) best = std::move(suggestion);
     }
     if (best.changes.empty()) continue;
@@ -125,8 +131,8 @@ void add_block_size(const GpuProperties& gpu, const KernelConfig& config, const 
   }
 }
 
-void add_settings(const GpuProperties& gpu, const KernelConfig& config, std::vector<OccupancySuggestion>& suggestions) {
-  if (config.carveout_percent && gpu.carveout_count > 0) {
+void add_settings(const Device& device, const KernelConfig& config, std::vector<OccupancySuggestion>& suggestions) {
+  if (config.carveout_percent && device.gpu.carveout_count > 0) {
     // The smallest carve-out with the most occupancy leaves the most cache.
     OccupancySuggestion best;
     for (int percent = *config.carveout_percent + 1; percent <= 100; ++percent) {
@@ -134,7 +140,7 @@ void add_settings(const GpuProperties& gpu, const KernelConfig& config, std::vec
       suggestion.config = config;
       suggestion.config.carveout_percent = percent;
       suggestion.changes = {{What::carveout_percent, *config.carveout_percent, percent}};
-      suggestion = finish(gpu, config, std::move(suggestion));
+      suggestion = finish(device, config, std::move(suggestion));
       if (helps(suggestion) && suggestion.occupancy_after > best.occupancy_after) best = std::move(suggestion);
     }
     if (!best.changes.empty()) suggestions.push_back(std::move(best));
@@ -147,7 +153,7 @@ void add_settings(const GpuProperties& gpu, const KernelConfig& config, std::vec
                                   ? static_cast<std::int64_t>(config.max_dynamic_shared->count)
                                   : -1;
   opt_in.changes = {{What::max_dynamic_shared, before, static_cast<std::int64_t>(config.shared_memory.count)}};
-  opt_in = finish(gpu, config, std::move(opt_in));
+  opt_in = finish(device, config, std::move(opt_in));
   if (helps(opt_in)) suggestions.push_back(std::move(opt_in));
 }
 
@@ -192,13 +198,14 @@ std::string OccupancySuggestion::describe() const {
 
 std::vector<OccupancySuggestion> suggest_occupancy(const GpuProperties& gpu, const KernelConfig& config) {
   std::vector<OccupancySuggestion> suggestions;
-  const OccupancyInfo info = calculate_occupancy(gpu, config);
+  const Device device{gpu};
+  const OccupancyInfo info = device.rules.calculate(config);
   if (info.active_warps_per_sm == info.max_warps_per_sm) return suggestions;
   if (info.refusal != LaunchRefusal::block_too_large && info.refusal != LaunchRefusal::launch_bounds &&
       info.refusal != LaunchRefusal::block_shape)
-    add_cut(gpu, config, info, suggestions);
-  add_block_size(gpu, config, info, suggestions);
-  add_settings(gpu, config, suggestions);
+    add_cut(device, config, info, suggestions);
+  add_block_size(device, config, info, suggestions);
+  add_settings(device, config, suggestions);
   return suggestions;
 }
 

@@ -3,7 +3,7 @@
 // Method: what a device makes of warps, registers, barriers and carve-outs is in tables, made once; a question takes a
 // few look-ups, one division for shared memory and the minimum of the limits. No branch depends on the limits or
 // on the carve-out, which change from question to question in a sweep: a misprediction costs as much as half a
-// calculation. Inline, since the call with its saved registers took a sixth of the time.
+// calculation. Inline, since the call with its saved registers took a seventh of the time.
 #pragma once
 
 #include <algorithm>
