@@ -327,8 +327,12 @@ struct Latency {
 
 // What the times of all contenders, ours first, say of ours against the best of the others.
 std::string verdict(const std::vector<double>& ns) {
-  if (ns.size() < 2 || ns.front() <= 0) return "no comparison";
-  const double ratio = ns.front() / *std::min_element(ns.begin() + 1, ns.end());
+  // 0 says that nothing was done in the time.
+  double best = 0;
+  for (std::size_t i = 1; i < ns.size(); ++i)
+    if (ns[i] > 0 && (best <= 0 || ns[i] < best)) best = ns[i];
+  if (ns.empty() || ns.front() <= 0 || best <= 0) return "no comparison";
+  const double ratio = ns.front() / best;
   const char* const word = ratio < 0.95 ? "ahead" : ratio <= 1.05 ? "tie" : "loss";
   return fmt::format("{}: {:.2f} of the best other's time", word, ratio);
 }
