@@ -61,11 +61,11 @@ class NvrtcTest : public ::testing::Test {
     ADD_FAILURE() << "compiled";
     return Error(ErrorCode::internal, "compiled");
   }
-  static const KernelResources& resources(const device::Binary& binary, const std::string& entry) {
+  static const KernelResources& resources(const device::Binary& binary, std::string_view entry) {
     for (const auto& one : binary.resources) {
       if (one.entry == entry) return one;
     }
-    throw Error(ErrorCode::not_found, "no resources of " + entry);
+    throw Error(ErrorCode::not_found, "no resources of " + std::string(entry));
   }
 
   Options options;

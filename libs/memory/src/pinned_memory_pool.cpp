@@ -5,6 +5,7 @@
 #include <deque>
 #include <fmt/format.h>
 #include <mutex>
+#include <new>
 #include <thread>
 
 #include <warpwright/memory/pinned_memory_pool.hpp>
@@ -260,6 +261,30 @@ PinnedMemoryPool::PinnedMemoryPool(HostMemory& source, PoolConfig config) : conf
   }
 }
 
+namespace {
+
+// Keeps what a copy engine may still write to for the rest of the process: memory that stays in use does less harm than
+// another allocation at the same address. Kept and not dropped, so that leak checkers see it reachable.
+void abandon(std::unique_ptr<HostRegion> region, std::vector<std::unique_ptr<device::Event>> events) noexcept {
+  struct Kept {
+    std::unique_ptr<HostRegion> region;
+    std::vector<std::unique_ptr<device::Event>> events;
+    Kept* next;
+  };
+  static std::atomic<Kept*> first{nullptr};
+  auto* const kept = new (std::nothrow) Kept{std::move(region), std::move(events), nullptr};
+  if (kept == nullptr) {
+    static_cast<void>(region.release());
+    for (auto& event : events) static_cast<void>(event.release());
+    return;
+  }
+  kept->next = first.load(std::memory_order_relaxed);
+  while (!first.compare_exchange_weak(kept->next, kept, std::memory_order_release, std::memory_order_relaxed)) {
+  }
+}
+
+}  // namespace
+
 PinnedMemoryPool::~PinnedMemoryPool() {
   try {
     const bool opened = wait_for_gates(std::chrono::steady_clock::now() + config_.close_deadline);
@@ -271,9 +296,7 @@ PinnedMemoryPool::~PinnedMemoryPool() {
                          format_bytes(leak.size), leak.state));
     }
     if (opened && !quarantined) return;
-    // A copy engine may still write there: a leak does less harm than another allocation at the same address.
-    static_cast<void>(region_.release());
-    for (auto& event : side_->events) static_cast<void>(event.release());
+    abandon(std::move(region_), std::move(side_->events));
     log_to(
         config_.log, LogLevel::error,
         fmt::format("pinned pool: {} stay mapped, because device work on them has not ended", format_bytes(capacity_)));

@@ -131,7 +131,7 @@ class WorkerPool final : public Evaluation {
     ++slot.generation;
     slot.state = Slot::State::starting;
     slot.phase.clear();
-    slot.begin = clock_.now();
+    slot.begin = look();
     slot.deadline = slot.begin + options_.startup_deadline;
     Message hello{{{"type", "hello"},
                    {"role", slot.compiles ? "compile" : "device"},
@@ -161,7 +161,7 @@ class WorkerPool final : public Evaluation {
     slot.state = Slot::State::busy;
     slot.task = id;
     slot.phase.clear();
-    slot.begin = clock_.now();
+    slot.begin = look();
     slot.deadline = slot.begin + deadline;
     try {
       slot.process->channel().send(message, send_patience_ms);
@@ -176,8 +176,7 @@ class WorkerPool final : public Evaluation {
   bool pump(Nanoseconds timeout) {
     std::vector<pollfd> items;
     std::vector<Slot*> owners;
-    const Nanoseconds now = clock_.now();
-    if (last_seen_) forgive_standstill(now - *last_seen_, now);
+    const Nanoseconds now = look();
     Nanoseconds wake = now + timeout;
     for (auto& slot : slots_) {
       if (!slot.process) continue;
@@ -198,6 +197,14 @@ class WorkerPool final : public Evaluation {
     for (auto& slot : slots_)
       if (timed(slot) && *last_seen_ >= slot.deadline) on_deadline(slot);
     return true;
+  }
+
+  // The time, after what stood still since the last look is forgiven: a time that begins now takes no part in that.
+  Nanoseconds look() {
+    const Nanoseconds now = clock_.now();
+    if (last_seen_) forgive_standstill(now - *last_seen_, now);
+    last_seen_ = now;
+    return now;
   }
 
   // A suspended machine, a stopped process group, a clock that was set: the time that passed meanwhile is nobody's
@@ -410,7 +417,7 @@ class WorkerPool final : public Evaluation {
       start_again(slot);
       return;
     }
-    restart_begin_ = clock_.now();
+    restart_begin_ = look();
     ++device_failures_;
     if (had_task && slot.task == proof_id) {
       fail_for_good(device_failed_text() + ", the last time with a configuration that was right before: " + text);
@@ -489,7 +496,7 @@ class WorkerPool final : public Evaluation {
   std::optional<RunTask> last_run_, right_run_;
   std::set<std::string> logged_;
   Nanoseconds restart_begin_{}, restart_time_{};
-  std::optional<Nanoseconds> last_seen_;  // when this process last looked at the clock while waiting
+  std::optional<Nanoseconds> last_seen_;  // when this process last looked at the clock
 };
 
 }  // namespace
