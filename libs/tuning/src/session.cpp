@@ -160,7 +160,7 @@ class Session {
       if (in_flight_.empty() && !may_ask()) break;
       // With nothing in flight the compilers are still starting.
       account_.enter(running_ ? Part::device : Part::compile_wait);
-      auto completion = evaluation_.wait(poll_interval);
+      auto completion = evaluation_.wait(more_to_ask_ ? Nanoseconds{} : poll_interval);
       if (!running_) account_.enter(Part::tuner);
       if (completion) take(std::move(*completion));
     }
@@ -181,8 +181,10 @@ class Session {
     }
   }
 
-  // Keeps the compilers and the device busy.
+  // Keeps the compilers and the device busy. While the device works one question is asked at a time: what the device
+  // answers meanwhile is not kept waiting for the others.
   void feed() {
+    more_to_ask_ = false;
     start_next_run();
     while (may_ask() && !stopping() && room_to_compile()) {
       const std::vector<std::uint64_t> asked = strategy_->ask(1);
@@ -192,6 +194,10 @@ class Session {
       }
       begin_trial(asked.front());
       start_next_run();
+      if (running_) {
+        more_to_ask_ = may_ask() && room_to_compile();
+        return;
+      }
     }
   }
 
@@ -419,6 +425,35 @@ class Session {
     result_.verification.clear();
   }
 
+  // The best trials, and while a round stays short what the search could not tell from them: a space with many
+  // near-ties holds more good configurations than finalists, and racing stops those that had a slow moment.
+  std::vector<const Trial*> finalists() const {
+    constexpr std::size_t most = 16;
+    constexpr double near = 0.015;
+    constexpr Nanoseconds longest_round{50e6};
+    auto chosen = ranked_trials();
+    if (chosen.empty()) return chosen;
+    const auto objective = [&](const Trial& trial) { return evaluator_.objective(trial.configuration, *trial.median); };
+    const double best = objective(*chosen.front());
+    chosen.resize(std::min(chosen.size(), static_cast<std::size_t>(std::max(0, options_.finalists))));
+    Nanoseconds round{};
+    for (const Trial* trial : chosen) round += *trial->median;
+    std::vector<const Trial*> others;
+    for (const Trial& trial : result_.trials) {
+      const bool timed = trial.ok() || (trial.status == TrialStatus::censored && trial.median);
+      if (!timed || objective(trial) > best + near * std::abs(best)) continue;
+      if (std::find(chosen.begin(), chosen.end(), &trial) == chosen.end()) others.push_back(&trial);
+    }
+    std::stable_sort(others.begin(), others.end(),
+                     [&](const Trial* a, const Trial* b) { return objective(*a) < objective(*b); });
+    for (const Trial* trial : others) {
+      round += *trial->median;
+      if (chosen.empty() || chosen.size() >= most || round > longest_round) break;
+      chosen.push_back(trial);
+    }
+    return chosen;
+  }
+
   void compare_finalists() {
     InterleaveTask task;
     task.id = first_extra_id + 1;
@@ -438,8 +473,7 @@ class Session {
       one_round += *trial.median;
       return true;
     };
-    const auto ranked = ranked_trials();
-    for (std::size_t i = 0; i < ranked.size() && static_cast<int>(i) < options_.finalists; ++i) add(*ranked[i]);
+    for (const Trial* trial : finalists()) add(*trial);
     if (result_.baseline && result_.baseline->ok()) {
       const auto at =
           std::find(task.configurations.begin(), task.configurations.end(), result_.baseline->configuration);
@@ -480,7 +514,7 @@ class Session {
     const std::vector<double> fastest = counts_of(finalists.front().samples);
     for (auto& finalist : finalists) finalist.ratio = paired_ratio(counts_of(finalist.samples), fastest);
     const auto indistinguishable = [&](const Finalist& finalist) {
-      return finalist.ratio.interval.low <= 1 && finalist.ratio.median <= 1 + options_.tie_margin / 2 &&
+      return finalist.ratio.interval.low <= 1 && finalist.ratio.median <= 1 + options_.tie_margin / 4 &&
              finalist.median <= finalists.front().median * (1 + options_.tie_margin);
     };
     std::size_t chosen = 0;
@@ -580,6 +614,7 @@ class Session {
   std::size_t compiling_ = 0;
   std::uint64_t asked_ = 0, measured_now_ = 0;
   bool strategy_ended_ = false;
+  bool more_to_ask_ = false;  // the compilers have room for another question
   double best_objective_ = std::numeric_limits<double>::infinity();
   std::optional<std::size_t> best_trial_;
   std::optional<measure::Incumbent> incumbent_;

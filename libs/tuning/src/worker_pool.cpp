@@ -107,7 +107,7 @@ class WorkerPool final : public Evaluation {
 
   std::optional<Completion> wait(Nanoseconds timeout) override {
     const Nanoseconds end = clock_.now() + timeout;
-    for (;;) {
+    for (bool looked = false;; looked = true) {
       if (!completions_.empty()) {
         Completion completion = std::move(completions_.front());
         completions_.pop_front();
@@ -116,8 +116,8 @@ class WorkerPool final : public Evaluation {
       // What the last worker left is delivered first, so that it is recorded.
       if (fatal_) throw Error(*fatal_);
       if (std::exchange(became_idle_, false)) return std::nullopt;
-      const Nanoseconds left = end - clock_.now();
-      if (left.count() <= 0 || !pump(left)) {
+      const Nanoseconds left = std::max(Nanoseconds{}, end - clock_.now());
+      if ((looked && left.count() <= 0) || !pump(left)) {
         if (completions_.empty() && !fatal_) return std::nullopt;
       }
     }
@@ -191,11 +191,12 @@ class WorkerPool final : public Evaluation {
     const Nanoseconds passed = *last_seen_ - now;
     forgive_standstill(passed.count() < 0 ? passed : std::max(Nanoseconds{}, passed - asked), *last_seen_);
     if (ready < 0 && errno == EINTR) return false;
-    for (std::size_t i = 0; i < items.size(); ++i)
-      if (items[i].revents != 0) read(*owners[i]);
+    // What the device answered comes first and alone: the messages of compile workers wait for the next call.
+    for (std::size_t i = 0; i < items.size() && completions_.empty(); ++i)
+      if (std::exchange(items[i].revents, short{0}) != 0) read(*owners[i]);
     // Not the time of now: if everything stood still since, the next call forgives that.
-    for (auto& slot : slots_)
-      if (timed(slot) && *last_seen_ >= slot.deadline) on_deadline(slot);
+    for (std::size_t i = 0; i < items.size(); ++i)
+      if (items[i].revents == 0 && timed(*owners[i]) && *last_seen_ >= owners[i]->deadline) on_deadline(*owners[i]);
     return true;
   }
 
