@@ -428,8 +428,8 @@ class Session {
   // The best trials, and while a round stays short what the search could not tell from them: a space with many
   // near-ties holds more good configurations than finalists, and racing stops those that had a slow moment.
   std::vector<const Trial*> finalists() const {
-    constexpr std::size_t most = 16;
-    constexpr double near = 0.015;
+    constexpr std::size_t most = 32;
+    constexpr double near = 0.025;
     constexpr Nanoseconds longest_round{50e6};
     auto chosen = ranked_trials();
     if (chosen.empty()) return chosen;
@@ -514,7 +514,7 @@ class Session {
     const std::vector<double> fastest = counts_of(finalists.front().samples);
     for (auto& finalist : finalists) finalist.ratio = paired_ratio(counts_of(finalist.samples), fastest);
     const auto indistinguishable = [&](const Finalist& finalist) {
-      return finalist.ratio.interval.low <= 1 && finalist.ratio.median <= 1 + options_.tie_margin / 4 &&
+      return finalist.ratio.interval.low <= 1 && finalist.ratio.median <= 1 + options_.tie_margin / 10 &&
              finalist.median <= finalists.front().median * (1 + options_.tie_margin);
     };
     std::size_t chosen = 0;

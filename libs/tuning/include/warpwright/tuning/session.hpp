@@ -48,7 +48,7 @@ struct SessionOptions {
   // Stop a configuration early when it is clearly slower than the best so far (status `censored`). Only where the
   // objective is the time.
   bool racing = true;
-  int finalists = 5;  // compared again at the end, interleaved with the baseline; up to 16 where near-ties are cheap
+  int finalists = 5;  // compared again at the end, interleaved with the baseline; up to 32 where near-ties are cheap
   int final_rounds = 50;  // samples of each of them, fewer where they would take more than 5 s
   double tie_margin = 0.01;
   std::optional<std::filesystem::path> session_folder;  // journal; none if absent
