@@ -187,6 +187,9 @@ class Session {
     more_to_ask_ = false;
     start_next_run();
     while (may_ask() && !stopping() && room_to_compile()) {
+      // A question that is asked while the device waits for compilers delays nothing.
+      if (!running_)
+        account_.enter(compiling_ > 0 && evaluation_.compiles_while_running() ? Part::compile_wait : Part::tuner);
       const std::vector<std::uint64_t> asked = strategy_->ask(1);
       if (asked.empty()) {
         strategy_ended_ = in_flight_.empty();
