@@ -114,8 +114,7 @@ TrialStatus CompileStation::first_launch(const CompileTask& task, CompileDone& d
 
 DeviceStation::DeviceStation(const device::Backend& backend, const DeviceId& id, Problem problem, const Clock& clock,
                              EvaluatorOptions options)
-    : backend_(backend),
-      problem_(std::move(problem)),
+    : problem_(std::move(problem)),
       clock_(clock),
       options_(std::move(options)),
       context_(backend.open(id)),

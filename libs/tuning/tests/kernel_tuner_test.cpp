@@ -165,8 +165,8 @@ TEST(Sweep, CoversTheAxisAndTheCurrentPoint) {
     EXPECT_EQ(points.size(), count) << to_string(axis);
     EXPECT_TRUE(std::is_sorted(points.begin(), points.end(),
                                [](const SweepPoint& a, const SweepPoint& b) { return a.value < b.value; }));
-    const auto found =
-        std::find_if(points.begin(), points.end(), [&](const SweepPoint& point) { return point.value == current; });
+    const auto found = std::find_if(points.begin(), points.end(),
+                                    [value = current](const SweepPoint& point) { return point.value == value; });
     ASSERT_NE(found, points.end());
     EXPECT_EQ(found->occupancy.blocks_per_sm, tuner.calculate_occupancy(config).blocks_per_sm);
     if (axis == SweepAxis::block) continue;

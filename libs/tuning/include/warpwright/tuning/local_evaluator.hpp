@@ -62,7 +62,6 @@ class DeviceStation {
   InterleaveDone interleave(const InterleaveTask& task);
 
  private:
-  const device::Backend& backend_;
   Problem problem_;
   const Clock& clock_;
   EvaluatorOptions options_;
