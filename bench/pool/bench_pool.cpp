@@ -1,7 +1,10 @@
 // The pinned pool against other ways to keep free blocks: acquire and release, by threads, held blocks and patterns;
 // and the cold start of a large pool against the driver's allocator.
 //
-//   bench_pool [--threads 1,2,4] [--milliseconds N] [--json FILE] [--cold-start BYTES [--rounds N]]
+//   bench_pool [--threads 1,2,4] [--milliseconds N] [--rounds N] [--json FILE] [--peer FILE.so]... [--cold-start BYTES]
+//
+// Each --peer names a library with another project's pool (peer.h), which takes part in everything. One that cannot be
+// opened here, for want of a CUDA device, say, is reported and left out.
 //
 // Contenders are interleaved within each round and their medians over the rounds are printed. "pair": every thread
 // takes `hold` blocks and gives them back, for ever. "hand-off": half of the threads take blocks and the others give
@@ -28,9 +31,12 @@
 #endif
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <dlfcn.h>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <latch>
@@ -41,7 +47,10 @@
 #include <sched.h>
 #include <string>
 #include <thread>
+#include <variant>
 #include <vector>
+
+#include "peer.h"
 
 namespace {
 
@@ -160,6 +169,77 @@ struct MoodycamelQueue final : Contender, Blocks {
 };
 #endif
 
+// Another project's pool. It is called through one more pointer than the others, of which nothing is taken off.
+struct Peer final : Contender {
+  Peer(const PoolPeer& calls_given, void* pool_given) : calls(calls_given), pool(pool_given) {}
+  ~Peer() override { calls.close(pool); }
+  std::string name() const override { return calls.name(); }
+  std::byte* take() override {
+    void* const block = calls.take(pool);
+    if (block == nullptr) misses.fetch_add(1, std::memory_order_relaxed);
+    return static_cast<std::byte*>(block);
+  }
+  void give(std::byte* block) override {
+    if (block != nullptr) calls.give(pool, block);
+  }
+  // All blocks at once, so that nothing is pinned any more while it is measured. Returns what is wrong, if anything is.
+  std::string warm_up() {
+    std::vector<std::byte*> held;
+    while (held.size() < block_count) {
+      std::byte* const block = take();
+      if (block == nullptr) break;
+      held.push_back(block);
+    }
+    for (std::byte* block : held) give(block);
+    if (held.size() < block_count) return fmt::format("it gave only {} of {} blocks", held.size(), block_count);
+    std::sort(held.begin(), held.end());
+    if (std::adjacent_find(held.begin(), held.end()) != held.end()) return "it gave one block to two owners";
+    return {};
+  }
+  const PoolPeer& calls;
+  void* pool;
+  std::atomic<std::uint64_t> misses{0};  // no pattern holds more blocks than there are
+};
+
+// The pool in `file`, or why it cannot be had here. A file that is no peer is an error. Libraries stay open: CUDA's
+// have threads.
+std::variant<std::unique_ptr<Peer>, std::string> open_peer(const std::filesystem::path& file) {
+  std::ifstream input(file, std::ios::binary);
+  if (!input || std::filesystem::is_directory(file))
+    throw Error(ErrorCode::not_found, fmt::format("--peer {}: there is no such file", file.string()));
+  std::array<char, 4> magic{};
+  input.read(magic.data(), magic.size());
+  if (std::string(magic.data(), magic.size()) != "\177ELF")
+    throw Error(ErrorCode::bad_input,
+                fmt::format("--peer {} is no shared library; bench/pool/peer.h says what it must be", file.string()));
+  // With a slash, or the loader searches its own folders.
+  const std::string path = std::filesystem::absolute(file).string();
+  void* const library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    std::string reason = ::dlerror();
+    // Reports must not depend on where the file lies.
+    if (const auto at = reason.find(path); at != std::string::npos)
+      reason.replace(at, path.size(), file.filename().string());
+    return reason;
+  }
+  const auto ask = reinterpret_cast<decltype(&warpwright_pool_peer)>(::dlsym(library, "warpwright_pool_peer"));
+  if (ask == nullptr)
+    throw Error(ErrorCode::bad_input,
+                fmt::format("--peer {} has no function warpwright_pool_peer; bench/pool/peer.h says what it must be",
+                            file.string()));
+  const PoolPeer& calls = *ask();
+  if (calls.interface != pool_peer_interface)
+    throw Error(ErrorCode::bad_input,
+                fmt::format("--peer {} was built for interface {} of bench/pool/peer.h, this is {}", file.string(),
+                            calls.interface, int{pool_peer_interface}));
+  std::array<char, 1024> reason{};
+  void* const pool = calls.open(block_size.count, block_count, reason.data(), reason.size());
+  if (pool == nullptr) return std::string(reason.data());
+  auto peer = std::make_unique<Peer>(calls, pool);
+  if (std::string wrong = peer->warm_up(); !wrong.empty()) return wrong;
+  return peer;
+}
+
 std::vector<std::unique_ptr<Contender>> contenders() {
   std::vector<std::unique_ptr<Contender>> list;
   list.push_back(std::make_unique<Ours>());
@@ -199,7 +279,8 @@ double pairs(Contender& contender, unsigned threads, unsigned hold, std::chrono:
       std::uint64_t mine = 0;
       start.arrive_and_wait();
       while (!stop.load(std::memory_order_relaxed)) {
-        for (int burst = 0; burst < 64; ++burst) {
+        // 64 blocks between two looks at the flag, whatever is held, or slow contenders would run on for long.
+        for (unsigned done = 0; done < 64; done += hold) {
           unsigned got = 0;
           for (; got < hold; ++got)
             if ((held[got] = contender.take()) == nullptr) break;
@@ -406,6 +487,7 @@ int run(int argc, char** argv) {
   std::vector<unsigned> threads{1, 2, 4, 8, 16};
   int milliseconds = 60, rounds = 3;
   std::string json_file;
+  std::vector<std::filesystem::path> peer_files;
   std::uint64_t cold = 0;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string flag = argv[i], value = argv[i + 1];
@@ -422,6 +504,8 @@ int run(int argc, char** argv) {
       rounds = std::stoi(value);
     else if (flag == "--json")
       json_file = value;
+    else if (flag == "--peer")
+      peer_files.emplace_back(value);
     else if (flag == "--cold-start")
       cold = std::stoull(value);
     else
@@ -440,7 +524,23 @@ int run(int argc, char** argv) {
       report["cpu"] = line.substr(line.find(':') + 2);
       break;
     }
-  const auto all = contenders();
+  auto all = contenders();
+  std::vector<const Peer*> peers;
+  for (const auto& file : peer_files) {
+    auto opened = open_peer(file);
+    if (const auto* reason = std::get_if<std::string>(&opened)) {
+      report["peers_not_opened"].push_back({{"file", file.filename().string()}, {"reason", *reason}});
+      fmt::print("without {}: {}\n", file.filename().string(), *reason);
+      continue;
+    }
+    auto& peer = std::get<std::unique_ptr<Peer>>(opened);
+    for (const auto& other : all)
+      if (other->name() == peer->name())
+        throw Error(ErrorCode::bad_input, fmt::format("--peer {}: there is a {} already", file.string(), peer->name()));
+    report["peers"].push_back({{"file", file.filename().string()}, {"name", peer->name()}});
+    peers.push_back(peer.get());
+    all.push_back(std::move(peer));
+  }
   const double clock_ns = clock_cost();
   report["clock_ns"] = clock_ns;
   fmt::print("acquire and release, one thread (singles: the clock's {:.0f} ns taken off)\n", clock_ns);
@@ -452,7 +552,7 @@ int run(int argc, char** argv) {
     const Json result = latencies[i].json();
     medians.push_back(result["median_of_bursts_ns"].get<double>());
     fmt::print(
-        "  {:<32} {:>6.1f} ns median of bursts (least {:.1f}); single: p50 {:.0f}, p99 {:.0f}, p99.9 {:.0f} ns\n",
+        "  {:<36} {:>6.1f} ns median of bursts (least {:.1f}); single: p50 {:.0f}, p99 {:.0f}, p99.9 {:.0f} ns\n",
         all[i]->name(), medians.back(), result["least_burst_ns"].get<double>(), result["p50_ns"].get<double>(),
         result["p99_ns"].get<double>(), result["p99_9_ns"].get<double>());
     report["latency"][all[i]->name()] = result;
@@ -481,6 +581,11 @@ int run(int argc, char** argv) {
       if (hold * count <= block_count)
         compare("pair", count, hold, [&](Contender& each) { return pairs(each, count, hold, time); });
     if (count >= 2) compare("hand-off", count, 1, [&](Contender& each) { return hand_off(each, count, time); });
+  }
+  for (std::size_t i = 0; i < peers.size(); ++i) {
+    const std::uint64_t misses = peers[i]->misses.load();
+    report["peers"][i]["misses"] = misses;
+    if (misses > 0) fmt::print("{} had no block {} times: its times are not to be trusted\n", peers[i]->name(), misses);
   }
   if (cold > 0) {
     fmt::print("cold start of {} of pinned memory\n", format_bytes(Bytes{cold}));
