@@ -34,6 +34,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <deque>
 #include <dlfcn.h>
 #include <filesystem>
@@ -234,7 +235,8 @@ std::variant<std::unique_ptr<Peer>, std::string> open_peer(const std::filesystem
                             calls.interface, int{pool_peer_interface}));
   std::array<char, 1024> reason{};
   void* const pool = calls.open(block_size.count, block_count, reason.data(), reason.size());
-  if (pool == nullptr) return std::string(reason.data());
+  // PyTorch adds paragraphs of advice.
+  if (pool == nullptr) return std::string(reason.data(), std::strcspn(reason.data(), "\n"));
   auto peer = std::make_unique<Peer>(calls, pool);
   if (std::string wrong = peer->warm_up(); !wrong.empty()) return wrong;
   return peer;
