@@ -1,9 +1,9 @@
 // RMM's pool over pinned memory, as a peer of bench_pool.
 //
-// RMM orders releases by streams: to give a block back is to record an event, with the pool's mutex held, and to take
-// one asks the driver for the stream's number. That is no cost of this wrapper: there is no other way to release, and
-// its users pay it. All threads use one stream, which is the cheapest case; a block that was released on another stream
-// costs a wait between the two on top.
+// RMM orders releases by streams: to give a block back is to record an event, with the pool's mutex held, and both
+// calls ask the driver for the stream's number. This is what its users pay: there is no release that costs less. All
+// threads use one stream, the cheapest case; a block that was released on another one costs a wait between the two on
+// top.
 #include <cstdio>
 #include <cuda_runtime_api.h>
 #include <exception>
@@ -29,7 +29,7 @@ struct Pool {
 const char* name() { return "RMM " RMM_VERSION " pinned pool"; }
 
 void* open(std::size_t block_size, std::uint32_t count, char* error, std::size_t error_size) {
-  // Asked first: without a device some of RMM's constructors end the program instead of throwing.
+  // RMM's own message would name a line of its sources first.
   int devices = 0;
   cudaError_t status = cudaGetDeviceCount(&devices);
   if (status == cudaSuccess && devices > 0) status = cudaFree(nullptr);  // makes the context
