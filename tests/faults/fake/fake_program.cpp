@@ -125,7 +125,15 @@ CompileOutcome compile(const Program& program) {
     outcome.result = CompileOutcome::out_of_memory;
   } else if (kind == "compile_memory_abort") {
     // A compiler whose allocation failure nobody catches: what std::bad_alloc across a C interface ends in.
-    [&]() noexcept { use_up_memory([](std::size_t size) { return ::operator new(size); }); }();
+    // Kept for all to see: an optimiser leaves out an allocation that nobody looks at.
+    static void* volatile kept = nullptr;
+    [&]() noexcept {
+      use_up_memory([](std::size_t size) {
+        void* const piece = ::operator new(size);
+        kept = piece;
+        return piece;
+      });
+    }();
     outcome.result = CompileOutcome::refused;
     outcome.log = "there was more memory than the fake compiler could use\n";
   } else if (kind == "compile_memory_crash") {
