@@ -51,6 +51,10 @@ void check_shape(const PipelineConfig& config, const DeviceInfo& device) {
                 "a stall deadline needs WaitMode::poll: who sleeps in the driver cannot watch the time");
   if (config.stall_deadline && !(config.stall_deadline->count() > 0))
     throw Error(ErrorCode::bad_input, "a stall deadline must be a positive time");
+  if (config.ordered_kernels && config.variant != PipelineVariant::role_streams)
+    throw Error(ErrorCode::bad_input, fmt::format("kernels in the order of their chunks (ordered_kernels) need the "
+                                                  "variant role_streams: in {} they are on streams of their own",
+                                                  to_string(config.variant)));
   if (config.variant == PipelineVariant::graph && !device.supports_graphs)
     throw Error(
         ErrorCode::unsupported,
@@ -86,7 +90,7 @@ struct MemoryOptimizer::Ring {
     const bool has_stamps = shape.timed_every > 0 || shape.trace;
     return shape.input_bytes() == config.input_bytes() && shape.output_bytes() == config.output_bytes() &&
            shape.depth == config.depth && shape.variant == config.variant && shape.in_place == config.in_place &&
-           stamps <= has_stamps;
+           shape.ordered_kernels == config.ordered_kernels && stamps <= has_stamps;
   }
 };
 

@@ -8,7 +8,9 @@
 namespace warpwright::memory {
 namespace {
 
-enum Role { upload_role, kernel_role, download_role };
+enum Role { upload_role, download_role, kernel_role };  // kernels have what streams are left
+// Two suffice for the end of a kernel to overlap the beginning of the next.
+constexpr int kernel_streams = 2;
 enum Stamp { upload_begin, upload_end, kernel_begin, kernel_end, download_begin, download_end };
 
 bool device_is_lost(const Error& error) { return error.code() == ErrorCode::device; }
@@ -18,7 +20,8 @@ bool device_is_lost(const Error& error) { return error.code() == ErrorCode::devi
 PipelineResources make_pipeline_resources(device::Context& context, PinnedMemoryPool& pool,
                                           const PipelineConfig& config) {
   PipelineResources resources;
-  const int streams = config.variant == PipelineVariant::role_streams ? 3 : config.depth;
+  const int kernels = config.ordered_kernels ? 1 : std::min(kernel_streams, config.depth);
+  const int streams = config.variant == PipelineVariant::role_streams ? kernel_role + kernels : config.depth;
   for (int i = 0; i < streams; ++i) resources.streams.push_back(context.create_stream());
   const Bytes device_in =
       config.in_place ? std::max(config.input_bytes(), config.output_bytes()) : config.input_bytes();
@@ -60,8 +63,13 @@ PipelineCore::PipelineCore(device::Context& context, PipelineResources& resource
   for (PipelineSlot& slot : resources_.slots) slot.graph.reset();
 }
 
-device::Stream& PipelineCore::stream(int role, std::size_t slot) {
-  return *resources_.streams[roles_ ? static_cast<std::size_t>(role) : slot];
+device::Stream& PipelineCore::stream(int role, std::uint64_t chunk) {
+  std::size_t index = slot_of(chunk);
+  if (roles_) {
+    index = static_cast<std::size_t>(role);
+    if (role == kernel_role) index += static_cast<std::size_t>(chunk % (resources_.streams.size() - kernel_role));
+  }
+  return *resources_.streams[index];
 }
 
 // ---- producer's side ------------------------------------------------------------------------------------------------
@@ -126,7 +134,7 @@ bool PipelineCore::submit_graph(Flight& flight) {
   const std::size_t slot = slot_of(flight.chunk);
   PipelineSlot& place = resources_.slots[slot];
   if (flight.input_size != config_.input_bytes()) return false;
-  device::Stream& only = stream(upload_role, slot);
+  device::Stream& only = stream(upload_role, flight.chunk);
   if (place.graph == nullptr) {
     place.graph = context_.record_graph(only, [&] {
       only.copy_to_device(*place.device_in, Bytes{}, place.pinned_in.bytes().first(flight.input_size.count));
@@ -156,7 +164,7 @@ void PipelineCore::submit(Bytes size) {
   flight.timed =
       config_.trace || (config_.timed_every > 0 && chunk % static_cast<std::uint64_t>(config_.timed_every) == 0);
   if (config_.trace && !origin_recorded_) {
-    stream(upload_role, slot).record(*resources_.origin);
+    stream(upload_role, chunk).record(*resources_.origin);
     origin_recorded_ = true;
   }
   ++next_submit_;
@@ -170,8 +178,8 @@ void PipelineCore::submit(Bytes size) {
     }
   }
 
-  device::Stream& up = stream(upload_role, slot);
-  device::Stream& compute = stream(kernel_role, slot);
+  device::Stream& up = stream(upload_role, chunk);
+  device::Stream& compute = stream(kernel_role, chunk);
   if (roles_ && reused && edges_.upload_after_kernel) {
     const ChunkMarks& before = marks_of(chunk - depth_);
     up.wait(config_.in_place ? *before.downloaded : *before.computed);
@@ -208,7 +216,7 @@ bool PipelineCore::try_download() {
   PipelineSlot& place = resources_.slots[slot];
   ChunkMarks& marks = marks_of(next_download_);
   Flight& flight = flight_of(next_download_);
-  device::Stream& down = stream(download_role, slot);
+  device::Stream& down = stream(download_role, next_download_);
   if (!flight.graph) {
     if (roles_ && edges_.download_after_kernel) down.wait(*marks.computed);
     attempt(flight, "download", [&] {

@@ -46,7 +46,7 @@ struct ChunkMarks {
 
 // What outlives a run: allocated once for a shape of ring.
 struct PipelineResources {
-  std::vector<std::unique_ptr<device::Stream>> streams;  // 3 roles, or one per slot
+  std::vector<std::unique_ptr<device::Stream>> streams;  // uploads, downloads, kernels; or one per slot
   std::vector<PipelineSlot> slots;
   // Two sets a slot, because a chunk may be submitted into a slot whose earlier result is not delivered yet.
   std::vector<ChunkMarks> marks;
@@ -126,7 +126,7 @@ class PipelineCore {
   std::size_t place_of(std::uint64_t chunk) const { return static_cast<std::size_t>(chunk % (2 * depth_)); }
   ChunkMarks& marks_of(std::uint64_t chunk) { return resources_.marks[place_of(chunk)]; }
   Flight& flight_of(std::uint64_t chunk) { return flights_[place_of(chunk)]; }
-  device::Stream& stream(int role, std::size_t slot);
+  device::Stream& stream(int role, std::uint64_t chunk);
   template <class Step>
   void attempt(Flight& flight, const char* stage, Step&& step);
   void stamp(const Flight& flight, std::size_t which, device::Stream& stream);

@@ -1,6 +1,7 @@
 // The pipeline and the pool on the first OpenCL device of this machine (PoCL where there is no GPU) or on a CUDA GPU.
 // The same kernel, the same bytes. On a CPU this proves order and results, not speed.
 #include <cstdlib>
+#include <cstring>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -60,6 +61,26 @@ TEST_F(DevicePipeline, GivesWhatTheSerialProgramGives) {
         EXPECT_EQ(result.stats.timed_chunks, 4u);
         EXPECT_GT(result.stats.stages.kernel, Nanoseconds{0});
       }
+}
+
+// Each chunk's output is the input of the chunk before it, handed on in memory that all kernels share.
+TEST_F(DevicePipeline, OrderedKernelsMayCarrySomethingFromChunkToChunk) {
+  MemoryOptimizer optimizer(*device->context, {mebi * 4, mebi * 4});
+  PipelineConfig config;
+  config.chunk = kibi * 64;
+  config.ordered_kernels = true;
+  const std::size_t size = static_cast<std::size_t>(config.chunk.count);
+  const auto carried = device->context->allocate(config.chunk);
+  const auto input = random_bytes(size * 40);
+  std::vector<std::byte> output(input.size());
+  const auto kernel = [&](ChunkWork& work) {
+    if (work.chunk > 0) work.stream.copy_on_device(work.output, Bytes{}, *carried, Bytes{}, work.input_size);
+    work.stream.copy_on_device(*carried, Bytes{}, work.input, Bytes{}, work.input_size);
+  };
+  optimizer.run(config, *span_source(input), kernel, *span_sink(output)).check();
+  for (std::size_t chunk = 1; chunk < 40; ++chunk)
+    ASSERT_EQ(std::memcmp(output.data() + chunk * size, input.data() + (chunk - 1) * size, size), 0)
+        << "chunk " << chunk;
 }
 
 TEST_F(DevicePipeline, GraphsAreRefusedInWords) {

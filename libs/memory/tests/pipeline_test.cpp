@@ -87,6 +87,35 @@ TEST(Pipeline, EmptyChunksAndOtherOutputSizesPassThrough) {
               HasSubstr("raise PipelineConfig::output_chunk"));
 }
 
+TEST(Pipeline, KernelsOverlapUnlessTheirOrderMatters) {
+  const MixDevice device = MixDevice::simulated();
+  MemoryOptimizer optimizer(*device.context, roomy);
+  for (const int depth : {1, 2, 3})
+    for (const bool ordered : {false, true}) {
+      PipelineConfig config;
+      config.chunk = kibi * 8;
+      config.depth = depth;
+      config.ordered_kernels = ordered;
+      std::vector<const device::Stream*> streams;
+      const auto mix = device.mix();
+      const auto kernel = [&](ChunkWork& work) {
+        streams.push_back(&work.stream);
+        mix(work);
+      };
+      const auto input = random_bytes(static_cast<std::size_t>(config.chunk.count) * 7);
+      std::vector<std::byte> output(input.size());
+      optimizer.run(config, *span_source(input), kernel, *span_sink(output)).check();
+      EXPECT_EQ(output, mixed(input));
+      ASSERT_EQ(streams.size(), 7u);
+      for (std::size_t i = 1; i < streams.size(); ++i)
+        EXPECT_EQ(streams[i] == streams[i - 1], ordered || depth == 1) << "chunk " << i << ", depth " << depth;
+    }
+  PipelineConfig config;
+  config.ordered_kernels = true;
+  config.variant = PipelineVariant::stream_per_slot;
+  EXPECT_THAT(error_of([&] { optimizer.prepare(config); }).message(), HasSubstr("need the variant role_streams"));
+}
+
 TEST(Pipeline, FilesComeAndGo) {
   const auto folder = std::filesystem::temp_directory_path() / ("warpwright-pipeline-" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);

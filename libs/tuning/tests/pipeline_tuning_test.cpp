@@ -120,6 +120,41 @@ TEST(PipelineTuning, WithoutGraphsTheyAreNotTried) {
     EXPECT_NE(trial.config.variant, memory::PipelineVariant::graph);
 }
 
+TEST(PipelineTuning, KernelsThatNeedTheirOrderAreOnOneStream) {
+  Bench bench({});
+  bench.options_.baseline.ordered_kernels = true;
+  const PipelineTuningResult result = bench.tune();
+  EXPECT_TRUE(result.best.ordered_kernels);
+  for (const PipelineTrial& trial : result.trials)
+    EXPECT_EQ(trial.config.variant, memory::PipelineVariant::role_streams);
+}
+
+// Where the kernel decides, all depths take the same time, and which one is the fastest of a few noisy runs says
+// nothing.
+TEST(PipelineTuning, NoiseDoesNotReplaceTheShapeToBeginWith) {
+  int kept = 0;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    Bench bench({}, 400);
+    bench.options_.chunks = {bench.options_.baseline.chunk};
+    bench.options_.depths = {3, 4, 5, 6};
+    bench.options_.variants = {memory::PipelineVariant::role_streams};
+    bench.options_.final_rounds = 11;
+    Rng rng(seed);
+    bench.work.kernel = [&](memory::ChunkWork& chunk) {
+      // 3 % of the run, all in its first chunk.
+      const double more = chunk.chunk == 0 ? 0.5 * rng.uniform() : 0;
+      const device::KernelArgument arguments[] = {device::ScalarArgument::of(
+          static_cast<std::int32_t>((1 + more) * static_cast<double>(chunk.input_size.count / 1024)))};
+      chunk.stream.launch(*bench.kernel, {}, arguments);
+    };
+    const PipelineTuningResult result = bench.tune();
+    EXPECT_EQ(result.finalists.size(), 4u);
+    if (result.best.depth == bench.options_.baseline.depth) ++kept;
+    EXPECT_EQ(result.finalists.front().config.depth, result.best.depth);
+  }
+  EXPECT_GE(kept, 9) << "of 10";
+}
+
 TEST(PipelineTuning, MistakesAreNamed) {
   Bench bench({}, 20, {mebi * 8, mebi * 96});
   EXPECT_THAT(error_of([&] { bench.tune(); }).message(), HasSubstr("exceeds a budget"));

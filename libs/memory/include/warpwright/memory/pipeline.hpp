@@ -17,7 +17,7 @@ namespace warpwright::memory {
 
 // How the work of a chunk is spread over streams.
 enum class PipelineVariant {
-  role_streams,     // one stream each for uploads, kernels and downloads; events between them
+  role_streams,     // streams for uploads, for kernels and for downloads; events between them
   stream_per_slot,  // one stream per slot of the ring holds all three steps of its chunks; no events between streams
   graph             // as stream_per_slot, the three steps recorded once per slot and launched as one graph
 };
@@ -40,6 +40,10 @@ struct PipelineConfig {
   Bytes output_chunk{};                 // most output bytes of a chunk; 0: as many as `chunk`
   int depth = 3;                        // slots of the ring
   PipelineVariant variant = PipelineVariant::role_streams;
+  // One kernel after the other, in the order of the chunks: for kernels that keep something from chunk to chunk, or
+  // that share memory beside the buffers of their chunk. Otherwise the last blocks of one chunk's kernel may run
+  // together with the first of the next one's. Needs role_streams.
+  bool ordered_kernels = false;
   // The kernel writes its result over its input: one device buffer a slot instead of two.
   bool in_place = false;
   ErrorPolicy on_error = ErrorPolicy::abort;

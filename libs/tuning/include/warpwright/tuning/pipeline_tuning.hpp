@@ -42,7 +42,7 @@ struct PipelineTuningOptions {
   StrategySettings strategy_settings;
   std::optional<std::uint64_t> max_evaluations;
   int finalists = 4;
-  int final_rounds = 7;
+  int final_rounds = 11;
   const Clock* clock = nullptr;             // steady if null
   const std::atomic<bool>* stop = nullptr;  // end soon, with what there is
   std::function<void(std::uint64_t done, std::uint64_t space)> progress;
@@ -65,7 +65,9 @@ struct PipelineTuningResult {
   std::uint64_t space_size = 0;
   Bytes volume;                          // that every run moved
   std::vector<PipelineTrial> trials;     // in the order of the search
-  std::vector<PipelineTrial> finalists;  // fastest first; the baseline is one
+  // The chosen one first, the others by their time. The baseline is one, and it is chosen unless another is faster
+  // beyond doubt in the paired rounds.
+  std::vector<PipelineTrial> finalists;
   bool interrupted = false;
   store::TuningProfile profile;  // ready to be stored
 };
