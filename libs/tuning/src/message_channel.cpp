@@ -1,10 +1,12 @@
 #include "message_channel.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <utility>
 
@@ -16,6 +18,10 @@ namespace {
 constexpr std::size_t prefix_size = 12;
 // A binary or log beyond this is no message of ours but a broken stream.
 constexpr std::uint64_t max_part = std::uint64_t{1} << 31;
+// Takes the head of most messages.
+constexpr std::size_t small_read = 4096;
+// Memory for a payload grows as it comes: what announces it may be garbage.
+constexpr std::size_t payload_step = std::size_t{1} << 22;
 
 void put_little_endian(std::string& out, std::uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>((value >> (8 * i)) & 0xFF));
@@ -47,48 +53,100 @@ MessageChannel::~MessageChannel() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-MessageChannel::MessageChannel(MessageChannel&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), inbox_(std::move(other.inbox_)) {}
+MessageChannel::MessageChannel(MessageChannel&& other) noexcept : MessageChannel(-1) { *this = std::move(other); }
 
 MessageChannel& MessageChannel::operator=(MessageChannel&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
+  std::swap(doorbell_, other.doorbell_);
   std::swap(inbox_, other.inbox_);
+  std::swap(outbox_, other.outbox_);
+  std::swap(head_, other.head_);
+  std::swap(payload_, other.payload_);
+  std::swap(payload_size_, other.payload_size_);
+  std::swap(payload_read_, other.payload_read_);
   return *this;
 }
 
-std::string MessageChannel::frame(const Message& message) {
+std::string MessageChannel::begin_of(const Message& message) {
   const std::string head = message.head.dump(-1, ' ', false, store::Json::error_handler_t::replace);
   std::string bytes;
-  bytes.reserve(prefix_size + head.size() + message.payload.size());
+  bytes.reserve(prefix_size + head.size());
   put_little_endian(bytes, head.size(), 4);
   put_little_endian(bytes, message.payload.size(), 8);
   bytes += head;
-  bytes += message.payload;
   return bytes;
 }
 
+std::string MessageChannel::frame(const Message& message) { return begin_of(message) + message.payload; }
+
 void MessageChannel::send(const Message& message, int patience_ms) {
-  const std::string bytes = frame(message);
-  std::size_t sent = 0;
-  while (sent < bytes.size()) {
-    const ssize_t put = ::send(descriptor_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (put >= 0) {
-      sent += static_cast<std::size_t>(put);
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      if (!wait_for(descriptor_, POLLOUT, patience_ms))
-        throw Error(ErrorCode::timeout, "the other process does not read what is sent to it");
-    } else if (errno != EINTR) {
-      throw Error(ErrorCode::io, "cannot send to the other process", last_errno());
-    }
+  post(message);
+  while (has_unsent()) {
+    if (!wait_for(descriptor_, POLLOUT, patience_ms))
+      throw Error(ErrorCode::timeout, "the other process does not read what is sent to it");
+    flush();
   }
 }
 
+void MessageChannel::post(const Message& message) {
+  const std::string begin = begin_of(message);
+  const std::array<std::string_view, 2> parts{begin, message.payload};
+  std::size_t sent = outbox_.empty() ? write(parts) : 0;
+  for (const std::string_view part : parts) {
+    const std::size_t skipped = std::min(sent, part.size());
+    outbox_ += part.substr(skipped);
+    sent -= skipped;
+  }
+}
+
+void MessageChannel::flush() {
+  if (!outbox_.empty()) outbox_.erase(0, write({std::string_view(outbox_), std::string_view()}));
+}
+
+std::size_t MessageChannel::write(const std::array<std::string_view, 2>& parts) {
+  const std::size_t size = parts[0].size() + parts[1].size();
+  std::size_t sent = 0;
+  while (sent < size) {
+    const std::size_t skipped = std::min(sent, parts[0].size());
+    const auto rest = [](std::string_view part, std::size_t from) {
+      return iovec{const_cast<char*>(part.data()) + from, part.size() - from};  // which sendmsg() does not write to
+    };
+    std::array<iovec, 2> pieces{rest(parts[0], skipped), rest(parts[1], sent - skipped)};
+    msghdr message{};
+    message.msg_iov = pieces.data();
+    message.msg_iovlen = pieces.size();
+    const ssize_t put = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (put >= 0) {
+      sent += static_cast<std::size_t>(put);
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      break;
+    } else if (errno != EINTR) {
+      const NativeError reason = last_errno();
+      outbox_.clear();
+      throw Error(ErrorCode::io, "cannot send to the other process", reason);
+    }
+  }
+  // A full counter has been rung often enough.
+  const std::uint64_t once = 1;
+  if (sent > 0 && doorbell_ >= 0) static_cast<void>(!::write(doorbell_, &once, sizeof once));
+  return sent;
+}
+
 bool MessageChannel::read_available() {
-  std::array<char, 1 << 16> buffer;
+  std::array<char, small_read> buffer;
   for (;;) {
-    const ssize_t got = ::recv(descriptor_, buffer.data(), buffer.size(), MSG_DONTWAIT);
-    if (got > 0) {
+    // A payload is read to where it stays.
+    const bool into_payload = head_ && payload_read_ < payload_size_;
+    if (into_payload && payload_read_ == payload_.size())
+      payload_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(payload_size_, payload_read_ + payload_step)));
+    char* const to = into_payload ? payload_.data() + payload_read_ : buffer.data();
+    const std::size_t room = into_payload ? payload_.size() - payload_read_ : buffer.size();
+    const ssize_t got = ::recv(descriptor_, to, room, MSG_DONTWAIT);
+    if (got > 0 && into_payload) {
+      payload_read_ += static_cast<std::size_t>(got);
+    } else if (got > 0) {
       inbox_.append(buffer.data(), static_cast<std::size_t>(got));
+      begin_next();
     } else if (got == 0) {
       return false;
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -99,21 +157,30 @@ bool MessageChannel::read_available() {
   }
 }
 
-std::optional<Message> MessageChannel::next() {
-  if (inbox_.size() < prefix_size) return std::nullopt;
+void MessageChannel::begin_next() {
+  if (head_ || inbox_.size() < prefix_size) return;
   const std::uint64_t head = get_little_endian(inbox_.data(), 4);
   const std::uint64_t payload = get_little_endian(inbox_.data() + 4, 8);
   if (head > max_part || payload > max_part)
     throw Error(ErrorCode::corrupted, "a message from the other process is garbled");
-  if (inbox_.size() < prefix_size + head + payload) return std::nullopt;
-  Message message;
+  if (inbox_.size() < prefix_size + head) return;
   try {
-    message.head = store::Json::parse(inbox_.data() + prefix_size, inbox_.data() + prefix_size + head);
+    head_ = store::Json::parse(inbox_.data() + prefix_size, inbox_.data() + prefix_size + head);
   } catch (const store::Json::exception&) {  // whose text quotes the garbage
     throw Error(ErrorCode::corrupted, "a message from the other process is garbled");
   }
-  message.payload = inbox_.substr(prefix_size + head, payload);
-  inbox_.erase(0, prefix_size + head + payload);
+  const std::size_t begin = prefix_size + static_cast<std::size_t>(head);
+  payload_size_ = payload;
+  payload_read_ = std::min<std::size_t>(inbox_.size() - begin, static_cast<std::size_t>(payload));
+  payload_.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(payload, payload_step)));
+  payload_.assign(inbox_, begin, payload_read_);
+  inbox_.erase(0, begin + payload_read_);
+}
+
+std::optional<Message> MessageChannel::next() {
+  begin_next();
+  if (!head_ || payload_read_ < payload_size_) return std::nullopt;
+  Message message{*std::exchange(head_, std::nullopt), std::exchange(payload_, {})};
   return message;
 }
 

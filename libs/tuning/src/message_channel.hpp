@@ -1,9 +1,11 @@
 // Framed messages over a stream socket: 4-byte JSON length, 8-byte payload length (little-endian), JSON, payload.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <warpwright/store/json.hpp>
 
@@ -17,7 +19,10 @@ struct Message {
 // Owns the descriptor. One thread only.
 class MessageChannel {
  public:
-  explicit MessageChannel(int descriptor) : descriptor_(descriptor) {}
+  // `doorbell`, an eventfd of the caller's or -1, is rung whenever something was sent. Who waits for that instead of
+  // the socket is woken on a processor of its own: a socket wakes its reader on the sender's, where it takes the time
+  // of a sender that would go on.
+  explicit MessageChannel(int descriptor, int doorbell = -1) : descriptor_(descriptor), doorbell_(doorbell) {}
   ~MessageChannel();
   MessageChannel(MessageChannel&& other) noexcept;
   MessageChannel& operator=(MessageChannel&& other) noexcept;
@@ -28,15 +33,31 @@ class MessageChannel {
   // Blocks until all is written. Throws Error(io) when the other side is gone, Error(timeout) when it does not read for
   // `patience_ms`; negative: waits for ever.
   void send(const Message& message, int patience_ms = -1);
+  // Writes as much as the other side has room for and keeps the rest for flush(). Throws Error(io) when the other side
+  // is gone.
+  void post(const Message& message);
+  void flush();
+  bool has_unsent() const { return !outbox_.empty(); }
   // Blocks for one message; nullopt when the other side closed. Throws Error(io) / Error(corrupted).
   std::optional<Message> receive();
-  // Reads what is there without blocking; `closed` tells that the other side is gone. Then next() gives whole messages.
+  // Reads what is there without blocking; false when the other side is gone. Then next() gives whole messages. Both
+  // throw Error(corrupted) for what is none.
   bool read_available();
   std::optional<Message> next();
 
  private:
-  int descriptor_ = -1;
-  std::string inbox_;
+  static std::string begin_of(const Message& message);
+  // How much of it was sent without waiting.
+  std::size_t write(const std::array<std::string_view, 2>& parts);
+  void begin_next();
+
+  int descriptor_ = -1, doorbell_ = -1;
+  std::string inbox_, outbox_;
+  // The message that has begun to arrive.
+  std::optional<store::Json> head_;
+  std::string payload_;
+  std::uint64_t payload_size_ = 0;
+  std::size_t payload_read_ = 0;
 };
 
 }  // namespace warpwright::tuning

@@ -27,6 +27,9 @@ constexpr std::size_t max_compiled_ahead = 32;
 // Where the device is the CPU, compiling and measuring alternate. Compiled in batches, configurations keep every core
 // busy in the compiling phase; small batches let the strategy hear of results soon.
 constexpr std::size_t alternating_batch = 4;
+// Behind a run that took longer nothing is queued: an end of the session waits for what the device was given, and there
+// is nothing to gain.
+constexpr Nanoseconds longest_to_queue_behind{1e9};
 // The run deadline: see run_deadline(). The least one covers a device worker that has to wait for a busy machine.
 constexpr Nanoseconds least_run_deadline{3e9};
 constexpr double handling_factor = 10, deadline_factor = 600;
@@ -158,14 +161,17 @@ class Session {
       if (stopping()) break;
       feed();
       if (in_flight_.empty() && !may_ask()) break;
+      const bool look = more_to_ask_ || !looked_;
       // With nothing in flight the compilers are still starting.
-      account_.enter(running_ ? Part::device : Part::compile_wait);
-      auto completion = evaluation_.wait(more_to_ask_ ? Nanoseconds{} : poll_interval);
-      if (!running_) account_.enter(Part::tuner);
+      if (!look) account_.enter(runs_.empty() ? Part::compile_wait : Part::device);
+      auto completion = evaluation_.wait(look ? Nanoseconds{} : poll_interval);
+      account_.settle(completion.has_value());
+      looked_ = !completion;
+      if (runs_.empty()) account_.enter(completion ? Part::tuner : idle_part());
       if (completion) take(std::move(*completion));
     }
-    // The run on the device ends by its deadline at the latest; what was only compiled is left for another day.
-    while (running_) {
+    // What the device was given ends by its deadline at the latest; what was only compiled is left for another day.
+    while (!runs_.empty()) {
       if (auto completion = evaluation_.wait(poll_interval)) take(std::move(*completion));
     }
     in_flight_.clear();
@@ -181,23 +187,28 @@ class Session {
     }
   }
 
-  // Keeps the compilers and the device busy. While the device works one question is asked at a time: what the device
-  // answers meanwhile is not kept waiting for the others.
+  // What the tuner does while the device has nothing to do. Beside compilers it delays nothing unless one of them has
+  // something to say meanwhile.
+  Part idle_part() const {
+    return compiling_ > 0 && evaluation_.compiles_while_running() ? Part::beside_compilers : Part::tuner;
+  }
+
+  // Keeps the compilers and the device busy. While one of them works one question is asked at a time: what it answers
+  // meanwhile is not kept waiting for the others.
   void feed() {
     more_to_ask_ = false;
-    start_next_run();
+    start_runs();
     while (may_ask() && !stopping() && room_to_compile()) {
-      // A question that is asked while the device waits for compilers delays nothing.
-      if (!running_)
-        account_.enter(compiling_ > 0 && evaluation_.compiles_while_running() ? Part::compile_wait : Part::tuner);
+      if (runs_.empty()) account_.enter(idle_part());
       const std::vector<std::uint64_t> asked = strategy_->ask(1);
       if (asked.empty()) {
         strategy_ended_ = in_flight_.empty();
         break;
       }
       begin_trial(asked.front());
-      start_next_run();
-      if (running_) {
+      start_runs();
+      if (!runs_.empty() || idle_part() == Part::beside_compilers) {
+        looked_ = false;
         more_to_ask_ = may_ask() && room_to_compile();
         return;
       }
@@ -206,7 +217,7 @@ class Session {
 
   bool room_to_compile() const {
     if (!evaluation_.can_compile() || ready_.size() >= max_compiled_ahead) return false;
-    return evaluation_.compiles_while_running() || (!running_ && ready_.size() < alternating_batch);
+    return evaluation_.compiles_while_running() || (runs_.empty() && ready_.size() < alternating_batch);
   }
 
   void begin_trial(std::uint64_t index) {
@@ -239,17 +250,23 @@ class Session {
     in_flight_.emplace(ordinal, std::move(item));
   }
 
-  void start_next_run() {
-    if (running_ || ready_.empty() || !evaluation_.can_run()) return;
-    if (!evaluation_.compiles_while_running() && compiling_ > 0) return;
-    const std::uint64_t ordinal = ready_.front();
-    ready_.pop_front();
-    InFlight& item = in_flight_.at(ordinal);
-    running_ = ordinal;
-    RunTask task{ordinal, item.trial.configuration, std::move(item.binary), options_.timing, {}, 0, run_deadline()};
-    if (options_.racing && problem_.objective.metric == "time") task.timing.incumbent = incumbent_;
-    evaluation_.run(std::move(task));
-    account_.enter(Part::device);
+  bool may_run() const {
+    if (!evaluation_.compiles_while_running() && compiling_ > 0) return false;
+    return runs_.empty() ? evaluation_.can_run()
+                         : evaluation_.can_queue_run() && last_run_time_ < longest_to_queue_behind;
+  }
+
+  void start_runs() {
+    while (!ready_.empty() && may_run()) {
+      const std::uint64_t ordinal = ready_.front();
+      ready_.pop_front();
+      InFlight& item = in_flight_.at(ordinal);
+      runs_.push_back(ordinal);
+      RunTask task{ordinal, item.trial.configuration, std::move(item.binary), options_.timing, {}, 0, run_deadline()};
+      if (options_.racing && problem_.objective.metric == "time") task.timing.incumbent = incumbent_;
+      account_.enter(Part::device);  // which may begin before run() returns
+      evaluation_.run(std::move(task));
+    }
   }
 
   // Relative to the best so far: what a configuration may take that is two hundred times as slow, in each of the runs
@@ -270,19 +287,21 @@ class Session {
       if (item.trial.status == TrialStatus::ok) {
         item.binary = std::move(compiled->binary);
         ready_.push_back(compiled->id);
-        start_next_run();
+        start_runs();
       } else {
         end_trial(found);
       }
     } else if (auto* ran = std::get_if<RunDone>(&completion)) {
-      account_.device_done(ran->result.copy, ran->result.verify, ran->result.measure,
-                           evaluator_.restarted_since_last());
-      account_.enter(Part::tuner);
-      running_.reset();
+      last_run_time_ = ran->result.copy + ran->result.verify + ran->result.measure;
+      std::erase(runs_, ran->id);
+      account_.device_done(ran->result.copy, ran->result.verify, ran->result.measure, evaluator_.restarted_since_last(),
+                           !runs_.empty());
+      if (runs_.empty()) account_.enter(Part::tuner);
       const auto found = in_flight_.find(ran->id);
       if (found == in_flight_.end()) return;
       evaluator_.apply(std::move(*ran), found->second.trial);
-      start_next_run();  // the device goes on while this trial is recorded
+      start_runs();  // the device goes on while this trial is recorded
+      if (runs_.empty()) account_.enter(idle_part());
       end_trial(found);
     }
   }
@@ -613,11 +632,13 @@ class Session {
 
   std::unordered_map<std::uint64_t, InFlight> in_flight_;  // by ordinal
   std::deque<std::uint64_t> ready_;                        // compiled, waiting for the device
-  std::optional<std::uint64_t> running_;
+  std::deque<std::uint64_t> runs_;                         // given to the device; the first is under way
+  Nanoseconds last_run_time_{};
   std::size_t compiling_ = 0;
   std::uint64_t asked_ = 0, measured_now_ = 0;
   bool strategy_ended_ = false;
   bool more_to_ask_ = false;  // the compilers have room for another question
+  bool looked_ = true;        // nothing was done since the evaluation had nothing to tell
   double best_objective_ = std::numeric_limits<double>::infinity();
   std::optional<std::size_t> best_trial_;
   std::optional<measure::Incumbent> incumbent_;

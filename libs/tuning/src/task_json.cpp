@@ -85,11 +85,11 @@ Message to_message(const RunTask& task) {
           task.binary.image};
 }
 
-RunTask run_task_from(const Message& message) {
+RunTask run_task_from(Message message) {
   RunTask task;
   task.id = message.head.at("id").get<std::uint64_t>();
   task.configuration = store::configuration_from_json(message.head.at("configuration"));
-  task.binary = store::binary_from_json(message.head.at("binary"), message.payload);
+  task.binary = store::binary_from_json(message.head.at("binary"), std::move(message.payload));
   task.timing = timing_from_json(message.head.at("timing"));
   task.dimensions = store::configuration_from_json(message.head.at("dimensions"));
   task.input_salt = message.head.at("input_salt").get<std::uint64_t>();

@@ -19,7 +19,7 @@ Message to_message(const InterleaveDone& done);
 Message to_message(const EvaluationInfo& info);
 
 CompileTask compile_task_from(const Message& message);
-RunTask run_task_from(const Message& message);
+RunTask run_task_from(Message message);
 InterleaveTask interleave_task_from(const Message& message);
 CompileDone compile_done_from(Message message);
 RunDone run_done_from(const Message& message);

@@ -12,7 +12,9 @@ namespace warpwright::tuning {
 // One thread only.
 class TimeAccount {
  public:
-  enum class Part { startup, compile_wait, device, tuner, finish };
+  // beside_compilers: the tuner works while the device has nothing to do and compilers are at work. settle() says what
+  // that was.
+  enum class Part { startup, compile_wait, device, tuner, beside_compilers, finish };
 
   TimeAccount(const Clock& clock, Nanoseconds time_before) : clock_(clock), last_(clock.now()) {
     times_.startup = time_before;
@@ -26,7 +28,9 @@ class TimeAccount {
 
   // The device has ended a task: splits the time spent in `device` by what it reported. What it did not report is the
   // cost of talking to it, which is the tuner's. `restarted` is the time that went into replacing a worker meanwhile.
-  void device_done(Nanoseconds copy, Nanoseconds verify, Nanoseconds measure, Nanoseconds restarted) {
+  // `goes_on`: it is busy with the next task already, and what is left may be time of that one.
+  void device_done(Nanoseconds copy, Nanoseconds verify, Nanoseconds measure, Nanoseconds restarted,
+                   bool goes_on = false) {
     charge();
     const auto take = [&](Nanoseconds wanted) {
       const Nanoseconds taken = std::clamp(wanted, Nanoseconds{}, device_);
@@ -37,13 +41,18 @@ class TimeAccount {
     times_.copy += take(copy);
     times_.verify += take(verify);
     times_.measure += take(measure);
-    times_.tuner += take(device_);
+    if (!goes_on) times_.tuner += take(device_);
+  }
+
+  // Whether a compiler had something for the device before the tuner was ready to take it.
+  void settle(bool kept_waiting) {
+    charge();
+    (kept_waiting ? times_.tuner : times_.compile_wait) += std::exchange(beside_compilers_, Nanoseconds{});
   }
 
   SessionTimes finish() {
-    charge();
-    times_.tuner += device_;
-    device_ = {};
+    settle(true);
+    times_.tuner += std::exchange(device_, Nanoseconds{});
     times_.total = times_.startup + times_.compile_wait + times_.copy + times_.verify + times_.measure + times_.tuner +
                    times_.finish;
     return times_;
@@ -69,6 +78,9 @@ class TimeAccount {
       case Part::tuner:
         times_.tuner += spent;
         break;
+      case Part::beside_compilers:
+        beside_compilers_ += spent;
+        break;
       case Part::finish:
         times_.finish += spent;
         break;
@@ -77,7 +89,8 @@ class TimeAccount {
 
   const Clock& clock_;
   SessionTimes times_;
-  Nanoseconds device_{};  // not yet split
+  Nanoseconds device_{};            // not yet split
+  Nanoseconds beside_compilers_{};  // not yet settled
   Nanoseconds last_;
   Part part_ = Part::startup;
 };

@@ -1,7 +1,10 @@
 #include <csignal>
+#include <fcntl.h>
 #include <memory>
 #include <poll.h>
+#include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/tuning/worker.hpp>
@@ -9,12 +12,24 @@
 #include "memory_limit.hpp"
 #include "message_channel.hpp"
 #include "task_json.hpp"
+#include "worker_process.hpp"
 
 namespace warpwright::tuning {
 namespace {
 
 constexpr int exit_ok = 0;
 constexpr int exit_failed = 1;
+constexpr int niceness_of_compilers = 5;
+
+// Compilers leave no core free. The coordinator, which works for microseconds at a time, is not preempted by the
+// compiler that it has just woken, and where the device worker works beside compilers it need not queue behind them.
+// What the system refuses is done without.
+void stand_back(bool beside_device) {
+  const sched_param none{};
+  static_cast<void>(::sched_setscheduler(0, SCHED_BATCH, &none));
+  if (beside_device)
+    static_cast<void>(::setpriority(PRIO_PROCESS, 0, ::getpriority(PRIO_PROCESS, 0) + niceness_of_compilers));
+}
 
 Message error_message(const Error& error) {
   Message message{{{"type", "error"}, {"code", std::string(to_string(error.code()))}, {"message", error.what()}}, {}};
@@ -30,7 +45,7 @@ class Worker {
   int serve() {
     while (auto message = channel_.receive()) {
       try {
-        handle(*message);
+        handle(std::move(*message));
       } catch (const Error& error) {
         // A lost context or a failed start: the coordinator replaces this process.
         channel_.send(error_message(error));
@@ -44,7 +59,7 @@ class Worker {
   }
 
  private:
-  void handle(const Message& message) {
+  void handle(Message message) {
     const auto type = message.head.at("type").get<std::string>();
     if (type == "hello") {
       hello(message);
@@ -55,7 +70,7 @@ class Worker {
         channel_.send({{{"type", "phase"}, {"phase", phase}}, {}});
       })));
     } else if (type == "run") {
-      channel_.send(to_message(station_->run(run_task_from(message))));
+      channel_.send(to_message(station_->run(run_task_from(std::move(message)))));
     } else if (type == "interleave") {
       channel_.send(to_message(station_->interleave(interleave_task_from(message))));
     } else {
@@ -75,6 +90,7 @@ class Worker {
     };
     const device::Backend& backend = backends_.find(device.id);
     if (message.head.at("role") == "compile") {
+      stand_back(message.head.at("yields").get<bool>());
       const Bytes memory{message.head.at("compile_memory").get<std::uint64_t>()};
       options.compile_memory = memory;
       compiler_ = std::make_unique<CompileStation>(backend, device, std::move(problem), clock_, std::move(options));
@@ -107,7 +123,8 @@ int worker_main(const device::BackendRegistry& backends, int descriptor) {
   pollfd channel{descriptor, POLLIN | POLLRDHUP, 0};
   if (::poll(&channel, 1, 0) > 0 && (channel.revents & (POLLHUP | POLLRDHUP)) != 0) return exit_failed;
   try {
-    return Worker(backends, MessageChannel(descriptor)).serve();
+    const bool has_doorbell = ::fcntl(WorkerProcess::doorbell_descriptor, F_GETFD) >= 0;
+    return Worker(backends, MessageChannel(descriptor, has_doorbell ? WorkerProcess::doorbell_descriptor : -1)).serve();
   } catch (const std::exception&) {
     return exit_failed;  // the channel is gone: nobody is left to tell
   }

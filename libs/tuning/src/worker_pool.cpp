@@ -79,6 +79,11 @@ class WorkerPool final : public Evaluation {
                        [](const Slot& slot) { return slot.compiles && slot.state == Slot::State::idle; });
   }
   bool can_run() const override { return slots_.front().state == Slot::State::idle; }
+  bool can_queue_run() const override {
+    const Slot& slot = slots_.front();
+    return slot.state == Slot::State::busy && slot.process && slot.task != proof_id && !slot.interleaving && !queued_ &&
+           !slot.process->channel().has_unsent();
+  }
   bool compiles_while_running() const override { return overlaps_; }
   Nanoseconds restart_time() const override { return restart_time_; }
 
@@ -90,13 +95,19 @@ class WorkerPool final : public Evaluation {
     dispatch(*slot, task.id, to_message(task), options_.compile_deadline);
   }
   void run(RunTask task) override {
+    if (can_queue_run()) {
+      try {
+        device_slot().process->channel().post(to_message(task));
+      } catch (const Error&) {
+        // The worker is gone. What is read from its channel says so, and the next one gets the task.
+      }
+      queued_ = std::move(task);
+      return;
+    }
     device_slot().interleaving = false;
-    // A run at another size computes a reference of its own first.
-    const bool fresh = !task.dimensions.empty() || task.input_salt != 0;
-    Nanoseconds deadline = options_.run_deadline;
-    if (task.deadline.count() > 0) deadline = std::min(deadline, task.deadline);
-    dispatch(device_slot(), task.id, to_message(task), fresh ? deadline + options_.startup_deadline : deadline);
-    if (!fresh) last_run_ = std::move(task);
+    const Nanoseconds deadline = deadline_of(task);
+    dispatch(device_slot(), task.id, to_message(task), deadline);
+    remember(std::move(task));
   }
   void interleave(InterleaveTask task) override {
     device_slot().interleaving = true;
@@ -126,6 +137,28 @@ class WorkerPool final : public Evaluation {
  private:
   Slot& device_slot() { return slots_.front(); }
 
+  // A run at another size computes a reference of its own first.
+  static bool is_fresh(const RunTask& task) { return !task.dimensions.empty() || task.input_salt != 0; }
+  Nanoseconds deadline_of(const RunTask& task) const {
+    Nanoseconds deadline = options_.run_deadline;
+    if (task.deadline.count() > 0) deadline = std::min(deadline, task.deadline);
+    return is_fresh(task) ? deadline + options_.startup_deadline : deadline;
+  }
+  void remember(RunTask task) {
+    if (!is_fresh(task)) last_run_ = std::move(task);
+  }
+
+  // The worker has ended a run and goes on with the one that waits in its channel.
+  void begin_queued(Slot& slot) {
+    if (!queued_) return;
+    RunTask task = *std::exchange(queued_, std::nullopt);
+    slot.state = Slot::State::busy;
+    slot.task = task.id;
+    slot.begin = look();
+    slot.deadline = slot.begin + deadline_of(task);
+    remember(std::move(task));
+  }
+
   void spawn(Slot& slot) {
     slot.process.emplace(WorkerProcess::start(options_.executable, environment()));
     ++slot.generation;
@@ -139,6 +172,7 @@ class WorkerPool final : public Evaluation {
                    {"problem", store::to_json(problem_)},
                    {"cache_folder", options_.use_cache ? (options_.cache_folder / "binaries").string() : std::string()},
                    {"compile_memory", options_.compile_memory.count},
+                   {"yields", slot.compiles && overlaps_},
                    {"allow_commands", options_.allow_commands}},
                   {}};
     try {
@@ -180,7 +214,10 @@ class WorkerPool final : public Evaluation {
     Nanoseconds wake = now + timeout;
     for (auto& slot : slots_) {
       if (!slot.process) continue;
-      items.push_back({slot.process->channel().descriptor(), POLLIN, 0});
+      // Of its socket the end of a process and, for what could not be sent yet, room; of its doorbell the messages.
+      const MessageChannel& channel = slot.process->channel();
+      items.push_back({channel.descriptor(), static_cast<short>(channel.has_unsent() ? POLLOUT : 0), 0});
+      items.push_back({slot.process->doorbell(), POLLIN, 0});
       owners.push_back(&slot);
       if (timed(slot)) wake = std::min(wake, slot.deadline);
     }
@@ -191,12 +228,25 @@ class WorkerPool final : public Evaluation {
     const Nanoseconds passed = *last_seen_ - now;
     forgive_standstill(passed.count() < 0 ? passed : std::max(Nanoseconds{}, passed - asked), *last_seen_);
     if (ready < 0 && errno == EINTR) return false;
+    std::vector<bool> speaks(owners.size());
+    for (std::size_t i = 0; i < owners.size(); ++i) {
+      if ((items[2 * i].revents & POLLOUT) != 0) {
+        try {
+          owners[i]->process->channel().flush();
+        } catch (const Error&) {  // as in run()
+        }
+      }
+      speaks[i] = (items[2 * i].revents & ~POLLOUT) != 0 || items[2 * i + 1].revents != 0;
+    }
     // What the device answered comes first and alone: the messages of compile workers wait for the next call.
-    for (std::size_t i = 0; i < items.size() && completions_.empty(); ++i)
-      if (std::exchange(items[i].revents, short{0}) != 0) read(*owners[i]);
+    for (std::size_t i = 0; i < owners.size() && completions_.empty(); ++i) {
+      if (!speaks[i]) continue;
+      speaks[i] = false;
+      read(*owners[i]);
+    }
     // Not the time of now: if everything stood still since, the next call forgives that.
-    for (std::size_t i = 0; i < items.size(); ++i)
-      if (items[i].revents == 0 && timed(*owners[i]) && *last_seen_ >= owners[i]->deadline) on_deadline(*owners[i]);
+    for (std::size_t i = 0; i < owners.size(); ++i)
+      if (!speaks[i] && timed(*owners[i]) && *last_seen_ >= owners[i]->deadline) on_deadline(*owners[i]);
     return true;
   }
 
@@ -226,8 +276,10 @@ class WorkerPool final : public Evaluation {
     const std::uint64_t generation = slot.generation;
     // A message may end this process and start the next one, whose channel is not the one that was read.
     const auto same = [&] { return slot.process && slot.generation == generation; };
-    const bool open = slot.process->channel().read_available();
+    slot.process->quiet();  // before reading: what comes later rings again
+    bool open = true;
     try {
+      open = slot.process->channel().read_available();
       while (same()) {
         auto message = slot.process->channel().next();
         if (!message) break;
@@ -279,6 +331,7 @@ class WorkerPool final : public Evaluation {
         if (last_run_ && last_run_->id == done.id) right_run_ = std::move(last_run_);
       }
       finish_task(slot, std::move(done));
+      begin_queued(slot);
     } else if (type == "interleaved") {
       device_failures_ = 0;
       finish_task(slot, interleave_done_from(message));
@@ -318,6 +371,8 @@ class WorkerPool final : public Evaluation {
     restart_time_ += clock_.now() - restart_begin_;
     release_held();
     became_idle_ = true;
+    // The task behind the one that failed was lost with the worker.
+    if (queued_) run(*std::exchange(queued_, std::nullopt));
   }
 
   void release_held() {
@@ -342,6 +397,7 @@ class WorkerPool final : public Evaluation {
   void fail_for_good(const std::string& text) {
     device_slot().process.reset();
     device_slot().state = Slot::State::dead;
+    queued_.reset();
     release_held();
     fatal_.emplace(ErrorCode::device, text + "; everything measured so far is kept");
   }
@@ -495,6 +551,7 @@ class WorkerPool final : public Evaluation {
   bool became_idle_ = false;
   int device_failures_ = 0;
   std::optional<RunTask> last_run_, right_run_;
+  std::optional<RunTask> queued_;  // behind the one that the device is busy with
   std::set<std::string> logged_;
   Nanoseconds restart_begin_{}, restart_time_{};
   std::optional<Nanoseconds> last_seen_;  // when this process last looked at the clock

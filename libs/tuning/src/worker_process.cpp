@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -75,6 +76,13 @@ WorkerProcess WorkerProcess::start(const std::filesystem::path& executable,
     throw Error(ErrorCode::io, "cannot create a socket pair for a worker", native_errno(errno));
   MessageChannel ours(sockets[0]);
   const MessageChannel theirs(sockets[1]);
+  // Above the descriptors that the child's copies get, or one copy could take the place of another's original.
+  const int low = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  const int doorbell = low < 0 ? -1 : ::fcntl(low, F_DUPFD_CLOEXEC, doorbell_descriptor + 1);
+  const int doorbell_error = errno;
+  if (low >= 0) ::close(low);
+  if (doorbell < 0)
+    throw Error(ErrorCode::io, "cannot create an event descriptor for a worker", native_errno(doorbell_error));
   const int error_file = ::memfd_create("warpwright-worker-stderr", MFD_CLOEXEC);
 
   SpawnActions actions;
@@ -83,6 +91,7 @@ WorkerProcess WorkerProcess::start(const std::filesystem::path& executable,
   posix_spawn_file_actions_addopen(&actions.files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
   if (error_file >= 0) posix_spawn_file_actions_adddup2(&actions.files, error_file, STDERR_FILENO);
   posix_spawn_file_actions_adddup2(&actions.files, sockets[1], channel_descriptor);
+  posix_spawn_file_actions_adddup2(&actions.files, doorbell, doorbell_descriptor);
   // A group of its own: Ctrl-C reaches the coordinator alone, and helpers the compiler starts die with the worker.
   sigset_t none, all;
   sigemptyset(&none);
@@ -104,20 +113,23 @@ WorkerProcess WorkerProcess::start(const std::filesystem::path& executable,
   const int status = ::posix_spawn(&pid, program.c_str(), &actions.files, &actions.attributes, arguments.data(),
                                    environment_pointers.data());
   if (status != 0) {
+    ::close(doorbell);
     if (error_file >= 0) ::close(error_file);
     throw Error(ErrorCode::io, "cannot start the worker program '" + program + "'", native_errno(status));
   }
-  return WorkerProcess(pid, std::move(ours), error_file);
+  return WorkerProcess(pid, std::move(ours), doorbell, error_file);
 }
 
 WorkerProcess::WorkerProcess(WorkerProcess&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
       channel_(std::move(other.channel_)),
+      doorbell_(std::exchange(other.doorbell_, -1)),
       error_file_(std::exchange(other.error_file_, -1)) {}
 
 WorkerProcess& WorkerProcess::operator=(WorkerProcess&& other) noexcept {
   std::swap(pid_, other.pid_);
   std::swap(channel_, other.channel_);
+  std::swap(doorbell_, other.doorbell_);
   std::swap(error_file_, other.error_file_);
   return *this;
 }
@@ -127,7 +139,13 @@ WorkerProcess::~WorkerProcess() {
     end();
   } catch (...) {  // a string that cannot be allocated must not end the program
   }
+  if (doorbell_ >= 0) ::close(doorbell_);
   if (error_file_ >= 0) ::close(error_file_);
+}
+
+void WorkerProcess::quiet() {
+  std::uint64_t rung = 0;
+  static_cast<void>(!::read(doorbell_, &rung, sizeof rung));
 }
 
 std::string WorkerProcess::end() {

@@ -1,6 +1,7 @@
 // An Evaluation whose outcomes are computed from the configuration and whose time is virtual: sessions without devices.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <string>
@@ -25,7 +26,8 @@ struct FakeOutcome {
   TrialStatus compile_status = TrialStatus::ok;
   TrialStatus status = TrialStatus::ok;
   double time_ns = 1000;
-  double drift = 0;  // relative growth over the samples
+  double drift = 0;      // relative growth over the samples
+  Nanoseconds longer{};  // that measuring takes
   std::vector<std::string> throttling;
   std::vector<KernelResources> resources = {};  // of the binary
 };
@@ -50,7 +52,9 @@ class FakeEvaluation final : public Evaluation {
   }
   bool can_compile() const override { return compiles_.size() < compile_slots; }
   std::size_t compiling() const { return compiles_.size(); }
+  std::size_t waiting_runs() const { return runs_.size(); }
   bool can_run() const override { return runs_.empty(); }
+  bool can_queue_run() const override { return queues_runs && runs_.size() == 1; }
   bool compiles_while_running() const override { return overlap; }
   void compile(CompileTask task) override {
     compiled.push_back(task.configuration);
@@ -61,6 +65,7 @@ class FakeEvaluation final : public Evaluation {
     incumbents.push_back(task.timing.incumbent);
     deadlines.push_back(task.deadline);
     runs_.emplace_back(std::move(task));
+    most_given = std::max(most_given, runs_.size());
   }
   void interleave(InterleaveTask task) override {
     interleaved.push_back(task.configurations);
@@ -68,8 +73,11 @@ class FakeEvaluation final : public Evaluation {
   }
 
   std::optional<Completion> wait(Nanoseconds timeout) override {
+    // Work takes its time: a mere look finds nothing.
+    if (timeout.count() <= 0) return std::nullopt;
     if (on_wait) on_wait();
-    if (!runs_.empty()) {
+    // A device that has a queue is one that compilers get ahead of.
+    if (!runs_.empty() && !(can_queue_run() && !compiles_.empty())) {
       const auto task = std::move(runs_.front());
       runs_.pop_front();
       if (const auto* run_task = std::get_if<RunTask>(&task)) return finish_run(*run_task);
@@ -98,6 +106,8 @@ class FakeEvaluation final : public Evaluation {
   EvaluationInfo info;
   std::size_t compile_slots = 1;
   bool overlap = true;
+  bool queues_runs = false;
+  std::size_t most_given = 0;  // runs that the device had at the same time
   Nanoseconds start_time{5e6}, compile_time{2e6}, restarts{};
   std::function<void()> on_wait;
   // Whether a run at fresh inputs or another size fails.
@@ -120,7 +130,8 @@ class FakeEvaluation final : public Evaluation {
     done.result.copy = Nanoseconds(1e5);
     done.result.verify = Nanoseconds(2e5);
     done.result.measure = Nanoseconds(3e5);
-    clock_.advance(Nanoseconds(6.1e5));  // 10 us that no phase accounts for
+    done.result.measure += outcome.longer;
+    clock_.advance(Nanoseconds(6.1e5) + outcome.longer);  // 10 us that no phase accounts for
     for (int i = 0; i < task.timing.min_samples; ++i) {
       done.result.samples.emplace_back(outcome.time_ns * (1 + outcome.drift * i / task.timing.min_samples) + i % 3);
       if (task.timing.incumbent && measure::hopeless(done.result.samples, *task.timing.incumbent)) {

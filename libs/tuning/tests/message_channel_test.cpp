@@ -1,12 +1,15 @@
 #include "../src/message_channel.hpp"
 
+#include <algorithm>
 #include <array>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <string>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include <warpwright/base/error.hpp>
 
@@ -41,6 +44,75 @@ TEST(MessageChannel, CarriesHeadAndPayloadInOrder) {
   EXPECT_EQ(two->head.at("type"), "two");
 }
 
+TEST(MessageChannel, PostDoesNotWaitForAReader) {
+  const auto sockets = socket_pair();
+  MessageChannel a(sockets[0]), b(sockets[1]);
+  const std::string large(3'000'000, 'x');
+  a.post({{{"type", "one"}}, large});
+  EXPECT_TRUE(a.has_unsent());
+  a.post({{{"type", "two"}}, "second"});
+  EXPECT_TRUE(b.read_available());
+  EXPECT_FALSE(b.next()) << "only a part of it was sent";
+  std::vector<Message> received;
+  for (int round = 0; round < 1000 && received.size() < 2; ++round) {
+    a.flush();
+    EXPECT_TRUE(b.read_available());
+    while (auto message = b.next()) received.push_back(std::move(*message));
+  }
+  EXPECT_FALSE(a.has_unsent());
+  ASSERT_EQ(received.size(), 2u);
+  EXPECT_EQ(received[0].payload, large);
+  EXPECT_EQ(received[1].head.at("type"), "two");
+  EXPECT_EQ(received[1].payload, "second");
+}
+
+TEST(MessageChannel, MessagesInAnyPiecesAreTheSame) {
+  std::string bytes;
+  std::vector<Message> messages;
+  for (const std::size_t size : {std::size_t{0}, std::size_t{5}, std::size_t{5000}, std::size_t{0}}) {
+    messages.push_back({{{"type", "sized"}, {"size", size}}, std::string(size, 'p')});
+    bytes += MessageChannel::frame(messages.back());
+  }
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{4096}, bytes.size()}) {
+    const auto sockets = socket_pair();
+    MessageChannel reader(sockets[1]);
+    std::vector<Message> received;
+    for (std::size_t at = 0; at < bytes.size(); at += piece) {
+      const std::size_t length = std::min(piece, bytes.size() - at);
+      ASSERT_EQ(::write(sockets[0], bytes.data() + at, length), static_cast<ssize_t>(length));
+      ASSERT_TRUE(reader.read_available());
+      while (auto message = reader.next()) received.push_back(std::move(*message));
+    }
+    ::close(sockets[0]);
+    EXPECT_FALSE(reader.read_available());
+    ASSERT_EQ(received.size(), messages.size()) << "in pieces of " << piece;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+      EXPECT_EQ(received[i].head, messages[i].head);
+      EXPECT_EQ(received[i].payload, messages[i].payload);
+    }
+  }
+}
+
+TEST(MessageChannel, RingsForWhatItSends) {
+  const auto sockets = socket_pair();
+  const int doorbell = ::eventfd(0, EFD_NONBLOCK);
+  ASSERT_GE(doorbell, 0);
+  const auto rung = [&] {
+    std::uint64_t times = 0;
+    return ::read(doorbell, &times, sizeof times) == static_cast<ssize_t>(sizeof times) ? times : 0;
+  };
+  MessageChannel a(sockets[0], doorbell), b(sockets[1]);
+  EXPECT_EQ(rung(), 0u);
+  a.send({{{"type", "one"}}, {}});
+  MessageChannel moved(std::move(a));
+  moved.send({{{"type", "two"}}, {}});
+  EXPECT_EQ(rung(), 2u);
+  EXPECT_TRUE(b.receive() && b.receive());
+  b.send({{{"type", "back"}}, {}});
+  EXPECT_EQ(rung(), 0u) << "that was the other side";
+  ::close(doorbell);
+}
+
 TEST(MessageChannel, ClosedPeerEndsReceiveAndFailsSend) {
   const auto sockets = socket_pair();
   MessageChannel a(sockets[0]);
@@ -58,6 +130,15 @@ TEST(MessageChannel, GarbageIsAnError) {
     ::close(sockets[1]);
     EXPECT_THROW(reader.receive(), Error);
   }
+  // A size that nobody will send takes no memory.
+  const auto sockets = socket_pair();
+  MessageChannel reader(sockets[0]);
+  const std::string announced("\x02\0\0\0\0\0\0\x80\0\0\0\0{}", 14);
+  ASSERT_EQ(::write(sockets[1], announced.data(), announced.size()), static_cast<ssize_t>(announced.size()));
+  EXPECT_TRUE(reader.read_available());
+  EXPECT_FALSE(reader.next());
+  ::close(sockets[1]);
+  EXPECT_FALSE(reader.receive());
 }
 
 TEST(TaskJson, RoundTrips) {

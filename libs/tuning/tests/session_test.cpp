@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,6 +8,7 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/tuning/session.hpp>
 
+#include "../src/time_account.hpp"
 #include "fake_evaluation.hpp"
 
 namespace warpwright::tuning {
@@ -171,6 +174,93 @@ TEST_F(SessionTest, TimePartsAddUpToTheTotal) {
   EXPECT_GT(times.compile_wait.count(), 0);
   EXPECT_GT(times.compile_cpu.count(), 0);
   EXPECT_GT(times.finish.count(), 0);
+}
+
+TEST_F(SessionTest, TheNextRunWaitsAtTheDevice) {
+  FakeEvaluation plain(clock_, model), queueing(clock_, model);
+  plain.compile_slots = queueing.compile_slots = 8;
+  queueing.queues_runs = true;
+  const SessionResult alone = run({}, plain);
+  const SessionResult result = run({}, queueing);
+  EXPECT_EQ(plain.most_given, 1u);
+  EXPECT_EQ(queueing.most_given, 2u);
+  ASSERT_EQ(result.trials.size(), alone.trials.size());
+  for (std::size_t i = 0; i < alone.trials.size(); ++i) {
+    EXPECT_EQ(result.trials[i].configuration, alone.trials[i].configuration);
+    EXPECT_EQ(result.trials[i].status, alone.trials[i].status);
+  }
+  EXPECT_EQ(result.best, alone.best);
+  const auto& times = result.times;
+  EXPECT_NEAR(times.measure.count(), alone.times.measure.count(), 1) << "what a run took is its own";
+  const Nanoseconds parts =
+      times.startup + times.compile_wait + times.copy + times.verify + times.measure + times.tuner + times.finish;
+  EXPECT_NEAR(parts.count(), times.total.count(), 1);
+}
+
+TEST_F(SessionTest, NothingIsQueuedBehindALongRun) {
+  FakeEvaluation evaluation(clock_, [](const Configuration& configuration) {
+    FakeOutcome outcome = model(configuration);
+    outcome.longer = Nanoseconds(2e9);
+    return outcome;
+  });
+  evaluation.compile_slots = 8;
+  evaluation.queues_runs = true;
+  // Before the first result nothing is known of how long they take.
+  std::size_t given = 0;
+  evaluation.on_wait = [&] {
+    if (evaluation.ran.size() > 4) given = std::max(given, evaluation.waiting_runs());
+  };
+  run({}, evaluation);
+  EXPECT_EQ(given, 1u);
+}
+
+TEST_F(SessionTest, AStopEndsWithWhatTheDeviceWasGiven) {
+  FakeEvaluation evaluation(clock_, model);
+  evaluation.compile_slots = 8;
+  evaluation.queues_runs = true;
+  std::atomic<bool> stop{false};
+  evaluation.on_wait = [&] {
+    if (evaluation.waiting_runs() == 2) stop = true;
+  };
+  SessionOptions options;
+  options.stop = &stop;
+  const SessionResult result = run(options, evaluation);
+  EXPECT_TRUE(result.interrupted);
+  EXPECT_EQ(evaluation.waiting_runs(), 0u);
+  // Every run has its record; the baseline ran by itself.
+  std::size_t recorded = 0;
+  for (const auto& trial : result.trials)
+    if (trial.times.measure.count() > 0) ++recorded;
+  EXPECT_GE(recorded + 1, evaluation.ran.size());
+}
+
+TEST(TimeAccount, WorkBesideCompilersIsWaitingUnlessItKeptOneWaiting) {
+  ManualClock clock;
+  TimeAccount account(clock, {});
+  account.enter(TimeAccount::Part::beside_compilers);
+  clock.advance(Nanoseconds(100));
+  account.settle(false);
+  clock.advance(Nanoseconds(20));
+  account.settle(true);
+  clock.advance(Nanoseconds(3));
+  const SessionTimes times = account.finish();
+  EXPECT_EQ(times.compile_wait.count(), 100);
+  EXPECT_EQ(times.tuner.count(), 23) << "what nobody settled is the tuner's";
+  EXPECT_EQ(times.total.count(), 123);
+}
+
+TEST(TimeAccount, WhatIsLeftOfOneRunMayBeOfTheNext) {
+  ManualClock clock;
+  TimeAccount account(clock, {});
+  account.enter(TimeAccount::Part::device);
+  // The first result of 100 is seen 30 late, when the second run of 100 has begun; between both lay 5.
+  clock.advance(Nanoseconds(130));
+  account.device_done(Nanoseconds(10), Nanoseconds(20), Nanoseconds(70), {}, true);
+  clock.advance(Nanoseconds(75));
+  account.device_done(Nanoseconds(10), Nanoseconds(20), Nanoseconds(70), {}, false);
+  const SessionTimes times = account.finish();
+  EXPECT_EQ(times.measure.count(), 140);
+  EXPECT_EQ(times.tuner.count(), 5);
 }
 
 TEST_F(SessionTest, RestartsOfWorkersCountAsStartUp) {

@@ -85,6 +85,8 @@ class Evaluation {
   virtual bool can_compile() const = 0;
   // The device takes one run or interleave task at a time.
   virtual bool can_run() const = 0;
+  // A run is under way and the device takes another one behind it, so that it goes on without a word from here.
+  virtual bool can_queue_run() const { return false; }
   // False where the device is the CPU: compiling would disturb measuring, so the caller alternates them.
   virtual bool compiles_while_running() const = 0;
   virtual void compile(CompileTask task) = 0;

@@ -18,7 +18,8 @@
 namespace warpwright::tuning {
 
 // The body of the worker executable: serves requests on the inherited descriptor until the coordinator closes it.
-// Returns the exit status of the process.
+// Returns the exit status of the process. The descriptor after the channel's (3), 4, is an eventfd that it rings for each
+// message.
 int worker_main(const device::BackendRegistry& backends, int descriptor);
 
 struct WorkerPoolOptions {
