@@ -126,7 +126,7 @@ CompileOutcome compile(const Program& program) {
   } else if (kind == "compile_memory_abort") {
     // A compiler whose allocation failure nobody catches: what std::bad_alloc across a C interface ends in.
     // Kept for all to see: an optimiser leaves out an allocation that nobody looks at.
-    static void* volatile kept = nullptr;
+    [[maybe_unused]] static void* volatile kept = nullptr;
     [&]() noexcept {
       use_up_memory([](std::size_t size) {
         void* const piece = ::operator new(size);
