@@ -294,9 +294,13 @@ class Session {
     } else if (auto* ran = std::get_if<RunDone>(&completion)) {
       last_run_time_ = ran->result.copy + ran->result.verify + ran->result.measure;
       std::erase(runs_, ran->id);
+      using Next = TimeAccount::Next;
+      const Part then = ready_.empty() ? idle_part() : Part::tuner;
       account_.device_done(ran->result.copy, ran->result.verify, ran->result.measure, evaluator_.restarted_since_last(),
-                           !runs_.empty());
-      if (runs_.empty()) account_.enter(Part::tuner);
+                           !runs_.empty()                   ? Next::running
+                           : then == Part::beside_compilers ? Next::compiling
+                                                            : Next::held_up);
+      if (runs_.empty()) account_.enter(then);
       const auto found = in_flight_.find(ran->id);
       if (found == in_flight_.end()) return;
       evaluator_.apply(std::move(*ran), found->second.trial);

@@ -27,10 +27,14 @@ class TimeAccount {
   }
 
   // The device has ended a task: splits the time spent in `device` by what it reported. What it did not report is the
-  // cost of talking to it, which is the tuner's. `restarted` is the time that went into replacing a worker meanwhile.
-  // `goes_on`: it is busy with the next task already, and what is left may be time of that one.
+  // cost of talking to it. `restarted` is the time that went into replacing a worker meanwhile.
+  enum class Next {
+    held_up,   // the next task could have begun earlier: that cost is the tuner's
+    running,   // it is busy with the next task already, and what is left may be time of that one
+    compiling  // nothing is ready for it: settle() says whether the cost delayed anything
+  };
   void device_done(Nanoseconds copy, Nanoseconds verify, Nanoseconds measure, Nanoseconds restarted,
-                   bool goes_on = false) {
+                   Next next = Next::held_up) {
     charge();
     const auto take = [&](Nanoseconds wanted) {
       const Nanoseconds taken = std::clamp(wanted, Nanoseconds{}, device_);
@@ -41,7 +45,8 @@ class TimeAccount {
     times_.copy += take(copy);
     times_.verify += take(verify);
     times_.measure += take(measure);
-    if (!goes_on) times_.tuner += take(device_);
+    if (next == Next::held_up) times_.tuner += take(device_);
+    if (next == Next::compiling) beside_compilers_ += take(device_);
   }
 
   // Whether a compiler had something for the device before the tuner was ready to take it.
