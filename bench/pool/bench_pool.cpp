@@ -47,6 +47,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string>
+#include <sys/mman.h>
 #include <thread>
 #include <variant>
 #include <vector>
@@ -420,6 +421,42 @@ std::string verdict(const std::vector<double>& ns) {
   return fmt::format("{}: {:.2f} of the best other's time", word, ratio);
 }
 
+// What bounds the touching of fresh memory: new pages of a mapping just made; new pages once more, which the system
+// takes from what it was given back; and pages that are there.
+Json touching(Bytes bytes) {
+  constexpr std::size_t page = 4096;
+  Json list = Json::array();
+  for (const unsigned threads : {1u, 4u, 16u}) {
+    const std::size_t size = bytes.count;
+    void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return {{"skipped", "cannot map " + format_bytes(bytes)}};
+    ::madvise(memory, size, MADV_HUGEPAGE);
+    const auto write = [&] {
+      const SteadyClock clock;
+      const Nanoseconds begin = clock.now();
+      std::vector<std::jthread> writers;
+      for (unsigned t = 0; t < threads; ++t)
+        writers.emplace_back([&, t] {
+          volatile std::byte* const to = static_cast<std::byte*>(memory);
+          for (std::size_t at = size / page * t / threads; at < size / page * (t + 1) / threads; ++at)
+            to[at * page] = std::byte{1};
+        });
+      writers.clear();
+      return (clock.now() - begin).count() / 1e6;
+    };
+    const double first = write();
+    ::madvise(memory, size, MADV_DONTNEED);
+    const double again = write(), present = write();
+    ::munmap(memory, size);
+    fmt::print(
+        "  a write to each page, {:>2} threads: {:.0f} ms on new pages, {:.0f} ms on new ones again, {:.0f} ms where "
+        "they are\n",
+        threads, first, again, present);
+    list.push_back({{"threads", threads}, {"new_ms", first}, {"new_again_ms", again}, {"present_ms", present}});
+  }
+  return list;
+}
+
 // A pool of `bytes` on the GPU, against its driver's allocator: registered memory with huge pages and several threads.
 Json cold_start(Bytes bytes, int rounds) {
   const auto backend = cuda::make_backend();
@@ -481,8 +518,8 @@ Json cold_start(Bytes bytes, int rounds) {
   }
   const double one_block = median_of(blocks);
   fmt::print("  a block of {} from cuMemHostAlloc and back: {:.1f} us\n", format_bytes(block_size), one_block / 1e3);
-  return {{"device", device.name}, {"driver", device.driver},     {"bytes", bytes.count}, {"rounds", rounds},
-          {"ways", list},          {"driver_block_ns", one_block}};
+  return {{"device", device.name}, {"driver", device.driver},      {"bytes", bytes.count},       {"rounds", rounds},
+          {"ways", list},          {"driver_block_ns", one_block}, {"touching", touching(bytes)}};
 }
 
 int run(int argc, char** argv) {
