@@ -380,7 +380,11 @@ double median_of(std::vector<double> values) {
 struct Latency {
   std::vector<double> singles, bursts;
 
+  // On a thread of its own: threads inherit the processor that their maker is bound to.
   void measure(Contender& contender, double clock_ns) {
+    std::jthread([&] { measure_here(contender, clock_ns); });
+  }
+  void measure_here(Contender& contender, double clock_ns) {
     pin_to(0);
     // The clock of a core that was idle takes a while to come up.
     for (const auto begin = Clock::now(); Clock::now() - begin < std::chrono::milliseconds(50);)

@@ -42,8 +42,10 @@ class HostRegion {
 struct HostMemoryOptions {
   bool huge_pages = true;        // ask for them; refusal is no error
   std::optional<int> numa_node;  // bind to it before the first touch; refusal is no error
-  int touch_threads = 4;         // times flatten at four threads in published measurements
-  LogSink log;                   // told of fallbacks
+  // Times flatten at four threads in published measurements. They run where the caller may run: bound to one processor,
+  // several are no faster than one.
+  int touch_threads = 4;
+  LogSink log;  // told of fallbacks
 };
 
 // Makes regions. Thread-compatible.
