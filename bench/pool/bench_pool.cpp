@@ -522,8 +522,8 @@ Json cold_start(Bytes bytes, int rounds) {
   }
   const double one_block = median_of(blocks);
   fmt::print("  a block of {} from cuMemHostAlloc and back: {:.1f} us\n", format_bytes(block_size), one_block / 1e3);
-  return {{"device", device.name}, {"driver", device.driver},      {"bytes", bytes.count},       {"rounds", rounds},
-          {"ways", list},          {"driver_block_ns", one_block}, {"touching", touching(bytes)}};
+  return {{"device", device.name}, {"driver", device.driver},     {"bytes", bytes.count}, {"rounds", rounds},
+          {"ways", list},          {"driver_block_ns", one_block}};
 }
 
 int run(int argc, char** argv) {
@@ -633,6 +633,7 @@ int run(int argc, char** argv) {
   if (cold > 0) {
     fmt::print("cold start of {} of pinned memory\n", format_bytes(Bytes{cold}));
     report["cold_start"] = cold_start(Bytes{cold}, rounds);
+    report["cold_start"]["touching"] = touching(Bytes{cold});
     if (report["cold_start"].contains("skipped"))
       fmt::print("  skipped: {}\n", report["cold_start"]["skipped"].get<std::string>());
   }
