@@ -171,6 +171,7 @@ class Session {
       if (completion) take(std::move(*completion));
     }
     // What the device was given ends by its deadline at the latest; what was only compiled is left for another day.
+    ending_ = true;
     while (!runs_.empty()) {
       if (auto completion = evaluation_.wait(poll_interval)) take(std::move(*completion));
     }
@@ -251,6 +252,7 @@ class Session {
   }
 
   bool may_run() const {
+    if (ending_) return false;
     if (!evaluation_.compiles_while_running() && compiling_ > 0) return false;
     return runs_.empty() ? evaluation_.can_run()
                          : evaluation_.can_queue_run() && last_run_time_ < longest_to_queue_behind;
@@ -641,6 +643,7 @@ class Session {
   std::size_t compiling_ = 0;
   std::uint64_t asked_ = 0, measured_now_ = 0;
   bool strategy_ended_ = false;
+  bool ending_ = false;       // nothing is started any more
   bool more_to_ask_ = false;  // the compilers have room for another question
   bool looked_ = true;        // nothing was done since the evaluation had nothing to tell
   double best_objective_ = std::numeric_limits<double>::infinity();

@@ -219,14 +219,18 @@ TEST_F(SessionTest, AStopEndsWithWhatTheDeviceWasGiven) {
   evaluation.compile_slots = 8;
   evaluation.queues_runs = true;
   std::atomic<bool> stop{false};
+  std::size_t given = 0;
   evaluation.on_wait = [&] {
-    if (evaluation.waiting_runs() == 2) stop = true;
+    if (evaluation.waiting_runs() == 2 && evaluation.compiling() > 2 && !stop.exchange(true))
+      given = evaluation.ran.size();
   };
   SessionOptions options;
   options.stop = &stop;
   const SessionResult result = run(options, evaluation);
   EXPECT_TRUE(result.interrupted);
   EXPECT_EQ(evaluation.waiting_runs(), 0u);
+  EXPECT_GT(given, 0u);
+  EXPECT_EQ(evaluation.ran.size(), given) << "nothing was begun after the stop";
   // Every run has its record; the baseline ran by itself.
   std::size_t recorded = 0;
   for (const auto& trial : result.trials)
