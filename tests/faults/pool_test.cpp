@@ -142,7 +142,7 @@ class QueuedRuns : public ::testing::Test {
   const std::unique_ptr<device::Backend> backend_ = sim::make_backend();
   const DeviceInfo device_ = device::find_device(*backend_, DeviceId::parse("sim:0"));
   const Problem problem_ = spec::read(SIMULATED_SPECIFICATION).for_device(device_, Configuration{});
-  const SteadyClock clock_;
+  const SteadyClock clock_{};
   WorkerPoolOptions options_;
   std::unique_ptr<Evaluation> pool_;
 };
