@@ -90,10 +90,15 @@ class Failures(CpuTest):
         self.assertIn("y[7]", wrong.stdout)
 
     def test_bugs_that_end_or_hang_the_process(self):
-        _, statuses = self.tune("fatal", "--compile-deadline", "5s", "--run-deadline", "3s")
+        report, statuses = self.tune("fatal", "--compile-deadline", "5s", "--run-deadline", "3s")
         # On a CPU the code is generated at the first launch, which the compile worker makes: an endless kernel ends there.
         self.assertIn(statuses.pop("endless_run"), ({"timed_out"}, {"compile_timed_out"}))
         self.assertEqual(statuses, {
             "illegal_address": {"crashed"},
             "endless_compile": {"compile_timed_out"},
         })
+        # What took too long is named.
+        for trial in report["trials"]:
+            if trial["status"] == "compile_timed_out":
+                launching = trial["configuration"]["bug"] == "endless_run"
+                self.assertEqual("in the first launch" in trial["message"], launching, trial["message"])

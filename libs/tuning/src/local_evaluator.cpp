@@ -61,7 +61,6 @@ CompileDone CompileStation::compile(const CompileTask& task, const PhaseCallback
     return std::move(done);
   };
   try {
-    if (phase) phase("build");
     const Problem* problem = &problem_;
     Problem other;
     if (!task.dimensions.empty()) {

@@ -81,6 +81,17 @@ std::string MessageChannel::frame(const Message& message) { return begin_of(mess
 
 void MessageChannel::send(const Message& message, int patience_ms) {
   post(message);
+  drain(patience_ms);
+}
+
+void MessageChannel::send_in_passing(const Message& message) {
+  put(message);
+  if (!has_unsent()) return;
+  ring();  // there is no room before the other side reads
+  drain(-1);
+}
+
+void MessageChannel::drain(int patience_ms) {
   while (has_unsent()) {
     if (!wait_for(descriptor_, POLLOUT, patience_ms))
       throw Error(ErrorCode::timeout, "the other process does not read what is sent to it");
@@ -89,18 +100,33 @@ void MessageChannel::send(const Message& message, int patience_ms) {
 }
 
 void MessageChannel::post(const Message& message) {
+  if (put(message) > 0) ring();
+}
+
+std::size_t MessageChannel::put(const Message& message) {
   const std::string begin = begin_of(message);
   const std::array<std::string_view, 2> parts{begin, message.payload};
-  std::size_t sent = outbox_.empty() ? write(parts) : 0;
+  const std::size_t sent = outbox_.empty() ? write(parts) : 0;
+  std::size_t left_out = sent;
   for (const std::string_view part : parts) {
-    const std::size_t skipped = std::min(sent, part.size());
+    const std::size_t skipped = std::min(left_out, part.size());
     outbox_ += part.substr(skipped);
-    sent -= skipped;
+    left_out -= skipped;
   }
+  return sent;
 }
 
 void MessageChannel::flush() {
-  if (!outbox_.empty()) outbox_.erase(0, write({std::string_view(outbox_), std::string_view()}));
+  if (outbox_.empty()) return;
+  const std::size_t sent = write({std::string_view(outbox_), std::string_view()});
+  outbox_.erase(0, sent);
+  if (sent > 0) ring();
+}
+
+void MessageChannel::ring() {
+  // A full counter has been rung often enough.
+  const std::uint64_t once = 1;
+  if (doorbell_ >= 0) static_cast<void>(!::write(doorbell_, &once, sizeof once));
 }
 
 std::size_t MessageChannel::write(const std::array<std::string_view, 2>& parts) {
@@ -126,9 +152,6 @@ std::size_t MessageChannel::write(const std::array<std::string_view, 2>& parts) 
       throw Error(ErrorCode::io, "cannot send to the other process", reason);
     }
   }
-  // A full counter has been rung often enough.
-  const std::uint64_t once = 1;
-  if (sent > 0 && doorbell_ >= 0) static_cast<void>(!::write(doorbell_, &once, sizeof once));
   return sent;
 }
 

@@ -33,6 +33,8 @@ class MessageChannel {
   // Blocks until all is written. Throws Error(io) when the other side is gone, Error(timeout) when it does not read for
   // `patience_ms`; negative: waits for ever.
   void send(const Message& message, int patience_ms = -1);
+  // As send(), without the doorbell: for what is of use only together with what comes after it.
+  void send_in_passing(const Message& message);
   // Writes as much as the other side has room for and keeps the rest for flush(). Throws Error(io) when the other side
   // is gone.
   void post(const Message& message);
@@ -47,8 +49,11 @@ class MessageChannel {
 
  private:
   static std::string begin_of(const Message& message);
-  // How much of it was sent without waiting.
+  // These say how much was sent without waiting; put() keeps the rest.
+  std::size_t put(const Message& message);
   std::size_t write(const std::array<std::string_view, 2>& parts);
+  void ring();
+  void drain(int patience_ms);
   void begin_next();
 
   int descriptor_ = -1, doorbell_ = -1;

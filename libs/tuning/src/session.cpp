@@ -189,9 +189,10 @@ class Session {
   }
 
   // What the tuner does while the device has nothing to do. Beside compilers it delays nothing unless one of them has
-  // something to say meanwhile.
+  // something to say meanwhile; where the device waits for all of them, one that could have a task is kept waiting too.
   Part idle_part() const {
-    return compiling_ > 0 && evaluation_.compiles_while_running() ? Part::beside_compilers : Part::tuner;
+    if (compiling_ == 0) return Part::tuner;
+    return evaluation_.compiles_while_running() || !room_to_compile() ? Part::beside_compilers : Part::tuner;
   }
 
   // Keeps the compilers and the device busy. While one of them works one question is asked at a time: what it answers
@@ -201,12 +202,12 @@ class Session {
     start_runs();
     while (may_ask() && !stopping() && room_to_compile()) {
       if (runs_.empty()) account_.enter(idle_part());
-      const std::vector<std::uint64_t> asked = strategy_->ask(1);
-      if (asked.empty()) {
+      const auto next = asked_ahead_ ? std::exchange(asked_ahead_, std::nullopt) : ask();
+      if (!next) {
         strategy_ended_ = in_flight_.empty();
         break;
       }
-      begin_trial(asked.front());
+      begin_trial(*next);
       start_runs();
       if (!runs_.empty() || idle_part() == Part::beside_compilers) {
         looked_ = false;
@@ -214,11 +215,31 @@ class Session {
         return;
       }
     }
+    if (looked_ && !asked_ahead_ && !asked_in_vain_ && wants_question_soon()) {
+      if (runs_.empty()) account_.enter(idle_part());
+      asked_ahead_ = ask();
+      asked_in_vain_ = !asked_ahead_;
+      looked_ = false;
+    }
+  }
+
+  std::optional<std::uint64_t> ask() {
+    const std::vector<std::uint64_t> asked = strategy_->ask(1);
+    return asked.empty() ? std::nullopt : std::optional(asked.front());
   }
 
   bool room_to_compile() const {
     if (!evaluation_.can_compile() || ready_.size() >= max_compiled_ahead) return false;
     return evaluation_.compiles_while_running() || (runs_.empty() && ready_.size() < alternating_batch);
+  }
+
+  // Every compiler is busy, and the first to end will have another task. Not where the device would be disturbed by the
+  // question, nor where the answer can wait for results, nor where one configuration follows the other.
+  bool wants_question_soon() {
+    if (!may_ask() || compiling_ == 0 || in_flight_.size() < 2 || evaluation_.can_compile()) return false;
+    const bool soon = evaluation_.compiles_while_running() ? ready_.size() + 1 < max_compiled_ahead
+                                                           : runs_.empty() && ready_.size() + 1 < alternating_batch;
+    return soon && !stopping();
   }
 
   void begin_trial(std::uint64_t index) {
@@ -279,6 +300,7 @@ class Session {
   }
 
   void take(Completion completion) {
+    asked_in_vain_ = false;
     if (auto* compiled = std::get_if<CompileDone>(&completion)) {
       --compiling_;
       account_.times().compile_cpu += compiled->cpu;
@@ -643,9 +665,11 @@ class Session {
   std::size_t compiling_ = 0;
   std::uint64_t asked_ = 0, measured_now_ = 0;
   bool strategy_ended_ = false;
-  bool ending_ = false;       // nothing is started any more
-  bool more_to_ask_ = false;  // the compilers have room for another question
-  bool looked_ = true;        // nothing was done since the evaluation had nothing to tell
+  bool ending_ = false;                       // nothing is started any more
+  bool more_to_ask_ = false;                  // the compilers have room for another question
+  bool looked_ = true;                        // nothing was done since the evaluation had nothing to tell
+  std::optional<std::uint64_t> asked_ahead_;  // a configuration for the compiler that is free first
+  bool asked_in_vain_ = false;                // the strategy has none before it is told more
   double best_objective_ = std::numeric_limits<double>::infinity();
   std::optional<std::size_t> best_trial_;
   std::optional<measure::Incumbent> incumbent_;

@@ -2,15 +2,14 @@
 #include <fcntl.h>
 #include <memory>
 #include <poll.h>
-#include <sched.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/tuning/worker.hpp>
 
 #include "memory_limit.hpp"
 #include "message_channel.hpp"
+#include "scheduling.hpp"
 #include "task_json.hpp"
 #include "worker_process.hpp"
 
@@ -19,17 +18,6 @@ namespace {
 
 constexpr int exit_ok = 0;
 constexpr int exit_failed = 1;
-constexpr int niceness_of_compilers = 5;
-
-// Compilers leave no core free. The coordinator, which works for microseconds at a time, is not preempted by the
-// compiler that it has just woken, and where the device worker works beside compilers it need not queue behind them.
-// What the system refuses is done without.
-void stand_back(bool beside_device) {
-  const sched_param none{};
-  static_cast<void>(::sched_setscheduler(0, SCHED_BATCH, &none));
-  if (beside_device)
-    static_cast<void>(::setpriority(PRIO_PROCESS, 0, ::getpriority(PRIO_PROCESS, 0) + niceness_of_compilers));
-}
 
 Message error_message(const Error& error) {
   Message message{{{"type", "error"}, {"code", std::string(to_string(error.code()))}, {"message", error.what()}}, {}};
@@ -67,7 +55,7 @@ class Worker {
       forget_failed_allocations();
       const CompileTask task = compile_task_from(message);
       channel_.send(to_message(compiler_->compile(task, [&](const char* phase) {
-        channel_.send({{{"type", "phase"}, {"phase", phase}}, {}});
+        channel_.send_in_passing({{{"type", "phase"}, {"phase", phase}}, {}});
       })));
     } else if (type == "run") {
       channel_.send(to_message(station_->run(run_task_from(std::move(message)))));
@@ -90,7 +78,7 @@ class Worker {
     };
     const device::Backend& backend = backends_.find(device.id);
     if (message.head.at("role") == "compile") {
-      stand_back(message.head.at("yields").get<bool>());
+      stand_back_as_compiler(message.head.at("yields").get<bool>());
       const Bytes memory{message.head.at("compile_memory").get<std::uint64_t>()};
       options.compile_memory = memory;
       compiler_ = std::make_unique<CompileStation>(backend, device, std::move(problem), clock_, std::move(options));

@@ -11,6 +11,7 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/tuning/worker.hpp>
 
+#include "scheduling.hpp"
 #include "task_json.hpp"
 #include "worker_process.hpp"
 
@@ -160,7 +161,9 @@ class WorkerPool final : public Evaluation {
   }
 
   void spawn(Slot& slot) {
+    deference_.reset();  // which a child would inherit
     slot.process.emplace(WorkerProcess::start(options_.executable, environment()));
+    if (!overlaps_) deference_.emplace();
     ++slot.generation;
     slot.state = Slot::State::starting;
     slot.phase.clear();
@@ -245,8 +248,12 @@ class WorkerPool final : public Evaluation {
       read(*owners[i]);
     }
     // Not the time of now: if everything stood still since, the next call forgives that.
-    for (std::size_t i = 0; i < owners.size(); ++i)
-      if (!speaks[i] && timed(*owners[i]) && *last_seen_ >= owners[i]->deadline) on_deadline(*owners[i]);
+    for (std::size_t i = 0; i < owners.size(); ++i) {
+      const auto late = [&] { return timed(*owners[i]) && *last_seen_ >= owners[i]->deadline; };
+      if (speaks[i] || !late()) continue;
+      read(*owners[i]);  // it may have said in passing what it is at
+      if (late()) on_deadline(*owners[i]);
+    }
     return true;
   }
 
@@ -544,7 +551,8 @@ class WorkerPool final : public Evaluation {
   EvaluationInfo info_;
   bool overlaps_ = true;
   bool started_ = false;
-  std::vector<Slot> slots_;  // the device's first
+  std::optional<DeferringThread> deference_;  // where the device's work needs the cores that this thread works on
+  std::vector<Slot> slots_;                   // the device's first
   std::deque<Completion> completions_;
   std::optional<Completion> held_;  // of the run that the device failed at, until it is back
   std::optional<Error> fatal_;      // to be thrown by wait()

@@ -107,9 +107,27 @@ TEST(MessageChannel, RingsForWhatItSends) {
   MessageChannel moved(std::move(a));
   moved.send({{{"type", "two"}}, {}});
   EXPECT_EQ(rung(), 2u);
-  EXPECT_TRUE(b.receive() && b.receive());
+  moved.send_in_passing({{{"type", "three"}}, {}});
+  EXPECT_EQ(rung(), 0u) << "it waits for the next one";
+  EXPECT_TRUE(b.receive() && b.receive() && b.receive());
   b.send({{{"type", "back"}}, {}});
   EXPECT_EQ(rung(), 0u) << "that was the other side";
+  ::close(doorbell);
+}
+
+TEST(MessageChannel, RingsInPassingOnlyWhereThereIsNoRoom) {
+  const auto sockets = socket_pair();
+  const int doorbell = ::eventfd(0, 0);
+  ASSERT_GE(doorbell, 0);
+  MessageChannel a(sockets[0], doorbell), b(sockets[1]);
+  const std::string large(3'000'000, 'x');
+  std::thread sender([&] { a.send_in_passing({{{"type", "large"}}, large}); });
+  std::uint64_t times = 0;
+  EXPECT_EQ(::read(doorbell, &times, sizeof times), static_cast<ssize_t>(sizeof times)) << "blocks until it rings";
+  const auto message = b.receive();
+  sender.join();
+  ASSERT_TRUE(message);
+  EXPECT_EQ(message->payload, large);
   ::close(doorbell);
 }
 

@@ -340,6 +340,93 @@ TEST_F(SessionTest, CpuDevicesAlternateCompilingAndRunning) {
   EXPECT_TRUE(compiled_in_parallel);
 }
 
+// Exhaustive search that tells what it was asked for and has heard nothing of yet.
+class ObservedSearch final : public SearchAlgorithm {
+ public:
+  ObservedSearch(const Space& space, std::set<std::uint64_t>& outstanding)
+      : inner_(make_exhaustive(space)), outstanding_(outstanding) {}
+  std::vector<std::uint64_t> ask(std::size_t count) override {
+    auto indices = inner_->ask(count);
+    outstanding_.insert(indices.begin(), indices.end());
+    return indices;
+  }
+  void tell(std::uint64_t index, const SearchOutcome& outcome) override {
+    outstanding_.erase(index);
+    inner_->tell(index, outcome);
+  }
+
+ private:
+  std::unique_ptr<SearchAlgorithm> inner_;
+  std::set<std::uint64_t>& outstanding_;
+};
+
+class AskingAhead : public SessionTest {
+ protected:
+  AskingAhead() {
+    strategies_.add({"observed", "shows its open questions", {}, false},
+                    [this](const Space& space, const StrategySettings&) {
+                      return std::make_unique<ObservedSearch>(space, outstanding_);
+                    });
+    options_.strategy = "observed";
+    evaluation_.compile_slots = 2;
+  }
+  SessionResult run_observed() { return run_session(problem_, *space_, strategies_, evaluation_, clock_, options_); }
+  // Configurations that were asked for and given to no compiler yet.
+  std::size_t ahead() const {
+    return static_cast<std::size_t>(std::count_if(outstanding_.begin(), outstanding_.end(), [&](std::uint64_t index) {
+      const auto& compiled = evaluation_.compiled;
+      return std::find(compiled.begin(), compiled.end(), space_->at(index)) == compiled.end();
+    }));
+  }
+
+  StrategyRegistry strategies_ = StrategyRegistry::with_defaults();
+  std::set<std::uint64_t> outstanding_;
+  SessionOptions options_;
+  FakeEvaluation evaluation_{clock_, model};
+};
+
+TEST_F(AskingAhead, TheNextConfigurationIsThereWhenACompilerIsFree) {
+  std::size_t times = 0, most = 0;
+  evaluation_.on_wait = [&] {
+    most = std::max(most, ahead());
+    times += ahead();
+  };
+  EXPECT_EQ(run_observed().evaluations, 20u);
+  EXPECT_EQ(most, 1u);
+  EXPECT_GT(times, 5u);
+  EXPECT_TRUE(outstanding_.empty());
+}
+
+TEST_F(AskingAhead, NotWhereResultsComeFirstOrTheDeviceIsDisturbed) {
+  evaluation_.overlap = false;
+  std::size_t while_compiling = 0, while_running = 0, most = 0;
+  evaluation_.on_wait = [&] {
+    most = std::max(most, ahead());
+    (evaluation_.waiting_runs() == 0 ? while_compiling : while_running) += ahead();
+  };
+  EXPECT_EQ(run_observed().evaluations, 20u);
+  EXPECT_EQ(most, 1u);
+  EXPECT_GT(while_compiling, 2u);
+  EXPECT_EQ(while_running, 0u);
+}
+
+TEST_F(AskingAhead, NotWhereOneConfigurationFollowsTheOther) {
+  evaluation_.compile_slots = 1;
+  evaluation_.on_wait = [&] {
+    if (evaluation_.compiling() > 0 && evaluation_.can_run()) {
+      EXPECT_EQ(ahead(), 0u);
+    }
+  };
+  options_.max_evaluations = 3;
+  EXPECT_EQ(run_observed().evaluations, 3u);
+}
+
+TEST_F(AskingAhead, NothingBeyondTheBudget) {
+  options_.max_evaluations = 7;
+  EXPECT_EQ(run_observed().evaluations, 7u);
+  EXPECT_TRUE(outstanding_.empty());
+}
+
 TEST_F(SessionTest, TimeLimitStopsAndKeepsWhatWasMeasured) {
   SessionOptions options;
   options.time_limit = Nanoseconds(15e6);

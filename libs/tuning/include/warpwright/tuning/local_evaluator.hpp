@@ -25,7 +25,7 @@ struct EvaluatorOptions {
 // Compiles and, where the compiler works at the first launch (OpenCL on a CPU), launches once. One thread only.
 class CompileStation {
  public:
-  // Tells which part of a compilation has begun: "build" or "first launch".
+  // Tells that the part of a compilation with this name has begun: "first launch", after the building.
   using PhaseCallback = std::function<void(const char*)>;
   // `backend` and `clock` must outlive the station. `problem` has the device's dimensions.
   CompileStation(const device::Backend& backend, const DeviceInfo& device, Problem problem, const Clock& clock,
