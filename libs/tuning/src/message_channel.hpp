@@ -16,7 +16,7 @@ struct Message {
   std::string payload;
 };
 
-// Owns the descriptor. One thread only.
+// Owns the descriptor. One thread for each direction.
 class MessageChannel {
  public:
   // `doorbell`, an eventfd of the caller's or -1, is rung whenever something was sent. Who waits for that instead of

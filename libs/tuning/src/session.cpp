@@ -24,12 +24,32 @@ using Part = TimeAccount::Part;
 
 // Binaries compiled ahead of the device beyond this wait in vain.
 constexpr std::size_t max_compiled_ahead = 32;
+// How many times over the configurations under way keep the device busy until one more could be compiled, and how many
+// there are beyond that. More would be chosen without the results of those that wait.
+constexpr double supply_margin = 2;
+constexpr std::size_t least_under_way = 3;
 // Where the device is the CPU, compiling and measuring alternate. Compiled in batches, configurations keep every core
 // busy in the compiling phase; small batches let the strategy hear of results soon.
-constexpr std::size_t alternating_batch = 4;
+constexpr std::size_t alternating_batch = 8;
 // Behind a run that took longer nothing is queued: an end of the session waits for what the device was given, and there
 // is nothing to gain.
 constexpr Nanoseconds longest_to_queue_behind{1e9};
+// The mean of what was added lately.
+class RecentMean {
+ public:
+  void add(Nanoseconds time) {
+    constexpr int window = 16;
+    count_ = std::min(count_ + 1, window);
+    mean_ += (time - mean_) / static_cast<double>(count_);
+  }
+  bool known() const { return count_ > 0; }
+  Nanoseconds mean() const { return mean_; }
+
+ private:
+  int count_ = 0;
+  Nanoseconds mean_{};
+};
+
 // The run deadline: see run_deadline(). The least one covers a device worker that has to wait for a busy machine.
 constexpr Nanoseconds least_run_deadline{3e9};
 constexpr double handling_factor = 10, deadline_factor = 600;
@@ -228,18 +248,26 @@ class Session {
     return asked.empty() ? std::nullopt : std::optional(asked.front());
   }
 
-  bool room_to_compile() const {
-    if (!evaluation_.can_compile() || ready_.size() >= max_compiled_ahead) return false;
-    return evaluation_.compiles_while_running() || (runs_.empty() && ready_.size() < alternating_batch);
+  bool room_to_compile() const { return evaluation_.can_compile() && wants_binaries(ready_.size(), compiling_); }
+
+  // Whether one more is to be compiled while so many wait for the device and so many are being compiled.
+  bool wants_binaries(std::size_t ready, std::size_t compiling) const {
+    if (!evaluation_.compiles_while_running()) return runs_.empty() && ready < alternating_batch;
+    return ready < max_compiled_ahead && ready + compiling < under_way_for_device();
+  }
+
+  std::size_t under_way_for_device() const {
+    constexpr std::size_t any = std::numeric_limits<std::size_t>::max();
+    if (!device_time_.known() || !compile_time_.known() || device_time_.mean().count() <= 0) return any;
+    const double runs = supply_margin * (compile_time_.mean() / device_time_.mean());
+    return runs < 1e6 ? least_under_way + static_cast<std::size_t>(std::ceil(runs)) : any;
   }
 
   // Every compiler is busy, and the first to end will have another task. Not where the device would be disturbed by the
   // question, nor where the answer can wait for results, nor where one configuration follows the other.
   bool wants_question_soon() {
     if (!may_ask() || compiling_ == 0 || in_flight_.size() < 2 || evaluation_.can_compile()) return false;
-    const bool soon = evaluation_.compiles_while_running() ? ready_.size() + 1 < max_compiled_ahead
-                                                           : runs_.empty() && ready_.size() + 1 < alternating_batch;
-    return soon && !stopping();
+    return wants_binaries(ready_.size() + 1, compiling_ - 1) && !stopping();
   }
 
   void begin_trial(std::uint64_t index) {
@@ -308,15 +336,18 @@ class Session {
       if (found == in_flight_.end()) return;
       InFlight& item = found->second;
       evaluator_.apply(*compiled, item.trial, result_.evaluation.device);
+      compile_time_.add(compiled->wall);
       if (item.trial.status == TrialStatus::ok) {
         item.binary = std::move(compiled->binary);
         ready_.push_back(compiled->id);
         start_runs();
       } else {
+        device_time_.add({});
         end_trial(found);
       }
     } else if (auto* ran = std::get_if<RunDone>(&completion)) {
       last_run_time_ = ran->result.copy + ran->result.verify + ran->result.measure;
+      device_time_.add(last_run_time_);
       std::erase(runs_, ran->id);
       using Next = TimeAccount::Next;
       const Part then = ready_.empty() ? idle_part() : Part::tuner;
@@ -662,6 +693,7 @@ class Session {
   std::deque<std::uint64_t> ready_;                        // compiled, waiting for the device
   std::deque<std::uint64_t> runs_;                         // given to the device; the first is under way
   Nanoseconds last_run_time_{};
+  RecentMean compile_time_, device_time_;  // of a configuration; the device has none for what does not compile
   std::size_t compiling_ = 0;
   std::uint64_t asked_ = 0, measured_now_ = 0;
   bool strategy_ended_ = false;

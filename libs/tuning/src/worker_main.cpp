@@ -1,6 +1,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <memory>
+#include <optional>
 #include <poll.h>
 #include <sys/prctl.h>
 
@@ -9,6 +10,7 @@
 
 #include "memory_limit.hpp"
 #include "message_channel.hpp"
+#include "read_ahead.hpp"
 #include "scheduling.hpp"
 #include "task_json.hpp"
 #include "worker_process.hpp"
@@ -31,7 +33,7 @@ class Worker {
       : backends_(backends), channel_(std::move(channel)) {}
 
   int serve() {
-    while (auto message = channel_.receive()) {
+    while (auto message = reader_ ? reader_->receive() : channel_.receive()) {
       try {
         handle(std::move(*message));
       } catch (const Error& error) {
@@ -58,6 +60,8 @@ class Worker {
         channel_.send_in_passing({{{"type", "phase"}, {"phase", phase}}, {}});
       })));
     } else if (type == "run") {
+      // The next task arrives while this one runs. Its answer is sent before that begins, which may be the end of all.
+      const ReadAhead::Period period(*reader_);
       channel_.send(to_message(station_->run(run_task_from(std::move(message)))));
     } else if (type == "interleave") {
       channel_.send(to_message(station_->interleave(interleave_task_from(message))));
@@ -91,6 +95,7 @@ class Worker {
       channel_.send({{{"type", "ready"}}, {}});
     } else {
       station_ = std::make_unique<DeviceStation>(backend, device.id, std::move(problem), clock_, std::move(options));
+      reader_.emplace(channel_);
       channel_.send(to_message(station_->info()));
     }
   }
@@ -100,6 +105,7 @@ class Worker {
   SteadyClock clock_;
   std::unique_ptr<CompileStation> compiler_;
   std::unique_ptr<DeviceStation> station_;
+  std::optional<ReadAhead> reader_;  // of the device worker
 };
 
 }  // namespace

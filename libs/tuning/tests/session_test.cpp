@@ -197,6 +197,28 @@ TEST_F(SessionTest, TheNextRunWaitsAtTheDevice) {
   EXPECT_NEAR(parts.count(), times.total.count(), 1);
 }
 
+TEST_F(SessionTest, NoMoreIsUnderWayThanKeepsTheDeviceBusy) {
+  const auto most_under_way = [&](Nanoseconds compile_time, Nanoseconds longer, std::size_t runs_before) {
+    FakeEvaluation evaluation(clock_, [&](const Configuration& configuration) {
+      FakeOutcome outcome = model(configuration);
+      outcome.longer = longer;
+      return outcome;
+    });
+    evaluation.compile_slots = 8;
+    evaluation.compile_time = compile_time;
+    std::size_t most = 0;
+    evaluation.on_wait = [&] {
+      if (evaluation.ran.size() >= runs_before)
+        most = std::max(most, evaluation.compiling() + evaluation.waiting_runs());
+    };
+    EXPECT_EQ(run({}, evaluation).evaluations, 20u);
+    return most;
+  };
+  // The baseline and those that began before anything was known of how long they take come first.
+  EXPECT_LE(most_under_way(Nanoseconds(1e5), Nanoseconds(5e6), 6), 5u) << "a slow device: one at it, four to come";
+  EXPECT_GE(most_under_way(Nanoseconds(1e8), Nanoseconds(1e4), 3), 8u) << "slow compilers: all of them work";
+}
+
 TEST_F(SessionTest, NothingIsQueuedBehindALongRun) {
   FakeEvaluation evaluation(clock_, [](const Configuration& configuration) {
     FakeOutcome outcome = model(configuration);
