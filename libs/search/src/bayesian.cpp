@@ -163,7 +163,7 @@ class Bayesian final : public SearchAlgorithm {
   std::vector<std::uint64_t> ask(std::size_t count) override {
     std::vector<std::uint64_t> asked;
     for (; asked.size() < count && opened_ < opening_.size(); ++opened_) take(opening_[opened_], asked);
-    if (asked.size() < count && seen_.size() < space_.size()) refresh();
+    if (asked.size() < count && seen_.size() < space_.size()) refresh(count == 1);
     while (asked.size() < count && seen_.size() < space_.size()) {
       const std::uint64_t next = propose();
       take(next, asked);
@@ -223,7 +223,7 @@ class Bayesian final : public SearchAlgorithm {
   }
 
   // Takes in what was told since, in the order of the questions, so that the order of answers does not matter.
-  void refresh() {
+  void refresh(bool for_one_question) {
     if (process_) process_->forget_expected();
     std::sort(told_.begin(), told_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     const std::size_t before = observations_.size();
@@ -240,8 +240,9 @@ class Bayesian final : public SearchAlgorithm {
       // A new worst value moves the failures with it, which the model does not show before it is made anew.
       worst_ = transformed(*highest_);
     }
-    const bool due = !process_ || process_->rows() + (observations_.size() - before) > window_ ||
-                     observations_.size() >= next_fit_ || scale_changed;
+    const std::size_t fresh = observations_.size() - before;
+    const bool due =
+        !process_ || process_->rows() + fresh > window_ || scale_changed || fit_due(fresh, for_one_question);
     if (lowest_ && due) {
       refit();
     } else if (process_) {
@@ -256,6 +257,17 @@ class Bayesian final : public SearchAlgorithm {
     for (const auto& [index, ordinal] : pending_) waiting.emplace_back(ordinal, index);
     std::sort(waiting.begin(), waiting.end());
     for (const auto& [ordinal, index] : waiting) process_->expect(codes_of(index));
+  }
+
+  // A fit takes as long as a hundred questions. Where several answers came at once, as many workers may wait for what
+  // is asked next: they get their questions from the model that there is, and it is made anew while they work.
+  bool fit_due(std::size_t fresh, bool for_one_question) {
+    if (observations_.size() < next_fit_) {
+      fit_put_off_.reset();
+      return false;
+    }
+    if (!fit_put_off_ && fresh > 1) fit_put_off_ = questions_;
+    return !for_one_question || !fit_put_off_ || questions_ >= *fit_put_off_ + questions_before_fit;
   }
 
   void note_scale(const Observation& observation) {
@@ -455,6 +467,7 @@ class Bayesian final : public SearchAlgorithm {
     return chosen ? pool_.index(*chosen) : draw_unseen();
   }
 
+  static constexpr std::uint64_t questions_before_fit = 2;
   // Bounds the time of a question; then the best score counts though it is old.
   static constexpr std::size_t most_looked = 1000;
 
@@ -488,6 +501,7 @@ class Bayesian final : public SearchAlgorithm {
   double sum_ = 0, square_sum_ = 0, cost_sum_ = 0;
   float mean_ = 0, mean_cost_ = 0, spread_ = 1;
   std::size_t next_fit_ = 0, next_lengths_ = 0;
+  std::optional<std::uint64_t> fit_put_off_;  // questions there had been then
 };
 
 }  // namespace

@@ -383,6 +383,60 @@ TEST(Strategies, SpacesOfOneToThreeConfigurations) {
   }
 }
 
+// Counts what a strategy looks at.
+class WatchedSpace final : public Space {
+ public:
+  explicit WatchedSpace(const Space& space) : space_(space) {}
+  std::uint64_t size() const override { return space_.size(); }
+  Configuration at(std::uint64_t index) const override { return space_.at(index); }
+  std::optional<std::uint64_t> index_of(const Configuration& configuration) const override {
+    return space_.index_of(configuration);
+  }
+  const std::vector<Parameter>& parameters() const override { return space_.parameters(); }
+  const std::vector<Constraint>& constraints() const override { return space_.constraints(); }
+  void read_choice(std::uint64_t index, std::span<std::uint32_t> choice) const override {
+    ++reads_;
+    space_.read_choice(index, choice);
+  }
+  std::vector<std::uint64_t> neighbours(std::uint64_t index, Neighbourhood kind) const override {
+    return space_.neighbours(index, kind);
+  }
+  std::size_t reads() const { return reads_; }
+
+ private:
+  const Space& space_;
+  mutable std::size_t reads_ = 0;
+};
+
+// Places within its batch, from the third batch on, of the questions for which a model of a large space was made anew.
+std::vector<std::size_t> places_of_fits(std::size_t batch, std::size_t asked_at_once) {
+  constexpr std::size_t reads_of_a_fit = 4000;
+  const auto whole = wide_space(6, 16);
+  const WatchedSpace space(*whole);
+  const auto strategy = make_bayesian(space, seeded(5));
+  std::vector<std::size_t> places;
+  for (std::size_t begun = 0; begun < 160; begun += batch) {
+    std::vector<std::uint64_t> questions;
+    while (questions.size() < batch) {
+      const std::size_t before = space.reads();
+      const auto asked = strategy->ask(asked_at_once);
+      if (space.reads() - before > reads_of_a_fit && begun >= 2 * batch) places.push_back(questions.size());
+      questions.insert(questions.end(), asked.begin(), asked.end());
+    }
+    for (const auto index : questions) strategy->tell(index, valley(*whole, index));
+  }
+  return places;
+}
+
+TEST(Bayesian, WhereAnswersComeTogetherTheModelIsMadeAnewBesideTheFirstQuestions) {
+  using ::testing::Each;
+  using ::testing::SizeIs;
+  EXPECT_THAT(places_of_fits(8, 1), AllOf(SizeIs(::testing::Ge(3u)), Each(2u)));
+  EXPECT_THAT(places_of_fits(8, 8), AllOf(SizeIs(::testing::Ge(3u)), Each(0u))) << "there is one place for it";
+  EXPECT_THAT(places_of_fits(1, 1), AllOf(SizeIs(::testing::Ge(3u)), Each(0u)));
+  EXPECT_THAT(places_of_fits(2, 1), SizeIs(::testing::Ge(3u))) << "a small batch does not put it off for ever";
+}
+
 TEST(Strategies, SpacesOfATrillionConfigurations) {
   const auto registry = StrategyRegistry::with_defaults();
   const auto space = wide_space(8, 32);  // 2^40

@@ -60,6 +60,7 @@ MessageChannel& MessageChannel::operator=(MessageChannel&& other) noexcept {
   std::swap(doorbell_, other.doorbell_);
   std::swap(inbox_, other.inbox_);
   std::swap(outbox_, other.outbox_);
+  std::swap(whole_, other.whole_);
   std::swap(head_, other.head_);
   std::swap(payload_, other.payload_);
   std::swap(payload_size_, other.payload_size_);
@@ -156,62 +157,78 @@ std::size_t MessageChannel::write(const std::array<std::string_view, 2>& parts) 
 }
 
 bool MessageChannel::read_available() {
-  std::array<char, small_read> buffer;
   for (;;) {
-    // A payload is read to where it stays.
-    const bool into_payload = head_ && payload_read_ < payload_size_;
-    if (into_payload && payload_read_ == payload_.size())
-      payload_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(payload_size_, payload_read_ + payload_step)));
-    char* const to = into_payload ? payload_.data() + payload_read_ : buffer.data();
-    const std::size_t room = into_payload ? payload_.size() - payload_read_ : buffer.size();
-    const ssize_t got = ::recv(descriptor_, to, room, MSG_DONTWAIT);
-    if (got > 0 && into_payload) {
-      payload_read_ += static_cast<std::size_t>(got);
-    } else if (got > 0) {
-      inbox_.append(buffer.data(), static_cast<std::size_t>(got));
-      begin_next();
-    } else if (got == 0) {
-      return false;
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      return true;
-    } else if (errno != EINTR) {
-      return false;  // a reset connection is a closed one
-    }
+    const Got got = read_some();
+    if (got != Got::some) return got == Got::nothing;
   }
+}
+
+MessageChannel::Got MessageChannel::read_some() {
+  std::array<char, small_read> buffer;
+  // A payload is read to where it stays.
+  const bool into_payload = head_.has_value();
+  if (into_payload && payload_read_ == payload_.size())
+    payload_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(payload_size_, payload_read_ + payload_step)));
+  char* const to = into_payload ? payload_.data() + payload_read_ : buffer.data();
+  const std::size_t room = into_payload ? payload_.size() - payload_read_ : buffer.size();
+  ssize_t got = 0;
+  while ((got = ::recv(descriptor_, to, room, MSG_DONTWAIT)) < 0 && errno == EINTR) {
+  }
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Got::nothing;
+  if (got <= 0) return Got::end;  // a reset connection is a closed one
+  if (into_payload) {
+    payload_read_ += static_cast<std::size_t>(got);
+    end_if_whole();
+  } else {
+    inbox_.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  begin_next();
+  return Got::some;
 }
 
 void MessageChannel::begin_next() {
-  if (head_ || inbox_.size() < prefix_size) return;
-  const std::uint64_t head = get_little_endian(inbox_.data(), 4);
-  const std::uint64_t payload = get_little_endian(inbox_.data() + 4, 8);
-  if (head > max_part || payload > max_part)
-    throw Error(ErrorCode::corrupted, "a message from the other process is garbled");
-  if (inbox_.size() < prefix_size + head) return;
-  try {
-    head_ = store::Json::parse(inbox_.data() + prefix_size, inbox_.data() + prefix_size + head);
-  } catch (const store::Json::exception&) {  // whose text quotes the garbage
-    throw Error(ErrorCode::corrupted, "a message from the other process is garbled");
+  while (!head_ && inbox_.size() >= prefix_size) {
+    // What is whole is given out before an error is.
+    const auto garbled = [&] {
+      if (whole_.empty()) throw Error(ErrorCode::corrupted, "a message from the other process is garbled");
+    };
+    const std::uint64_t head = get_little_endian(inbox_.data(), 4);
+    const std::uint64_t payload = get_little_endian(inbox_.data() + 4, 8);
+    if (head > max_part || payload > max_part) return garbled();
+    if (inbox_.size() < prefix_size + head) return;
+    store::Json parsed = store::Json::parse(inbox_.data() + prefix_size, inbox_.data() + prefix_size + head, nullptr,
+                                            false);  // an exception's text would quote the garbage
+    if (parsed.is_discarded()) return garbled();
+    head_ = std::move(parsed);
+    const std::size_t begin = prefix_size + static_cast<std::size_t>(head);
+    payload_size_ = payload;
+    payload_read_ = std::min<std::size_t>(inbox_.size() - begin, static_cast<std::size_t>(payload));
+    payload_.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(payload, payload_step)));
+    payload_.assign(inbox_, begin, payload_read_);
+    inbox_.erase(0, begin + payload_read_);
+    end_if_whole();
   }
-  const std::size_t begin = prefix_size + static_cast<std::size_t>(head);
-  payload_size_ = payload;
-  payload_read_ = std::min<std::size_t>(inbox_.size() - begin, static_cast<std::size_t>(payload));
-  payload_.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(payload, payload_step)));
-  payload_.assign(inbox_, begin, payload_read_);
-  inbox_.erase(0, begin + payload_read_);
+}
+
+void MessageChannel::end_if_whole() {
+  if (payload_read_ < payload_size_) return;
+  whole_.push_back({*std::exchange(head_, std::nullopt), std::exchange(payload_, {})});
 }
 
 std::optional<Message> MessageChannel::next() {
-  begin_next();
-  if (!head_ || payload_read_ < payload_size_) return std::nullopt;
-  Message message{*std::exchange(head_, std::nullopt), std::exchange(payload_, {})};
+  if (whole_.empty()) begin_next();
+  if (whole_.empty()) return std::nullopt;
+  Message message = std::move(whole_.front());
+  whole_.pop_front();
   return message;
 }
 
 std::optional<Message> MessageChannel::receive() {
   for (;;) {
     if (auto message = next()) return message;
-    wait_for(descriptor_, POLLIN, -1);
-    if (!read_available()) return next();
+    const Got got = read_some();
+    if (got == Got::end) return next();
+    if (got == Got::nothing) wait_for(descriptor_, POLLIN, -1);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,7 +41,8 @@ class MessageChannel {
   void post(const Message& message);
   void flush();
   bool has_unsent() const { return !outbox_.empty(); }
-  // Blocks for one message; nullopt when the other side closed. Throws Error(io) / Error(corrupted).
+  // Blocks for one message and leaves what comes after it unread; nullopt when the other side closed. Throws Error(io)
+  // / Error(corrupted).
   std::optional<Message> receive();
   // Reads what is there without blocking; false when the other side is gone. Then next() gives whole messages. Both
   // throw Error(corrupted) for what is none.
@@ -54,11 +56,15 @@ class MessageChannel {
   std::size_t write(const std::array<std::string_view, 2>& parts);
   void ring();
   void drain(int patience_ms);
+  enum class Got { some, nothing, end };
+  Got read_some();
   void begin_next();
+  void end_if_whole();
 
   int descriptor_ = -1, doorbell_ = -1;
   std::string inbox_, outbox_;
-  // The message that has begun to arrive.
+  std::deque<Message> whole_;
+  // The message that has begun to arrive, behind those.
   std::optional<store::Json> head_;
   std::string payload_;
   std::uint64_t payload_size_ = 0;

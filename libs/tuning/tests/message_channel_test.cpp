@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <string>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
@@ -157,6 +158,40 @@ TEST(MessageChannel, GarbageIsAnError) {
   EXPECT_FALSE(reader.next());
   ::close(sockets[1]);
   EXPECT_FALSE(reader.receive());
+}
+
+TEST(MessageChannel, GivesOutWhatCameBeforeGarbage) {
+  const auto sockets = socket_pair();
+  MessageChannel reader(sockets[0]);
+  const std::string bytes = MessageChannel::frame({{{"type", "one"}}, "first"}) +
+                            MessageChannel::frame({{{"type", "two"}}, {}}) + std::string(12, '\xFF');
+  ASSERT_EQ(::write(sockets[1], bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  ASSERT_TRUE(reader.read_available());
+  const auto one = reader.next(), two = reader.next();
+  ASSERT_TRUE(one && two);
+  EXPECT_EQ(one->payload, "first");
+  EXPECT_EQ(two->head.at("type"), "two");
+  EXPECT_THROW(reader.next(), Error);
+  ::close(sockets[1]);
+}
+
+// Who blocks for a message has work to do with it; the next one is for who reads ahead.
+TEST(MessageChannel, ReceiveLeavesTheNextMessageUnread) {
+  const auto sockets = socket_pair();
+  MessageChannel a(sockets[0]), b(sockets[1]);
+  const std::string large(50'000, 'x');
+  a.send({{{"type", "one"}}, large});
+  a.send({{{"type", "two"}}, large});
+  const auto one = b.receive();
+  ASSERT_TRUE(one);
+  EXPECT_EQ(one->payload, large);
+  int left = 0;
+  ASSERT_EQ(::ioctl(sockets[1], FIONREAD, &left), 0);
+  EXPECT_GT(left, 40'000);
+  const auto two = b.receive();
+  ASSERT_TRUE(two);
+  EXPECT_EQ(two->head.at("type"), "two");
+  EXPECT_EQ(two->payload, large);
 }
 
 TEST(TaskJson, RoundTrips) {
