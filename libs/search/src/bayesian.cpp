@@ -259,8 +259,8 @@ class Bayesian final : public SearchAlgorithm {
     for (const auto& [ordinal, index] : waiting) process_->expect(codes_of(index));
   }
 
-  // A fit takes as long as a hundred questions. Where several answers came at once, as many workers may wait for what
-  // is asked next: they get their questions from the model that there is, and it is made anew while they work.
+  // A fit takes far longer than a question. Where several answers came at once, workers may wait for what is asked
+  // next: they get their questions from the model that there is, and it is made anew while they work.
   bool fit_due(std::size_t fresh, bool for_one_question) {
     if (observations_.size() < next_fit_) {
       fit_put_off_.reset();

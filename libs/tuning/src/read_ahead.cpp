@@ -4,10 +4,10 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include <utility>
 
 #include <warpwright/base/error.hpp>
 
@@ -33,20 +33,6 @@ ReadAhead::~ReadAhead() {
   ::close(wake_);
 }
 
-std::optional<Message> ReadAhead::receive() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!early_.empty()) {
-      Message message = std::move(early_.front());
-      early_.pop_front();
-      return message;
-    }
-    if (failure_) std::rethrow_exception(failure_);
-  }
-  // The other thread reads nothing now, and what it has begun is in the channel.
-  return channel_.receive();
-}
-
 void ReadAhead::allow(bool allowed) {
   {
     const std::lock_guard lock(mutex_);
@@ -63,13 +49,12 @@ void ReadAhead::read() {
     ::poll(items.data(), items.size(), -1);
     lock.lock();
     // What comes while the working thread waits is its own; then this one has nothing to do before the next Period.
-    changed_.wait(lock, [&] { return ending_ || (allowed_ && !closed_ && !failure_); });
+    changed_.wait(lock, [&] { return ending_ || (allowed_ && !ended_); });
     if (ending_) return;
     try {
-      closed_ = !channel_.read_available();
-      while (auto message = channel_.next()) early_.push_back(std::move(*message));
-    } catch (...) {
-      failure_ = std::current_exception();
+      ended_ = !channel_.read_available();
+    } catch (const std::exception&) {
+      ended_ = true;  // the working thread meets the same when it comes to receive it
     }
   }
 }

@@ -2,19 +2,16 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
-#include <exception>
 #include <mutex>
-#include <optional>
 #include <thread>
 
 #include "message_channel.hpp"
 
 namespace warpwright::tuning {
 
-// Receives from a channel for one thread, which works at what it receives: while that thread is in a Period, another
-// one takes in and parses what arrives. Without a Period the thread reads for itself, so that a message that it waits
-// for takes no detour. Sending through the channel meanwhile is the working thread's own.
+// For a thread that receives from a channel and works at what it received: while it is in a Period, another thread
+// takes what arrives into the channel, parsed. Without a Period the working thread reads for itself, so that a message
+// that it waits for takes no detour. In a Period it may send through the channel, and not receive.
 class ReadAhead {
  public:
   // `channel` must outlive the object. Throws Error(io) if the system has no descriptor left for it.
@@ -22,9 +19,6 @@ class ReadAhead {
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
-
-  // As MessageChannel::receive(), outside of a Period.
-  std::optional<Message> receive();
 
   class Period {
    public:
@@ -45,9 +39,7 @@ class ReadAhead {
   int wake_ = -1;  // eventfd that ends the thread's wait
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool allowed_ = false, ending_ = false, closed_ = false;
-  std::deque<Message> early_;
-  std::exception_ptr failure_;
+  bool allowed_ = false, ending_ = false, ended_ = false;
   std::thread thread_;  // last: it uses the others
 };
 

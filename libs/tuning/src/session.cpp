@@ -34,6 +34,7 @@ constexpr std::size_t alternating_batch = 8;
 // Behind a run that took longer nothing is queued: an end of the session waits for what the device was given, and there
 // is nothing to gain.
 constexpr Nanoseconds longest_to_queue_behind{1e9};
+
 // The mean of what was added lately.
 class RecentMean {
  public:

@@ -33,7 +33,7 @@ class Worker {
       : backends_(backends), channel_(std::move(channel)) {}
 
   int serve() {
-    while (auto message = reader_ ? reader_->receive() : channel_.receive()) {
+    while (auto message = channel_.receive()) {
       try {
         handle(std::move(*message));
       } catch (const Error& error) {
