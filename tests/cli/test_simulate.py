@@ -57,7 +57,8 @@ class Simulate(CommandLineTest):
         self.assertEqual(len(report["scores"]["random"]["spaces"]), len(files))
         # Their specifications' spaces, whole.
         sizes = {name.split("/")[0]: space["valid"] for name, space in report["spaces"].items()}
-        self.assertEqual(sizes, {"nbody": 510, "point_in_polygon": 400, "vector_add": 324})
+        self.assertEqual(sizes, {"convolution": 3684, "histogram": 2700, "nbody": 510, "point_in_polygon": 400,
+                                 "reduction": 2310, "stencil": 1054, "transpose": 1510, "vector_add": 324})
 
     def test_traces_can_be_scored_again(self):
         traces = self.home / "traces.jsonl"
