@@ -9,12 +9,12 @@
 #include <utility>
 
 #include <warpwright/base/error.hpp>
-#include <warpwright/base/rng.hpp>
-#include <warpwright/model/statistics.hpp>
 #include <warpwright/tuning/identity.hpp>
 #include <warpwright/tuning/session.hpp>
 
 #include "evaluator.hpp"
+#include "final_comparison.hpp"
+#include "second_verification.hpp"
 #include "time_account.hpp"
 
 namespace warpwright::tuning {
@@ -419,20 +419,8 @@ class Session {
 
   // ---- the end ------------------------------------------------------------------------------------------------------
 
-  std::vector<const Trial*> ranked_trials() const {
-    std::vector<const Trial*> ranked;
-    for (const auto& trial : result_.trials)
-      if (trial.ok()) ranked.push_back(&trial);
-    std::stable_sort(ranked.begin(), ranked.end(), [&](const Trial* a, const Trial* b) {
-      const double x = evaluator_.objective(a->configuration, *a->median);
-      const double y = evaluator_.objective(b->configuration, *b->median);
-      return x != y ? x < y : a->ordinal < b->ordinal;
-    });
-    return ranked;
-  }
-
   void settle_without_comparison() {
-    const auto ranked = ranked_trials();
+    const auto ranked = ranked_trials(result_, evaluator_);
     if (ranked.empty()) return;
     result_.best = ranked.front()->configuration;
     result_.best_median = *ranked.front()->median;
@@ -480,8 +468,8 @@ class Session {
     for (;;) {
       settle_without_comparison();
       if (!result_.best || result_.interrupted) return;
-      compare_finalists();
-      const std::optional<std::string> failure = reverify();
+      FinalComparison(problem_, space_, options_, evaluator_).run(result_);
+      const auto failure = SecondVerification(problem_, options_, evaluator_).run(result_);
       if (!failure) return;
       result_.warnings.push_back(
           fmt::format("{} was fastest but failed the second verification: {}", result_.best->describe(), *failure));
@@ -505,164 +493,6 @@ class Session {
     result_.finalists.clear();
     result_.ties.clear();
     result_.verification.clear();
-  }
-
-  // The best trials, and while a round stays short what the search could not tell from them: a space with many
-  // near-ties holds more good configurations than finalists, and racing stops those that had a slow moment.
-  std::vector<const Trial*> finalists() const {
-    constexpr std::size_t most = 32;
-    constexpr double near = 0.025;
-    constexpr Nanoseconds longest_round{50e6};
-    auto chosen = ranked_trials();
-    if (chosen.empty()) return chosen;
-    const auto objective = [&](const Trial& trial) { return evaluator_.objective(trial.configuration, *trial.median); };
-    const double best = objective(*chosen.front());
-    chosen.resize(std::min(chosen.size(), static_cast<std::size_t>(std::max(0, options_.finalists))));
-    Nanoseconds round{};
-    for (const Trial* trial : chosen) round += *trial->median;
-    std::vector<const Trial*> others;
-    for (const Trial& trial : result_.trials) {
-      const bool timed = trial.ok() || (trial.status == TrialStatus::censored && trial.median);
-      if (!timed || objective(trial) > best + near * std::abs(best)) continue;
-      if (std::find(chosen.begin(), chosen.end(), &trial) == chosen.end()) others.push_back(&trial);
-    }
-    std::stable_sort(others.begin(), others.end(),
-                     [&](const Trial* a, const Trial* b) { return objective(*a) < objective(*b); });
-    for (const Trial* trial : others) {
-      round += *trial->median;
-      if (chosen.empty() || chosen.size() >= most || round > longest_round) break;
-      chosen.push_back(trial);
-    }
-    return chosen;
-  }
-
-  void compare_finalists() {
-    InterleaveTask task;
-    task.id = first_extra_id + 1;
-    task.cache = options_.timing.cache;
-    task.seed = derive_seed(result_.seed, 1);
-    Nanoseconds one_round{};
-    std::optional<std::size_t> baseline_at;
-    const auto add = [&](const Trial& trial) {
-      CompileDone compiled = evaluator_.compile_now({task.id, trial.configuration, {}}, Part::finish, options_.stop);
-      if (compiled.status != TrialStatus::ok) {
-        result_.warnings.push_back(fmt::format("{} did not compile for the final comparison: {}",
-                                               trial.configuration.describe(), compiled.message));
-        return false;
-      }
-      task.configurations.push_back(trial.configuration);
-      task.binaries.push_back(std::move(compiled.binary));
-      one_round += *trial.median;
-      return true;
-    };
-    for (const Trial* trial : finalists()) add(*trial);
-    if (result_.baseline && result_.baseline->ok()) {
-      const auto at =
-          std::find(task.configurations.begin(), task.configurations.end(), result_.baseline->configuration);
-      if (at != task.configurations.end())
-        baseline_at = static_cast<std::size_t>(at - task.configurations.begin());
-      else if (add(*result_.baseline))
-        baseline_at = task.configurations.size() - 1;
-    }
-    if (task.configurations.size() < 2) return;
-    const std::vector<Configuration> configurations = task.configurations;
-    task.rounds = comparison_rounds(options_.final_rounds, one_round);
-    const InterleaveDone done = evaluator_.interleave_now(std::move(task), Part::finish, options_.stop);
-    if (done.status != TrialStatus::ok) {
-      result_.warnings.push_back("the final comparison failed (" + done.message + "); times are those of the search");
-      return;
-    }
-    for (std::size_t i = 0; i < configurations.size(); ++i) {
-      Finalist finalist;
-      finalist.configuration = configurations[i];
-      finalist.samples = done.samples.at(i);
-      const auto samples = counts_of(finalist.samples);
-      finalist.median = Nanoseconds(median(samples));
-      finalist.spread = Nanoseconds(interquartile_range(samples));
-      if (baseline_at == i) result_.baseline_median = finalist.median;
-      // The baseline competes only as a configuration of the space.
-      if (baseline_at != i || space_.contains(configurations[i])) result_.finalists.push_back(std::move(finalist));
-    }
-    std::stable_sort(result_.finalists.begin(), result_.finalists.end(), [&](const Finalist& a, const Finalist& b) {
-      return evaluator_.objective(a.configuration, a.median) < evaluator_.objective(b.configuration, b.median);
-    });
-    choose_winner();
-    if (result_.baseline_median) result_.speedup = *result_.baseline_median / result_.best_median;
-  }
-
-  // Among finalists that no measurement tells apart the first in the space's order wins, so that equal sessions agree.
-  void choose_winner() {
-    auto& finalists = result_.finalists;
-    const std::vector<double> fastest = counts_of(finalists.front().samples);
-    for (auto& finalist : finalists) finalist.ratio = paired_ratio(counts_of(finalist.samples), fastest);
-    const auto indistinguishable = [&](const Finalist& finalist) {
-      return finalist.ratio.interval.low <= 1 && finalist.ratio.median <= 1 + options_.tie_margin / 10 &&
-             finalist.median <= finalists.front().median * (1 + options_.tie_margin);
-    };
-    std::size_t chosen = 0;
-    const bool by_time = problem_.objective.metric == "time";
-    for (std::size_t i = 1; by_time && i < finalists.size(); ++i) {
-      const auto index = space_.index_of(finalists[i].configuration);
-      const auto best = space_.index_of(finalists[chosen].configuration);
-      if (index && best && *index < *best && indistinguishable(finalists[i])) chosen = i;
-    }
-    std::rotate(finalists.begin(), finalists.begin() + static_cast<std::ptrdiff_t>(chosen),
-                finalists.begin() + static_cast<std::ptrdiff_t>(chosen) + 1);
-    const Finalist& winner = finalists.front();
-    result_.best = winner.configuration;
-    result_.best_median = winner.median;
-    result_.best_spread = winner.spread;
-    result_.ties.clear();
-    for (const auto& finalist : finalists)
-      if (is_tie(finalist.ratio, options_.tie_margin)) result_.ties.push_back(finalist.configuration);
-  }
-
-  // Checks the winner on fresh inputs, here and at the specification's other sizes; the reason if it is wrong.
-  std::optional<std::string> reverify() {
-    if (!result_.evaluation.has_reference) return std::nullopt;
-    const std::string first = "verified against " + result_.evaluation.reference;
-    if (std::holds_alternative<ReferenceNpy>(problem_.reference)) {
-      result_.verification = first + "; re-verified: no (fixed reference)";
-      return std::nullopt;
-    }
-    std::vector<Configuration> sizes{Configuration{}};
-    sizes.insert(sizes.end(), problem_.verify_sizes.begin(), problem_.verify_sizes.end());
-    std::size_t checked = 0;
-    std::string skipped;
-    for (std::size_t i = 0; i < sizes.size(); ++i) {
-      const std::uint64_t id = first_extra_id + 2 + i;
-      CompileDone compiled = evaluator_.compile_now({id, *result_.best, sizes[i]}, Part::finish, options_.stop);
-      measure::RunResult outcome;
-      outcome.status = compiled.status;
-      outcome.message = compiled.message;
-      if (compiled.status == TrialStatus::ok) {
-        RunTask task{id,
-                     *result_.best,
-                     std::move(compiled.binary),
-                     options_.timing,
-                     sizes[i],
-                     derive_seed(result_.seed, 100 + i) | 1};
-        task.timing.warmup = 0;
-        task.timing.min_samples = task.timing.max_samples = 1;
-        outcome = evaluator_.run_now(std::move(task), Part::finish, options_.stop).result;
-      }
-      const std::string where = sizes[i].empty() ? "fresh inputs" : "size " + sizes[i].describe();
-      if (outcome.status == TrialStatus::ok) {
-        ++checked;
-      } else if (outcome.status == TrialStatus::pruned) {
-        skipped += "; not launchable at " + where + ": " + outcome.message;
-      } else {
-        return fmt::format("{} at {}: {}", to_string(outcome.status), where, outcome.message);
-      }
-    }
-    result_.reverified = checked > 0;
-    result_.verification = fmt::format(
-        "{}; re-verified: {}{}", first,
-        checked == 0   ? "no"
-        : checked == 1 ? "yes, on fresh inputs"
-                       : fmt::format("yes, on fresh inputs and {} other size{}", checked - 1, checked == 2 ? "" : "s"),
-        skipped);
-    return std::nullopt;
   }
 
   store::Json summary_note() const {
