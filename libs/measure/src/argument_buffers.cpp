@@ -12,10 +12,6 @@
 namespace warpwright::measure {
 namespace {
 
-// Before and behind every written buffer: a page, enough for a row of most tiles to land in, and what a view of a
-// buffer must be aligned to.
-constexpr Bytes guard_size = device::view_alignment;
-
 // Arguments without a seed of their own must not get the same data: equal operands hide exchanged ones.
 Fill with_seed(Fill fill, std::size_t position) {
   std::visit(
@@ -110,24 +106,21 @@ void ArgumentBuffers::fit(const Configuration& configuration) {
 }
 
 void ArgumentBuffers::allocate(Slot& slot) {
-  const Bytes needed = slot.written ? slot.size + guard_size : slot.size;
-  if (slot.buffer && slot.capacity >= needed) return;
+  const Bytes needed = guard_size + slot.size + guard_size;
   slot.buffer.reset();
-  slot.whole.reset();
-  slot.capacity = Bytes{0};
-  try {
-    if (slot.written) {
-      slot.whole = context_.allocate(guard_size + needed);
-      slot.buffer = context_.view(*slot.whole, guard_size, needed);
-    } else {
-      slot.buffer = context_.allocate(needed);
+  if (!slot.whole || slot.whole->size() < needed) {
+    slot.whole.reset();
+    try {
+      slot.whole = context_.allocate(needed);
+    } catch (Error& error) {
+      if (error.code() != ErrorCode::out_of_memory) throw;
+      throw error.add_context(fmt::format("allocating {} for argument '{}' of '{}' ({})", format_bytes(needed),
+                                          slot.argument->name, problem_.name, describe_sizes()));
     }
-  } catch (Error& error) {
-    if (error.code() != ErrorCode::out_of_memory) throw;
-    throw error.add_context(fmt::format("allocating {} for argument '{}' of '{}' ({})", format_bytes(needed),
-                                        slot.argument->name, problem_.name, describe_sizes()));
   }
-  slot.capacity = needed;
+  // Constants are copied to memory of their own by some drivers, which has no room for a zone.
+  const bool exact = slot.argument->access == Access::constant;
+  slot.buffer = context_.view(*slot.whole, guard_size, exact ? slot.size : slot.size + guard_size);
 }
 
 std::string ArgumentBuffers::describe_sizes() const {
@@ -202,37 +195,45 @@ void ArgumentBuffers::poison(std::size_t slot, std::uint8_t value) {
   stream_.fill(*slots_[slot].buffer, Bytes{0}, slots_[slot].size, value);
 }
 
-void ArgumentBuffers::arm_guards(std::uint8_t value) {
-  for (Slot& slot : slots_) {
-    if (!slot.written) continue;
-    stream_.fill(*slot.whole, Bytes{0}, guard_size, value);
-    stream_.fill(*slot.buffer, slot.size, guard_size, value);
+std::uint8_t ArgumentBuffers::guard_byte(std::size_t slot, GuardBytes bytes) const {
+  // In 0x70 to 0x7B and 0xF0 to 0xFB: repeated, these are large and finite in every float format, of either sign.
+  constexpr std::size_t magnitudes = 12;
+  const auto own = static_cast<std::uint8_t>((slot % 2 == 0 ? 0x70 : 0xF0) + slot / 2 % magnitudes);
+  const bool floating = is_floating(slots_[slot].argument->type);
+  if (bytes == GuardBytes::third) return own ^ (floating ? 0x80 : 0x40);
+  if ((bytes == GuardBytes::first) == slots_[slot].written) return own;
+  return floating ? 0xFF : static_cast<std::uint8_t>(~own);
+}
+
+void ArgumentBuffers::arm_guards(GuardBytes bytes, const std::optional<GuardPlace>& except) {
+  for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+    const bool excepted = except && except->slot == slot;
+    const auto byte = [&](bool other) { return guard_byte(slot, excepted && other ? GuardBytes::third : bytes); };
+    device::Buffer& whole = *slots_[slot].whole;
+    stream_.fill(whole, Bytes{0}, guard_size, byte(except && except->before));
+    stream_.fill(whole, guard_size + slots_[slot].size, guard_size, byte(except && except->behind));
   }
 }
 
-std::optional<GuardBreach> ArgumentBuffers::check_guards(std::uint8_t value) {
-  std::vector<const Slot*> guarded;
-  for (const Slot& slot : slots_) {
-    if (slot.written) guarded.push_back(&slot);
-  }
-  const std::span<std::byte> zones = staging(guard_size * (2 * guarded.size()));
-  const auto zone_of = [&](std::size_t i, bool before) {
-    return zones.subspan((2 * i + (before ? 0 : 1)) * guard_size.count, guard_size.count);
+std::optional<GuardBreach> ArgumentBuffers::check_guards(GuardBytes bytes) {
+  const std::span<std::byte> zones = staging(guard_size * (2 * slots_.size()));
+  const auto zone_of = [&](std::size_t slot, bool before) {
+    return zones.subspan((2 * slot + (before ? 0 : 1)) * guard_size.count, guard_size.count);
   };
-  for (std::size_t i = 0; i < guarded.size(); ++i) {
-    stream_.copy_to_host(zone_of(i, true), *guarded[i]->whole, Bytes{0});
-    stream_.copy_to_host(zone_of(i, false), *guarded[i]->buffer, guarded[i]->size);
+  for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+    stream_.copy_to_host(zone_of(slot, true), *slots_[slot].whole, Bytes{0});
+    stream_.copy_to_host(zone_of(slot, false), *slots_[slot].whole, guard_size + slots_[slot].size);
   }
   stream_.synchronize();
-  const auto touched = [&](std::byte b) { return b != std::byte{value}; };
-  for (std::size_t i = 0; i < guarded.size(); ++i) {
+  for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+    const auto touched = [&, armed = std::byte{guard_byte(slot, bytes)}](std::byte b) { return b != armed; };
     for (const bool before : {false, true}) {
-      const auto zone = zone_of(i, before);
+      const auto zone = zone_of(slot, before);
       const auto changed = static_cast<std::uint64_t>(std::count_if(zone.begin(), zone.end(), touched));
       if (changed == 0) continue;
       const auto nearest = before ? std::find_if(zone.rbegin(), zone.rend(), touched) - zone.rbegin() + 1
                                   : std::find_if(zone.begin(), zone.end(), touched) - zone.begin();
-      return GuardBreach{guarded[i]->argument->name, before, static_cast<std::uint64_t>(nearest), changed};
+      return GuardBreach{slots_[slot].argument->name, before, static_cast<std::uint64_t>(nearest), changed};
     }
   }
   return std::nullopt;
@@ -255,9 +256,9 @@ std::span<std::byte> ArgumentBuffers::staging(Bytes size) {
   return std::span(pageable_).first(count);
 }
 
-std::span<const std::byte> ArgumentBuffers::download(std::size_t slot) {
-  const std::span<std::byte> target = staging(slots_[slot].size);
-  stream_.copy_to_host(target, *slots_[slot].buffer, Bytes{0});
+std::span<const std::byte> ArgumentBuffers::download(std::size_t slot, Bytes offset, Bytes size) {
+  const std::span<std::byte> target = staging(size);
+  stream_.copy_to_host(target, *slots_[slot].buffer, offset);
   stream_.synchronize();
   return target;
 }

@@ -17,12 +17,31 @@ namespace warpwright::measure {
 // Left to the driver, to modules and to buffers that grow, before a device copy of an input or output is made.
 inline constexpr Bytes memory_reserve{256u << 20};
 
+// Before and behind every buffer: a page, enough for a row of most tiles to land in, and what a view of a buffer must
+// be aligned to.
+inline constexpr Bytes guard_size = device::view_alignment;
+
 // Where a kernel wrote outside a buffer.
 struct GuardBreach {
   std::string argument;
   bool before = false;        // in front of the buffer; else behind it
   std::uint64_t offset = 0;   // nearest changed byte: bytes past the end, or bytes in front of the first element
   std::uint64_t changed = 0;  // bytes changed within the guard zone
+};
+
+// What fills the guard zones during a run. Each buffer has bytes of its own, and every set differs from the others in
+// every byte of every buffer: what a kernel copies past an end differs from what lay there, and what it reads from
+// outside differs from run to run. Of floats the bytes are NaN or of a magnitude that shows in every sum.
+enum class GuardBytes {
+  first,   // NaN around what kernels only read, finite around what they write
+  second,  // the other way round
+  third    // finite everywhere
+};
+
+// One zone, or both, of one buffer.
+struct GuardPlace {
+  std::size_t slot = 0;
+  bool before = true, behind = true;
 };
 
 // The byte an output of this type is filled with so that unwritten elements show: 0xFF gives a NaN in every float
@@ -61,12 +80,14 @@ class ArgumentBuffers final : public BufferSource {
   void restore_changed_inputs();
   // Enqueued; has no effect on buffers other than outputs.
   void poison(std::size_t slot, std::uint8_t value);
-  void arm_guards(std::uint8_t value);
-  // Waits.
-  std::optional<GuardBreach> check_guards(std::uint8_t value);
+  // Enqueued: the zones before and behind every buffer, those of `except` with the third set.
+  void arm_guards(GuardBytes bytes, const std::optional<GuardPlace>& except = {});
+  // Where a kernel wrote outside since arm_guards() with the same set. Waits.
+  std::optional<GuardBreach> check_guards(GuardBytes bytes);
 
   // Waits. Valid until the next download or fit().
-  std::span<const std::byte> download(std::size_t slot);
+  std::span<const std::byte> download(std::size_t slot) { return download(slot, Bytes{}, slots_[slot].size); }
+  std::span<const std::byte> download(std::size_t slot, Bytes offset, Bytes size);
   // The inputs as generated, and outputs filled with `poison_of(type)`, by argument name.
   HostBuffers host_copies(const std::function<std::uint8_t(DataType)>& poison_of) const;
 
@@ -75,17 +96,18 @@ class ArgumentBuffers final : public BufferSource {
     const Argument* argument = nullptr;
     Fill fill;
     bool has_data = false;  // in, inout, constant
-    bool written = false;   // has guard zones
+    bool written = false;   // by some launch
     bool changed = false;   // has data that a run overwrites
     std::uint64_t scalars = 0;
-    Bytes size, capacity;
-    std::unique_ptr<device::Buffer> whole;     // written only: guard zone, data, guard zone
-    std::unique_ptr<device::Buffer> buffer;    // begins with the data; of `whole`, everything behind the first zone
+    Bytes size;
+    std::unique_ptr<device::Buffer> whole;     // guard zone, data, guard zone
+    std::unique_ptr<device::Buffer> buffer;    // what kernels get, of `whole`: the data and, but for constants, a zone
     std::unique_ptr<device::Buffer> pristine;  // device copy of the data, or ...
     std::vector<std::byte> host;               // ... host copy where the device has no room
   };
 
   void allocate(Slot& slot);
+  std::uint8_t guard_byte(std::size_t slot, GuardBytes bytes) const;
   void load_data(Slot& slot);
   void restore(Slot& slot);
   std::string describe_sizes() const;

@@ -8,16 +8,11 @@
 #include <warpwright/base/rng.hpp>
 #include <warpwright/measure/kernel_job.hpp>
 #include <warpwright/measure/problem_runner.hpp>
-#include <warpwright/measure/verify.hpp>
 
 #include "runner_state.hpp"
 
 namespace warpwright::measure {
 namespace {
-
-// Two guard patterns: a kernel that happens to write the byte of one past its buffer is caught by the other.
-constexpr std::uint8_t verification_guard = 0xA5;
-constexpr std::uint8_t timing_guard = 0x5A;
 
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
@@ -132,84 +127,6 @@ LaunchSequence ProblemRunner::State::make_sequence(const Configuration& configur
                         std::move(geometries.each), configuration, binary, *buffers);
 }
 
-void ProblemRunner::State::set_up(std::size_t pass, std::uint8_t guard) {
-  buffers->restore_inputs();
-  for (std::size_t slot = 0; slot < buffers->count(); ++slot) {
-    std::uint8_t poison = pass == 0 ? first_poison(buffers->argument(slot).type) : second_poison;
-    for (const ExpectedOutput& output : expected) {
-      if (output.slot == slot) poison = output.poisons[std::min(pass, output.poisons.size() - 1)];
-    }
-    buffers->poison(slot, poison);
-  }
-  buffers->arm_guards(guard);
-}
-
-bool ProblemRunner::State::outputs_right(LaunchSequence& sequence, std::uint8_t guard, RunResult& result,
-                                         PhaseTimer& timer) {
-  timer.enter(result.copy);
-  if (const auto breach = buffers->check_guards(guard)) {
-    result.status = TrialStatus::out_of_bounds;
-    result.message =
-        breach->before
-            ? fmt::format(
-                  "wrote before the beginning of '{}': {} of the 4096 bytes before it changed, the nearest {} "
-                  "bytes before the first element",
-                  breach->argument, breach->changed, breach->offset)
-            : fmt::format(
-                  "wrote behind the end of '{}': {} of the 4096 bytes behind it changed, the first {} bytes past the "
-                  "end",
-                  breach->argument, breach->changed, breach->offset);
-    return false;
-  }
-  for (const ExpectedOutput& output : expected) {
-    const DataType type = buffers->argument(output.slot).type;
-    const std::size_t final_slot = sequence.final_slot(output.slot);
-    if (output.on_device) {
-      timer.enter(result.verify);
-      if (comparer->surely_equal(*output.on_device, buffers->buffer(final_slot), Bytes{output.data.size()}, type,
-                                 *output.output))
-        continue;
-    }
-    timer.enter(result.copy);
-    const auto found = buffers->download(final_slot);
-    timer.enter(result.verify);
-    Comparison comparison = compare(output.data, found, type, output.output->rtol, output.output->atol,
-                                    output.output->argument, output.output->ulp);
-    if (comparison.status == TrialStatus::ok) continue;
-    const Mismatch& mismatch = *comparison.mismatch;
-    const auto element = found.subspan(mismatch.index * size_of(type), size_of(type));
-    const bool unwritten = std::any_of(output.poisons.begin(), output.poisons.end(), [&](std::uint8_t poison) {
-      return std::all_of(element.begin(), element.end(), [&](std::byte b) { return b == std::byte{poison}; });
-    });
-    result.status = comparison.status;
-    result.message = fmt::format("output '{}': {} of {} elements are wrong; element {} should be {} and is {}{}",
-                                 mismatch.argument, mismatch.wrong, mismatch.total, mismatch.index, mismatch.expected,
-                                 mismatch.found, unwritten ? " (it looks as if it was never written)" : "");
-    result.mismatch = std::move(comparison.mismatch);
-    return false;
-  }
-  return true;
-}
-
-bool ProblemRunner::State::verify(LaunchSequence& sequence, RunResult& result, PhaseTimer& timer) {
-  std::size_t passes = 1;
-  for (const ExpectedOutput& output : expected) passes = std::max(passes, output.poisons.size());
-  for (std::size_t pass = 0; pass < passes; ++pass) {
-    timer.enter(result.copy);
-    set_up(pass, verification_guard);
-    stream->synchronize();
-    timer.enter(result.verify);
-    stream->record(*run_begin);
-    sequence.enqueue();
-    stream->record(*run_end);
-    stream->synchronize();
-    const Nanoseconds run = run_end->elapsed_since(*run_begin);
-    if (pass == 0 || run < verified_run) verified_run = run;
-    if (!outputs_right(sequence, verification_guard, result, timer)) return false;
-  }
-  return true;
-}
-
 // With `timing` null: one untimed run, not verified.
 void ProblemRunner::State::attempt(const Configuration& configuration, const device::Binary& binary,
                                    const TimingOptions* timing, std::optional<LaunchSequence>& sequence,
@@ -237,7 +154,7 @@ void ProblemRunner::State::attempt(const Configuration& configuration, const dev
     return;
   }
   if (timing == nullptr) {
-    set_up(0, verification_guard);
+    set_up(0, GuardBytes::first);
     stream->synchronize();
     timer.enter(result.measure);
     sequence->enqueue();
@@ -253,7 +170,9 @@ void ProblemRunner::State::attempt(const Configuration& configuration, const dev
   }
 
   timer.enter(result.measure);
-  buffers->arm_guards(timing_guard);
+  // Another set than while verifying: a kernel that happens to write the bytes of one past its buffer is caught by the
+  // other.
+  buffers->arm_guards(GuardBytes::second);
   std::function<void()> before;
   if (buffers->runs_change_inputs()) before = [this] { buffers->restore_changed_inputs(); };
   std::int64_t runs = 0;
@@ -271,7 +190,7 @@ void ProblemRunner::State::attempt(const Configuration& configuration, const dev
 
   // The last run began with the same inputs, so it must have left the same outputs.
   timer.enter(result.verify);
-  if (outputs_right(*sequence, timing_guard, result, timer)) {
+  if (outputs_right(*sequence, GuardBytes::second, result, timer)) {
     if (timing->incumbent && hopeless(result.samples, *timing->incumbent)) {
       result.status = TrialStatus::censored;
       result.message = fmt::format("stopped after {} sample{}: clearly slower than the best so far",
@@ -279,6 +198,7 @@ void ProblemRunner::State::attempt(const Configuration& configuration, const dev
     }
     return;
   }
+  find_outside_read(*sequence, 0, GuardBytes::second, result, timer);
   if (result.status == TrialStatus::out_of_bounds) return;
   const std::string first_failure = std::move(result.message);
   std::optional<Mismatch> mismatch = std::move(result.mismatch);

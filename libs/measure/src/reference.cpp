@@ -19,8 +19,6 @@
 namespace warpwright::measure {
 namespace {
 
-constexpr std::uint8_t reference_guard = 0xC3;
-
 std::uint8_t poison_of(DataType type, bool second) { return second ? second_poison : first_poison(type); }
 
 bool consists_of(const std::byte* element, std::size_t size, std::uint8_t value) {
@@ -84,6 +82,29 @@ std::uint64_t count_nan(const std::vector<std::byte>& data, DataType type) {
   }
 }
 
+// Whether a kernel that reads outside its buffers may have shown in these outputs. What it read shows as NaN in
+// floating outputs; in integers anything may come of it.
+bool may_depend_on_guards(const Problem& problem, const HostBuffers& outputs) {
+  return std::any_of(outputs.begin(), outputs.end(), [&](const auto& output) {
+    const DataType type = problem.find_argument(output.first)->type;
+    return !is_floating(type) || count_nan(output.second, type) > 0;
+  });
+}
+
+// "element 3 of output 'y' is 1, and 2" of the first element that differs by more than its tolerance.
+std::optional<std::string> first_difference(const Problem& problem, const HostBuffers& one, const HostBuffers& other) {
+  for (const Output& output : problem.outputs) {
+    const DataType type = problem.find_argument(output.argument)->type;
+    const auto& found = compare(one.at(output.argument), other.at(output.argument), type, output.rtol, output.atol,
+                                output.argument, output.ulp)
+                            .mismatch;
+    if (!found) continue;
+    return fmt::format("element {} of output '{}' is {}, and {}", found->index, found->argument, found->expected,
+                       found->found);
+  }
+  return std::nullopt;
+}
+
 bool has_random_inputs(const Problem& problem) {
   return std::any_of(problem.arguments.begin(), problem.arguments.end(), [](const Argument& argument) {
     const bool has_data = argument.access != Access::out && argument.access != Access::scalar;
@@ -112,9 +133,11 @@ void ProblemRunner::State::compute_reference() {
   expected.clear();
   if (std::holds_alternative<std::monostate>(problem.reference)) return;
 
-  // Each source of expected values as a function of the poison it starts from.
-  std::function<HostBuffers(bool second)> compute;
+  // Each source of expected values as a function of what it finds in unwritten outputs and around the buffers.
+  std::function<HostBuffers(Surroundings)> compute;
   bool repeatable = true;
+  const bool on_device = std::holds_alternative<ReferenceKernel>(problem.reference) ||
+                         std::holds_alternative<ReferenceConfiguration>(problem.reference);
   const Configuration baseline = problem.baseline_configuration();
   device::Binary binary;
   Configuration configuration;
@@ -124,8 +147,8 @@ void ProblemRunner::State::compute_reference() {
     if (const auto* kernel = std::get_if<ReferenceKernel>(&problem.reference)) {
       binary = compiler.compile(reference_job(problem, context.device()));
       for (const Launch& launch : kernel->launches) entries.push_back(launch.entry);
-      compute = [&, kernel](bool second) {
-        return reference_on_device(baseline, kernel->launches, entries, binary, second);
+      compute = [&, kernel](Surroundings around) {
+        return reference_on_device(baseline, kernel->launches, entries, binary, around);
       };
     } else if (const auto* chosen = std::get_if<ReferenceConfiguration>(&problem.reference)) {
       configuration = baseline;
@@ -133,20 +156,20 @@ void ProblemRunner::State::compute_reference() {
       what += " with (" + configuration.describe() + ")";
       binary = compiler.compile(kernel_job(problem, configuration, context.device()));
       entries = entry_names(problem, configuration);
-      compute = [&](bool second) {
-        return reference_on_device(configuration, problem.launches, entries, binary, second);
+      compute = [&](Surroundings around) {
+        return reference_on_device(configuration, problem.launches, entries, binary, around);
       };
     } else if (const auto* callback = std::get_if<ReferenceCallback>(&problem.reference)) {
-      compute = [&, callback](bool second) { return reference_from_callback(*callback, second); };
+      compute = [&, callback](Surroundings around) { return reference_from_callback(*callback, around.second_poison); };
     } else if (const auto* files = std::get_if<ReferenceNpy>(&problem.reference)) {
       repeatable = false;
-      compute = [&, files](bool) { return reference_from_files(*files); };
+      compute = [&, files](Surroundings) { return reference_from_files(*files); };
     } else {
       repeatable = false;
-      compute = [&](bool) { return reference_from_command(std::get<ReferenceCommand>(problem.reference)); };
+      compute = [&](Surroundings) { return reference_from_command(std::get<ReferenceCommand>(problem.reference)); };
     }
 
-    HostBuffers outputs = compute(false);
+    HostBuffers outputs = compute({});
     if (repeatable) {
       const auto suspicious = [&](const HostBuffers* second) {
         for (const auto& [name, data] : outputs) {
@@ -165,8 +188,16 @@ void ProblemRunner::State::compute_reference() {
       };
       // A right value may look like the poison: only what shows both poisons in turn was not written.
       if (suspicious(nullptr)) {
-        const HostBuffers second = compute(true);
+        const HostBuffers second = compute({.second_poison = true});
         suspicious(&second);
+      }
+      if (on_device && may_depend_on_guards(problem, outputs)) {
+        const HostBuffers other = compute({.guards = GuardBytes::third});
+        if (const auto place = first_difference(problem, outputs, other);
+            place && !first_difference(problem, outputs, compute({}))) {
+          throw Error(ErrorCode::bad_input,
+                      "the reference kernel reads outside its buffers: " + *place + " with other bytes there");
+        }
       }
     }
     accept_reference(std::move(outputs));
@@ -237,7 +268,7 @@ void ProblemRunner::State::compare_on_device() {
 HostBuffers ProblemRunner::State::reference_on_device(const Configuration& configuration,
                                                       const std::vector<Launch>& launches,
                                                       const std::vector<std::string>& entries,
-                                                      const device::Binary& binary, bool second) {
+                                                      const device::Binary& binary, Surroundings around) {
   Geometries geometries = evaluate_geometries(launches, problem.scope(configuration), context.device());
   if (geometries.refused) throw Error(ErrorCode::bad_input, *geometries.refused);
   buffers->fit(configuration);
@@ -247,12 +278,12 @@ HostBuffers ProblemRunner::State::reference_on_device(const Configuration& confi
   try {
     buffers->restore_inputs();
     for (std::size_t slot = 0; slot < buffers->count(); ++slot) {
-      buffers->poison(slot, poison_of(buffers->argument(slot).type, second));
+      buffers->poison(slot, poison_of(buffers->argument(slot).type, around.second_poison));
     }
-    buffers->arm_guards(reference_guard);
+    buffers->arm_guards(around.guards);
     sequence.enqueue();
     stream->synchronize();
-    if (const auto breach = buffers->check_guards(reference_guard)) {
+    if (const auto breach = buffers->check_guards(around.guards)) {
       throw Error(ErrorCode::bad_input,
                   fmt::format("the reference kernel writes {} '{}' ({} bytes {} it)",
                               breach->before ? "before the beginning of" : "behind the end of", breach->argument,

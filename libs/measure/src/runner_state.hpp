@@ -51,14 +51,15 @@ struct ProblemRunner::State {
     std::vector<std::uint8_t> poisons;
   };
 
+  // What a reference finds in outputs that nobody wrote yet, and outside its buffers.
+  struct Surroundings {
+    bool second_poison = false;
+    GuardBytes guards = GuardBytes::first;
+  };
+
   // problem_runner.cpp
   void check_problem() const;
   LaunchSequence make_sequence(const Configuration& configuration, const device::Binary& binary);
-  // Enqueues restored inputs, poisoned outputs and armed guards; `pass` chooses among an output's poisons.
-  void set_up(std::size_t pass, std::uint8_t guard);
-  // Looks at guards and outputs after a run; leaves status ok or fills in what is wrong.
-  bool outputs_right(LaunchSequence& sequence, std::uint8_t guard, RunResult& result, PhaseTimer& timer);
-  bool verify(LaunchSequence& sequence, RunResult& result, PhaseTimer& timer);
   void attempt(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing,
                std::optional<LaunchSequence>& sequence, RunResult& result, PhaseTimer& timer);
   RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing);
@@ -66,10 +67,20 @@ struct ProblemRunner::State {
   // Waits for the stream; an error is only logged.
   void drain() noexcept;
 
+  // verification.cpp
+  // Enqueues restored inputs, poisoned outputs and armed guards; `pass` chooses among an output's poisons.
+  void set_up(std::size_t pass, GuardBytes guards, const std::optional<GuardPlace>& except = {});
+  // Looks at guards and outputs after a run; leaves status ok or fills in what is wrong.
+  bool outputs_right(LaunchSequence& sequence, GuardBytes guards, RunResult& result, PhaseTimer& timer);
+  bool verify(LaunchSequence& sequence, RunResult& result, PhaseTimer& timer);
+  void find_outside_read(LaunchSequence& sequence, std::size_t pass, GuardBytes guards, RunResult& result,
+                         PhaseTimer& timer);
+
   // reference.cpp
   void compute_reference();
   HostBuffers reference_on_device(const Configuration& configuration, const std::vector<Launch>& launches,
-                                  const std::vector<std::string>& entries, const device::Binary& binary, bool second);
+                                  const std::vector<std::string>& entries, const device::Binary& binary,
+                                  Surroundings around);
   HostBuffers reference_from_files(const ReferenceNpy& reference);
   HostBuffers reference_from_callback(const ReferenceCallback& reference, bool second);
   HostBuffers reference_from_command(const ReferenceCommand& reference);

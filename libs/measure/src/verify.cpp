@@ -18,25 +18,34 @@ namespace {
 
 constexpr std::size_t block_elements = 4096;
 
+// Which sign bit a NaN has means nothing.
+template <class T>
+std::string print_number(T value) {
+  if constexpr (std::is_floating_point_v<T>) {
+    if (std::isnan(value)) return "nan";
+  }
+  return fmt::format("{}", value);
+}
+
 // How the raw elements of a type are read for comparison: `Raw` as stored, widened to `Wide`.
 template <class T>
 struct Plain {
   using Raw = T;
   using Wide = std::conditional_t<std::is_floating_point_v<T>, double, T>;
   static Wide widen(Raw raw) { return raw; }
-  static std::string print(Raw raw) { return fmt::format("{}", raw); }
+  static std::string print(Raw raw) { return print_number(raw); }
 };
 struct HalfReader {
   using Raw = std::uint16_t;
   using Wide = double;
   static Wide widen(Raw raw) { return half_to_float(raw); }
-  static std::string print(Raw raw) { return fmt::format("{}", half_to_float(raw)); }
+  static std::string print(Raw raw) { return print_number(half_to_float(raw)); }
 };
 struct BFloat16Reader {
   using Raw = std::uint16_t;
   using Wide = double;
   static Wide widen(Raw raw) { return bfloat16_to_float(raw); }
-  static std::string print(Raw raw) { return fmt::format("{}", bfloat16_to_float(raw)); }
+  static std::string print(Raw raw) { return print_number(bfloat16_to_float(raw)); }
 };
 
 // Steps between neighbouring values of a floating type, read from its bits: sign-magnitude becomes a line on which -0

@@ -91,6 +91,13 @@ KERNEL in_place(GLOBAL float* x, int n) {
   int i = INDEX;
   if (i < n) x[i] = 2 * x[i];
 }
+KERNEL unguarded(GLOBAL float* y, GLOBAL const float* x) { y[INDEX] += x[INDEX]; }
+KERNEL guarded(GLOBAL float* y, GLOBAL const float* x, int n) {
+  if (INDEX < n) y[INDEX] += x[INDEX];
+}
+KERNEL neighbour(GLOBAL const float* x, GLOBAL float* y, int n) {
+  if (INDEX < n) y[INDEX] = x[INDEX] + x[INDEX + 1];
+}
 KERNEL step_up(GLOBAL const float* x, GLOBAL float* y, int n) {
   int i = INDEX;
   if (i < n) y[i] = x[i] + 1;
@@ -183,6 +190,36 @@ TEST_F(BackendRunner, TellsRightFromWrong) {
   EXPECT_THAT(past.message, HasSubstr("'y'"));
   EXPECT_EQ(run(*runner, bug(3)).status, TrialStatus::not_finite);
   EXPECT_EQ(run(*runner, bug(0)).status, TrialStatus::ok);
+}
+
+// Without zones around every buffer the rest of the last block adds the zeros behind one to those behind the other.
+TEST_F(BackendRunner, ForgottenBoundsAreSeenAtEveryBlockSize) {
+  problem.parameters = {make_parameter("block", {integer(64), integer(128), integer(256)}, ParameterRole::block)};
+  problem.arguments = {buffer_argument("y", DataType::float32, Access::inout, "n"),
+                       buffer_argument("x", DataType::float32, Access::in, "n", FillUniform{-1, 1, 3})};
+  problem.launches = {make_launch("unguarded", {"y", "x"}, "block", "ceil_div(n, block)")};
+  problem.outputs = {{"y", 1e-6, 0, {}}};
+  ReferenceKernel reference;
+  reference.launches = {make_launch("guarded", {"y", "x", "n"}, "64", "ceil_div(n, 64)")};
+  problem.reference = reference;
+  const auto runner = make_runner();
+  for (const int block : {64, 128, 256}) {
+    const RunResult result = run(*runner, {{"block", integer(block)}});
+    EXPECT_EQ(result.status, TrialStatus::out_of_bounds) << block;
+    EXPECT_THAT(result.message, HasSubstr("wrote behind the end of 'y'"));
+  }
+}
+
+TEST_F(BackendRunner, ReadsBehindAnInputAreSeen) {
+  problem.launches[0].entry = "neighbour";
+  problem.reference = ReferenceCallback{[](const Configuration&, HostBuffers& buffers) {
+    auto values = testing::values_of<float>(buffers.at("x"));
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] += i + 1 < values.size() ? values[i + 1] : 0;
+    buffers.at("y") = testing::bytes_of(values);
+  }};
+  const RunResult past = run(*make_runner(), bug(0));
+  EXPECT_EQ(past.status, TrialStatus::out_of_bounds);
+  EXPECT_THAT(past.message, HasSubstr("reads behind the end of 'x': element 999 of output 'y' is nan, and"));
 }
 
 // The same verdicts, messages and first wrong elements wherever outputs are compared; and a right result is not

@@ -142,6 +142,21 @@ TEST_F(ReferenceTest, KernelThatWritesPastTheEndIsRefused) {
   EXPECT_THAT(refusal(ErrorCode::bad_input), HasSubstr("behind the end of 'y'"));
 }
 
+TEST_F(ReferenceTest, KernelThatReadsPastTheEndIsRefused) {
+  host.kernels["naive"] = [](const Call& call) {
+    for (int i = 0; i < n; ++i) call.data<float>(1)[i] = call.data<float>(0)[i + 1];
+  };
+  problem.reference = ReferenceKernel{{}, {make_launch("naive", {"x", "y"})}};
+  EXPECT_THAT(refusal(ErrorCode::bad_input),
+              AllOf(HasSubstr("reads outside its buffers"), HasSubstr("element 99 of output 'y' is nan, and")));
+  problem.arguments[1].type = DataType::int32;
+  host.kernels["naive"] = [](const Call& call) {
+    for (int i = 0; i < n; ++i) call.data<std::int32_t>(1)[i] = call.data<std::int32_t>(0)[i - 1];
+  };
+  EXPECT_THAT(refusal(ErrorCode::bad_input),
+              AllOf(HasSubstr("reads outside its buffers"), HasSubstr("element 0 of output 'y'")));
+}
+
 TEST_F(ReferenceTest, KernelThatIsRefusedIsAnError) {
   host.kernels["refused"] = [](const Call&) { throw Error(ErrorCode::launch, "no"); };
   problem.reference = naive("refused");
