@@ -28,7 +28,7 @@ target_compile_options(warpwright_build_flags INTERFACE
   # Optimising, GCC 12 warns falsely of overlapping copies in operator+(const char*, std::string&&) (GCC bug 105651), and
   # of strings not initialised in copies of an optional variant; clang and GCC's debug builds still look for these.
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>,$<NOT:$<CONFIG:Debug>>>:-Wno-restrict>
-  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>,$<CONFIG:Release>>:-Wno-maybe-uninitialized>)
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>,$<NOT:$<CONFIG:Debug>>>:-Wno-maybe-uninitialized>)
 if(WARPWRIGHT_SANITIZE)
   target_compile_options(warpwright_build_flags INTERFACE
     -fsanitize=${WARPWRIGHT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
