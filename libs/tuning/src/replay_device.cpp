@@ -11,8 +11,9 @@
 #include <warpwright/tuning/replay_device.hpp>
 
 namespace warpwright::tuning {
-namespace {
 
+// The state of the public class holds these two, so they are not in an anonymous namespace: where sources are compiled
+// in groups that is a warning.
 class RecordedClock final : public Clock {
  public:
   Nanoseconds now() const override { return Nanoseconds(now_.load(std::memory_order_relaxed)); }
@@ -24,6 +25,8 @@ class RecordedClock final : public Clock {
   std::atomic<double> now_{0};
 };
 
+namespace {
+
 Nanoseconds phase(const std::optional<Milliseconds>& recorded) {
   return recorded && std::isfinite(recorded->count()) ? Nanoseconds(*recorded) : Nanoseconds{};
 }
@@ -31,6 +34,8 @@ Nanoseconds phase(const std::optional<Milliseconds>& recorded) {
 bool while_compiling(TrialStatus status) {
   return status == TrialStatus::compile_failed || status == TrialStatus::compile_timed_out;
 }
+
+}  // namespace
 
 // One task at a time, in order: the costs are those of a tuner that did one thing after the other, and the strategy has
 // heard of every configuration before it is asked for the next.
@@ -144,8 +149,9 @@ class RecordedAnswers final : public Evaluation {
   std::deque<std::pair<Nanoseconds, Completion>> done_;
 };
 
-// ---- recording and specification
-// -------------------------------------------------------------------------------------
+namespace {
+
+// ---- recording and specification ------------------------------------------------------------------------------------
 
 std::vector<std::string> names_of(const std::vector<Parameter>& parameters) {
   std::vector<std::string> names;
