@@ -74,8 +74,11 @@ struct PinnedMemoryPool::Gate {
   std::atomic<std::uint32_t> incoming{ReadyBlocks::none};
   std::atomic<std::uint32_t> pending{0};
   std::atomic<std::uint32_t> releases{0};
-  std::mutex draining;              // tried on the fast paths, never waited for there
-  std::deque<std::uint32_t> queue;  // oldest first; guarded by `draining`
+  std::mutex draining;  // tried on the fast paths, never waited for there
+
+  // Guarded by `draining`: what was taken over, oldest first, linked through Side::gate_links as the incoming ones are.
+  // Linked and not in a container, because blocks between two lists would be lost if that container could not grow.
+  std::uint32_t oldest = ReadyBlocks::none, newest = ReadyBlocks::none;
 };
 
 // What every operation must know of a class, without the rest between.
@@ -119,7 +122,7 @@ struct PinnedMemoryPool::Side {
   std::vector<std::atomic<std::uint64_t>> links;  // of the free-lists
   std::array<ReadyBlocks::Slot, ReadyBlocksRules::slots> slots;
   ReadyBlocks ready;
-  std::vector<std::atomic<std::uint32_t>> gate_links;  // of Gate::incoming
+  std::vector<std::atomic<std::uint32_t>> gate_links;  // of Gate::incoming and Gate::oldest; a block is in one of them
   std::vector<std::unique_ptr<device::Event>> events;  // of gated releases, one per block; empty without a context
   std::vector<Gate> gates;
   std::atomic<std::uint64_t> double_releases{0}, stale_handles{0}, foreign_pointers{0};
@@ -516,11 +519,15 @@ BlockHandle PinnedMemoryPool::handle_of(std::byte* pointer) {
 
 void PinnedMemoryPool::release(std::byte* pointer) { release(handle_of(pointer)); }
 
-void PinnedMemoryPool::quarantine_block(std::uint32_t block, std::string_view why) {
+void PinnedMemoryPool::quarantine_block(std::uint32_t block, std::string_view why) noexcept {
   set_state(block, generation_of(side_->word_of(block)), state_quarantined);
-  log_to(config_.log, LogLevel::warning,
-         fmt::format("pinned pool: block {} ({}) is quarantined: {}", block, format_bytes(Bytes{class_of(block).size}),
-                     why));
+  try {
+    log_to(config_.log, LogLevel::warning,
+           fmt::format("pinned pool: block {} ({}) is quarantined: {}", block,
+                       format_bytes(Bytes{class_of(block).size}), why));
+  } catch (...) {
+    // A sink that throws must not keep the blocks after this one from being dealt with.
+  }
 }
 
 void PinnedMemoryPool::quarantine(PinnedBlock&& block) {
@@ -569,6 +576,9 @@ void PinnedMemoryPool::release(PinnedBlock&& block, device::Stream& stream) {
   } catch (const Error& error) {
     quarantine_block(handle.block, error.message());
     throw;
+  } catch (...) {
+    quarantine_block(handle.block, "no event could be recorded behind its device work");
+    throw;
   }
   gate.pending.fetch_add(1, std::memory_order_acq_rel);
   std::uint32_t newest = gate.incoming.load(std::memory_order_relaxed);
@@ -581,12 +591,37 @@ void PinnedMemoryPool::release(PinnedBlock&& block, device::Stream& stream) {
 
 void PinnedMemoryPool::release(StreamBlock&& block) { release(std::move(block.block_), *block.stream_); }
 
-// The caller holds gate.draining.
-void PinnedMemoryPool::take_over_incoming(Gate& gate) {
+// The caller holds gate.draining. Allocates nothing and cannot fail.
+void PinnedMemoryPool::take_over_incoming(Gate& gate) noexcept {
+  auto& links = side_->gate_links;
   std::uint32_t block = gate.incoming.exchange(ReadyBlocks::none, std::memory_order_acquire);
-  const auto place = static_cast<std::ptrdiff_t>(gate.queue.size());
-  for (; block != ReadyBlocks::none; block = side_->gate_links[block].load(std::memory_order_relaxed))
-    gate.queue.insert(gate.queue.begin() + place, block);
+  if (block == ReadyBlocks::none) return;
+  const std::uint32_t newest = block;
+  // Newest first as they come, oldest first as they are kept.
+  std::uint32_t oldest = ReadyBlocks::none;
+  while (block != ReadyBlocks::none) {
+    const std::uint32_t older = links[block].exchange(oldest, std::memory_order_relaxed);
+    oldest = std::exchange(block, older);
+  }
+  if (gate.oldest == ReadyBlocks::none) {
+    gate.oldest = oldest;
+  } else {
+    links[gate.newest].store(oldest, std::memory_order_relaxed);
+  }
+  gate.newest = newest;
+}
+
+// The caller holds gate.draining, and `before` is the block before it in the queue, or none for the oldest.
+void PinnedMemoryPool::take_out(Gate& gate, std::uint32_t block, std::uint32_t before) noexcept {
+  auto& links = side_->gate_links;
+  const std::uint32_t after = links[block].load(std::memory_order_relaxed);
+  if (before == ReadyBlocks::none) {
+    gate.oldest = after;
+  } else {
+    links[before].store(after, std::memory_order_relaxed);
+  }
+  if (gate.newest == block) gate.newest = before;
+  gate.pending.fetch_sub(1, std::memory_order_acq_rel);
 }
 
 bool PinnedMemoryPool::drain(Gate& gate, std::size_t most) {
@@ -594,20 +629,22 @@ bool PinnedMemoryPool::drain(Gate& gate, std::size_t most) {
   const std::unique_lock lock(gate.draining, std::try_to_lock);
   if (!lock) return false;  // somebody is at it
   take_over_incoming(gate);
-  try {
-    for (; most > 0 && !gate.queue.empty(); --most) {
-      const std::uint32_t block = gate.queue.front();
+  for (; most > 0 && gate.oldest != ReadyBlocks::none; --most) {
+    const std::uint32_t block = gate.oldest;
+    try {
       if (!side_->events[block]->done()) return true;
-      gate.queue.pop_front();
-      gate.pending.fetch_sub(1, std::memory_order_acq_rel);
-      set_state(block, generation_of(side_->word_of(block)), state_free);
-      make_free(block);
+    } catch (const Error& error) {
+      // The driver cannot tell whether the copies have ended, now or ever.
+      while (gate.oldest != ReadyBlocks::none) {
+        const std::uint32_t unknown = gate.oldest;
+        take_out(gate, unknown, ReadyBlocks::none);
+        quarantine_block(unknown, error.message());
+      }
+      return true;
     }
-  } catch (const Error& error) {
-    // The driver cannot tell whether the copies have ended, now or ever.
-    for (const std::uint32_t block : gate.queue) quarantine_block(block, error.message());
-    gate.pending.fetch_sub(static_cast<std::uint32_t>(gate.queue.size()), std::memory_order_acq_rel);
-    gate.queue.clear();
+    take_out(gate, block, ReadyBlocks::none);
+    set_state(block, generation_of(side_->word_of(block)), state_free);
+    make_free(block);
   }
   return true;
 }
@@ -637,16 +674,15 @@ std::optional<StreamBlock> PinnedMemoryPool::take_pending(Gate& gate, SizeClass&
   if (gate.pending.load(std::memory_order_acquire) == 0) return std::nullopt;
   const std::lock_guard lock(gate.draining);
   take_over_incoming(gate);
-  const auto found = std::find_if(gate.queue.begin(), gate.queue.end(),
-                                  [&](std::uint32_t block) { return &class_of(block) == &size_class; });
-  if (found == gate.queue.end()) return std::nullopt;
-  const std::uint32_t block = *found;
+  std::uint32_t block = gate.oldest, before = ReadyBlocks::none;
+  while (block != ReadyBlocks::none && &class_of(block) != &size_class)
+    before = std::exchange(block, side_->gate_links[block].load(std::memory_order_relaxed));
+  if (block == ReadyBlocks::none) return std::nullopt;
   device::Event* const event = side_->events[block].get();
   // Also in the stream that gated it, where the order is there already: the gate may hold blocks of a stream that had
   // this one's address before.
   stream.wait(*event);
-  gate.queue.erase(found);
-  gate.pending.fetch_sub(1, std::memory_order_acq_rel);
+  take_out(gate, block, before);
   const std::uint64_t generation = generation_of(side_->word_of(block)) + 1;
   set_state(block, generation, state_used);
   return StreamBlock(*make_block(size_class, block, generation), stream, event, *this);

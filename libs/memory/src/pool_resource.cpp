@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <new>
 
 #include <warpwright/memory/pool_resource.hpp>
@@ -6,7 +7,7 @@
 namespace warpwright::memory {
 
 void* PoolResource::do_allocate(std::size_t bytes, std::size_t alignment) {
-  if (alignment > page_size) throw std::bad_alloc();
+  if (!std::has_single_bit(alignment) || alignment > page_size) throw std::bad_alloc();
   try {
     auto block = pool_.try_acquire(Bytes{std::max<std::size_t>(1, bytes)});
     if (!block) throw std::bad_alloc();
@@ -19,6 +20,8 @@ void* PoolResource::do_allocate(std::size_t bytes, std::size_t alignment) {
 }
 
 void PoolResource::do_deallocate(void* pointer, std::size_t, std::size_t) {
+  // As operator delete: containers that allocated nothing give back nothing.
+  if (pointer == nullptr) return;
   pool_.release(static_cast<std::byte*>(pointer));
 }
 

@@ -393,6 +393,50 @@ TEST_F(GatedPool, ManyGatesOpenInOrderAndNothingIsAllocatedByTheHits) {
   EXPECT_EQ(pool->stats().classes.front().free(), 8u);
 }
 
+TEST_F(GatedPool, WithoutMemoryNoBlockBetweenTheListsIsLost) {
+  constexpr std::uint32_t count = 12;  // below the number of releases after which one looks at the gates itself
+  open(count);
+  const auto other = context->create_stream();
+  for (int round = 0; round < 3; ++round) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      auto block = *pool->try_acquire(mebi);
+      upload(block);
+      pool->release(std::move(block), *stream);
+      // One out of the middle of those taken over, and back as the newest. In the first round nothing was taken over
+      // when memory ends.
+      if (round > 0 && i == count / 2) {
+        auto ordered = pool->acquire_on(Bytes{1}, *other);
+        ASSERT_TRUE(ordered);
+        auto on_host = std::move(*ordered).to_host();
+        upload(on_host);
+        pool->release(std::move(on_host), *stream);
+      }
+    }
+    stream->synchronize();
+    {
+      const test::NoMemory none;
+      EXPECT_NO_THROW(pool->drain());
+    }
+    EXPECT_TRUE(pool->wait_for_gates(steady_clock::now() + 5s));
+    EXPECT_EQ(pool->stats().classes.front().free(), count) << "round " << round;
+    EXPECT_TRUE(pool->leaks().empty());
+  }
+}
+
+TEST_F(GatedPool, ABlockWhoseEventCannotBeRecordedForWantOfMemoryIsQuarantined) {
+  open(2);
+  auto block = *pool->try_acquire(mebi);
+  upload(block);
+  {
+    const test::NoMemory none;
+    EXPECT_THROW(pool->release(std::move(block), *stream), std::bad_alloc);
+  }
+  EXPECT_TRUE(pool->wait_for_gates(steady_clock::now() + 5s)) << "no gate waits for what was never gated";
+  const PoolClassStats stats = pool->stats().classes.front();
+  EXPECT_EQ(stats.quarantined, 1u);
+  EXPECT_EQ(stats.pending, 0u);
+}
+
 TEST_F(GatedPool, ALostDeviceQuarantines) {
   sim::Options options;
   options.faults = {{sim::Fault::Call::fill, 1, false, ErrorCode::device}};
@@ -484,6 +528,13 @@ TEST(HostMemory, UnknownDevicesHaveNoNode) {
   EXPECT_EQ(numa_node_of("ffff:ff:1f.7"), std::nullopt);
 }
 
+// libstdc++ declares the argument never null, and containers pass null all the same.
+__attribute__((noinline, no_sanitize("nonnull-attribute"))) void give_nothing_back(std::pmr::memory_resource& resource,
+                                                                                   std::size_t bytes) {
+  static void* volatile nothing = nullptr;
+  resource.deallocate(nothing, bytes);
+}
+
 TEST(PoolResource, ContainersLiveInThePool) {
   auto pool = ordinary_pool(two_classes(2, 1));
   PoolResource resource(pool);
@@ -493,6 +544,13 @@ TEST(PoolResource, ContainersLiveInThePool) {
     EXPECT_EQ(std::accumulate(numbers.begin(), numbers.end(), 0), 7000);
     EXPECT_THROW(std::pmr::vector<std::byte>(mebi.count * 2, &resource), std::bad_alloc);
     EXPECT_THROW(static_cast<void>(resource.allocate(8, 8192)), std::bad_alloc);
+    std::pmr::memory_resource& any = resource;
+    for (const std::size_t alignment : {0, 3, 24, 4095})
+      EXPECT_THROW(static_cast<void>(any.allocate(8, alignment)), std::bad_alloc) << alignment;
+    EXPECT_EQ(pool.stats().classes.front().in_use, 1u) << "what is refused takes no block";
+    EXPECT_NO_THROW(give_nothing_back(any, 0));
+    EXPECT_NO_THROW(give_nothing_back(any, 8));
+    EXPECT_EQ(pool.stats().foreign_pointers, 0u);
   }
   EXPECT_EQ(pool.stats().in_use, Bytes{});
   PoolResource same(pool);

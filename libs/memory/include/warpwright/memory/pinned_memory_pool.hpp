@@ -234,13 +234,14 @@ class PinnedMemoryPool {
   void release_slowly(BlockHandle handle);
   std::optional<PinnedBlock> try_acquire_slowly(Bytes size);
   void make_free(std::uint32_t block);
-  void quarantine_block(std::uint32_t block, std::string_view why);
+  void quarantine_block(std::uint32_t block, std::string_view why) noexcept;
   Error refuse(BlockHandle handle);
   BlockHandle handle_of(std::byte* pointer);
   SizeClass& class_of(std::uint32_t block) const;
   Gate& gate_for(const device::Stream& stream);
   bool drain(Gate& gate, std::size_t most);
-  void take_over_incoming(Gate& gate);
+  void take_over_incoming(Gate& gate) noexcept;
+  void take_out(Gate& gate, std::uint32_t block, std::uint32_t before) noexcept;
   std::optional<StreamBlock> take_pending(Gate& gate, SizeClass& size_class, device::Stream& stream);
   void note_misuse(const char* where, const char* what) const noexcept;
 

@@ -13,9 +13,11 @@ class PoolResource final : public std::pmr::memory_resource {
   explicit PoolResource(PinnedMemoryPool& pool) : pool_(pool) {}
 
  private:
-  // std::bad_alloc if no block is ready, the size exceeds the largest class, or the alignment a page.
+  // std::bad_alloc if no block is ready, the size exceeds the largest class, the alignment exceeds a page or is no
+  // power of two.
   void* do_allocate(std::size_t bytes, std::size_t alignment) override;
-  // The container must be done with device work on the memory.
+  // The container must be done with device work on the memory. A null pointer is nothing to give back. Throws what
+  // PinnedMemoryPool::release() throws for memory that is not this pool's.
   void do_deallocate(void* pointer, std::size_t bytes, std::size_t alignment) override;
   bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override;
 
