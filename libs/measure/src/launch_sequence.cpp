@@ -104,7 +104,14 @@ LaunchSequence::LaunchSequence(device::Context& context, device::Stream& stream,
                                const std::vector<Launch>& launches, const std::vector<std::string>& entries,
                                std::vector<LaunchGeometry> geometries, const Configuration& configuration,
                                const device::Binary& binary, BufferSource& buffers)
-    : context_(context), stream_(&stream), problem_(problem), buffers_(buffers), module_(context.load(binary)) {
+    : LaunchSequence(context, stream, problem, launches, entries, std::move(geometries), configuration,
+                     context.load(binary), buffers) {}
+
+LaunchSequence::LaunchSequence(device::Context& context, device::Stream& stream, const Problem& problem,
+                               const std::vector<Launch>& launches, const std::vector<std::string>& entries,
+                               std::vector<LaunchGeometry> geometries, const Configuration& configuration,
+                               std::unique_ptr<device::Module> module, BufferSource& buffers)
+    : context_(context), stream_(&stream), problem_(problem), buffers_(buffers), module_(std::move(module)) {
   const Scope scope = problem.scope(configuration);
   for (std::size_t slot = 0; slot < buffers.count(); ++slot) {
     const Argument& argument = buffers.argument(slot);
@@ -214,23 +221,32 @@ void LaunchSequence::rebind_if_changed() {
   if (generation_ != buffers_.generation()) bind();
 }
 
+std::optional<std::string> exceeds_kernel_limits(const std::string& entry, const KernelResources& resources,
+                                                 const LaunchGeometry& geometry, const DeviceInfo& device) {
+  const std::int64_t threads = geometry.threads_per_block();
+  if (resources.max_threads_per_block && threads > *resources.max_threads_per_block) {
+    return fmt::format("launch '{}': block has {} threads, this kernel allows {}{}", entry, threads,
+                       *resources.max_threads_per_block,
+                       resources.registers_per_thread
+                           ? fmt::format(" (it takes {} registers per thread)", *resources.registers_per_thread)
+                           : std::string());
+  }
+  const Bytes shared = resources.static_shared.value_or(Bytes{0}) + geometry.dynamic_shared;
+  if (device.shared_limit().count > 0 && shared > device.shared_limit()) {
+    return fmt::format("launch '{}': needs {} of shared memory, the device allows {}", entry, format_bytes(shared),
+                       format_bytes(device.shared_limit()));
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> LaunchSequence::exceeds_kernel_limits() const {
-  const DeviceInfo& device = context_.device();
   for (const Step& step : steps_) {
-    const KernelResources resources = step.kernel->resources();
-    const std::int64_t threads = step.config.block[0] * step.config.block[1] * step.config.block[2];
-    if (resources.max_threads_per_block && threads > *resources.max_threads_per_block) {
-      return fmt::format("launch '{}': block has {} threads, this kernel allows {}{}", step.launch->entry, threads,
-                         *resources.max_threads_per_block,
-                         resources.registers_per_thread
-                             ? fmt::format(" (it takes {} registers per thread)", *resources.registers_per_thread)
-                             : std::string());
-    }
-    const Bytes shared = resources.static_shared.value_or(Bytes{0}) + step.config.dynamic_shared;
-    if (device.shared_limit().count > 0 && shared > device.shared_limit()) {
-      return fmt::format("launch '{}': needs {} of shared memory, the device allows {}", step.launch->entry,
-                         format_bytes(shared), format_bytes(device.shared_limit()));
-    }
+    LaunchGeometry geometry;
+    geometry.block = step.config.block;
+    geometry.dynamic_shared = step.config.dynamic_shared;
+    if (auto reason =
+            measure::exceeds_kernel_limits(step.launch->entry, step.kernel->resources(), geometry, context_.device()))
+      return reason;
   }
   return std::nullopt;
 }

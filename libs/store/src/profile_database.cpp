@@ -292,12 +292,16 @@ bool ProfileDatabase::remove(std::int64_t id) {
   return removed;
 }
 
-std::optional<ProfileMatch> ProfileDatabase::find(const ProfileKey& wanted, MatchPolicy policy) const {
+std::vector<ProfileMatch> ProfileDatabase::find_all(const ProfileKey& wanted, MatchPolicy policy) const {
   SqliteStatement statement(
       state_->connection,
       std::string(select_profiles) + " WHERE kernel = ? AND source_hash = ? AND data_types = ? AND backend = ?");
   statement.bind(wanted.kernel).bind(wanted.source_hash).bind(wanted.data_types).bind(wanted.backend);
-  auto matches = rank_profiles(wanted, read_profiles(statement, state_->connection.file()), policy);
+  return rank_profiles(wanted, read_profiles(statement, state_->connection.file()), policy);
+}
+
+std::optional<ProfileMatch> ProfileDatabase::find(const ProfileKey& wanted, MatchPolicy policy) const {
+  auto matches = find_all(wanted, policy);
   if (matches.empty()) return std::nullopt;
   return std::move(matches.front());
 }

@@ -119,10 +119,8 @@ ProfileMatch compare(const ProfileKey& wanted, TuningProfile profile) {
   match.profile = std::move(profile);
   const ProfileKey& stored = match.profile.key;
   match.same_device = stored.device == wanted.device;
-  const bool same_kind = stored.device_kind == wanted.device_kind;
-  // OpenCL devices of every kind may report the same version as their architecture.
   match.same_architecture =
-      match.same_device || (same_kind && !stored.architecture.empty() && stored.architecture == wanted.architecture);
+      match.same_device || (!stored.architecture.empty() && stored.architecture == wanted.architecture);
   match.same_toolkit = stored.toolkit == wanted.toolkit;
   match.same_driver = stored.driver == wanted.driver;
   match.same_cache_mode = stored.cache_mode == wanted.cache_mode;
@@ -142,8 +140,15 @@ ProfileMatch compare(const ProfileKey& wanted, TuningProfile profile) {
   return match;
 }
 
+// Some profiles do not know the kind of their device; a device model is of one kind.
+bool same_kind(const ProfileKey& wanted, const ProfileKey& stored) {
+  if (!wanted.device_kind.empty() && !stored.device_kind.empty()) return stored.device_kind == wanted.device_kind;
+  return (wanted.device_kind.empty() && stored.device_kind.empty()) ||
+         (!stored.device.empty() && stored.device == wanted.device);
+}
+
 bool answers(const ProfileKey& wanted, const ProfileKey& stored) {
-  return stored.kernel == wanted.kernel && stored.source_hash == wanted.source_hash &&
+  return same_kind(wanted, stored) && stored.kernel == wanted.kernel && stored.source_hash == wanted.source_hash &&
          stored.data_types == wanted.data_types && stored.backend == wanted.backend;
 }
 
@@ -193,8 +198,8 @@ std::vector<ProfileMatch> rank_profiles(const ProfileKey& wanted, std::vector<Tu
     if (allowed(match, policy)) matches.push_back(std::move(match));
   }
   const auto rank = [&](const ProfileMatch& match) {
-    return std::tuple(!match.same_device, !match.same_architecture, match.profile.key.device_kind != wanted.device_kind,
-                      match.dimension_distance, !match.same_cache_mode, !match.same_toolkit, !match.same_driver);
+    return std::tuple(!match.same_device, !match.same_architecture, match.dimension_distance, !match.same_cache_mode,
+                      !match.same_toolkit, !match.same_driver);
   };
   std::sort(matches.begin(), matches.end(), [&](const ProfileMatch& a, const ProfileMatch& b) {
     const auto left = rank(a), right = rank(b);

@@ -126,7 +126,8 @@ TEST(RankProfiles, SameArchitectureBeforeAnother) {
   EXPECT_TRUE(rank_profiles(wanted, {profile(2, sibling)}, MatchPolicy::device).empty());
 }
 
-TEST(RankProfiles, AKindOfDeviceIsNoArchitecture) {
+// OpenCL serves CPUs and GPUs, and devices of every kind may report the same version as their architecture.
+TEST(RankProfiles, AKindOfDeviceIsServedByItsOwnKindOnly) {
   ProfileKey wanted = sample_key(size(64, 64));
   wanted.backend = "opencl";
   wanted.architecture = "OpenCL 3.0";
@@ -138,7 +139,31 @@ TEST(RankProfiles, AKindOfDeviceIsNoArchitecture) {
   other_gpu.architecture = "OpenCL 2.0";
   other_gpu.dimensions = size(1, 1);
   EXPECT_EQ(ids(rank_profiles(wanted, {profile(1, processor), profile(2, other_gpu)}, MatchPolicy::nearest)),
-            (std::vector<std::int64_t>{2, 1}));
+            (std::vector<std::int64_t>{2}));
+  processor.device = wanted.device;  // even under one name
+  for (const MatchPolicy policy : {MatchPolicy::exact, MatchPolicy::device, MatchPolicy::nearest}) {
+    EXPECT_TRUE(rank_profiles(wanted, {profile(1, processor)}, policy).empty()) << to_string(policy);
+    EXPECT_TRUE(rank_profiles(processor, {profile(1, wanted)}, policy).empty()) << to_string(policy);
+  }
+}
+
+// Whoever wrote a profile without the kind of its device: a model is of one kind, and nothing else tells it.
+TEST(RankProfiles, AnUnknownKindServesItsOwnModelOnly) {
+  const ProfileKey wanted = sample_key(size(64, 64));
+  ProfileKey same_model = wanted;
+  same_model.device_kind = "";
+  ProfileKey other_model = same_model;
+  other_model.device = "NVIDIA RTX 4500";
+  EXPECT_EQ(ids(rank_profiles(wanted, {profile(1, other_model), profile(2, same_model)}, MatchPolicy::nearest)),
+            (std::vector<std::int64_t>{2}));
+  EXPECT_EQ(ids(rank_profiles(same_model, {profile(1, wanted)}, MatchPolicy::exact)), (std::vector<std::int64_t>{1}));
+  EXPECT_TRUE(rank_profiles(other_model, {profile(1, wanted)}, MatchPolicy::nearest).empty());
+  ProfileKey nameless = same_model;
+  nameless.device = "";
+  ProfileKey nameless_gpu = wanted;
+  nameless_gpu.device = "";
+  EXPECT_TRUE(rank_profiles(nameless_gpu, {profile(1, nameless)}, MatchPolicy::nearest).empty());
+  EXPECT_EQ(rank_profiles(nameless, {profile(1, nameless)}, MatchPolicy::nearest).size(), 1u);
 }
 
 // Each step of the documented order decides when everything before it is equal, against all that comes after it.

@@ -19,6 +19,7 @@ std::optional<std::string> SecondVerification::run(SessionResult& result) {
   }
   std::vector<Configuration> sizes{Configuration{}};
   sizes.insert(sizes.end(), problem_.verify_sizes.begin(), problem_.verify_sizes.end());
+  result.verified_sizes.clear();
   std::size_t checked = 0;
   std::string skipped;
   for (std::size_t i = 0; i < sizes.size(); ++i) {
@@ -42,6 +43,11 @@ std::optional<std::string> SecondVerification::run(SessionResult& result) {
     const std::string where = sizes[i].empty() ? "fresh inputs" : "size " + sizes[i].describe();
     if (outcome.status == TrialStatus::ok) {
       ++checked;
+      if (!sizes[i].empty()) {
+        Configuration size = problem_.dimensions;
+        for (const auto& [name, value] : sizes[i]) size.set(name, value);
+        result.verified_sizes.push_back(std::move(size));
+      }
     } else if (outcome.status == TrialStatus::pruned) {
       skipped += "; not launchable at " + where + ": " + outcome.message;
     } else {

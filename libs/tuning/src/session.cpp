@@ -568,6 +568,8 @@ std::optional<store::TuningProfile> make_profile(const Problem& problem, const S
   profile.verification = result.verification;
   profile.created_at = utc_now();
   profile.details = {{"compiler", result.evaluation.compiler}, {"space_size", result.space_size}};
+  for (const Configuration& size : result.verified_sizes)
+    profile.details[verified_sizes_key].push_back(store::to_json(size));
   return profile;
 }
 

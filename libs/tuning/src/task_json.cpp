@@ -123,6 +123,8 @@ InterleaveTask interleave_task_from(const Message& message) {
   std::size_t offset = 0;
   for (const auto& candidate : message.head.at("candidates")) {
     const auto size = candidate.at("image_size").get<std::size_t>();
+    if (size > message.payload.size() - offset)
+      throw Error(ErrorCode::corrupted, "a message ends before the binaries that it announces");
     task.configurations.push_back(store::configuration_from_json(candidate.at("configuration")));
     task.binaries.push_back(store::binary_from_json(candidate.at("binary"), message.payload.substr(offset, size)));
     offset += size;

@@ -40,6 +40,11 @@ struct Geometries {
 };
 Geometries evaluate_geometries(const std::vector<Launch>& launches, const Scope& scope, const DeviceInfo& device);
 
+// Why the device will refuse a launch of a kernel with `resources` as `geometry` says (threads or shared memory over
+// what the kernel leaves); nullopt if nothing is known against it.
+std::optional<std::string> exceeds_kernel_limits(const std::string& entry, const KernelResources& resources,
+                                                 const LaunchGeometry& geometry, const DeviceInfo& device);
+
 // One thread only. Refers to everything it is given; the stream must be idle when it is destroyed.
 class LaunchSequence {
  public:
@@ -50,11 +55,15 @@ class LaunchSequence {
                  const std::vector<Launch>& launches, const std::vector<std::string>& entries,
                  std::vector<LaunchGeometry> geometries, const Configuration& configuration,
                  const device::Binary& binary, BufferSource& buffers);
+  // The same for a binary that is loaded already.
+  LaunchSequence(device::Context& context, device::Stream& stream, const Problem& problem,
+                 const std::vector<Launch>& launches, const std::vector<std::string>& entries,
+                 std::vector<LaunchGeometry> geometries, const Configuration& configuration,
+                 std::unique_ptr<device::Module> module, BufferSource& buffers);
 
   // Of each entry once, in launch order, with the dynamic shared memory of its largest launch.
   const std::vector<KernelResources>& resources() const { return resources_; }
-  // Why the device will refuse a launch of this binary (threads or shared memory over what the kernel leaves); nullopt
-  // if nothing is known against it.
+  // The first reason of measure::exceeds_kernel_limits() in the order of the launches.
   std::optional<std::string> exceeds_kernel_limits() const;
 
   void enqueue();

@@ -28,7 +28,7 @@ struct ProfileKey {
   std::string backend;       // "cuda"
   std::string device;        // model name
   std::string architecture;  // "sm_90"
-  std::string device_kind;   // "gpu", "cpu"
+  std::string device_kind;   // "gpu", "cpu"; must match, see rank_profiles()
   Configuration dimensions;  // problem size
   std::string toolkit;
   std::string driver;
@@ -79,9 +79,10 @@ struct ProfileMatch {
   std::vector<std::string> warnings;  // a changed driver or toolkit, on the same device model
 };
 
-// Order of candidates for `wanted`, nearest first, under a policy. Pure. Rank: device model, architecture, kind of
-// device, dimension distance, cache mode, toolkit, driver, then newest. Profiles whose must-match part or backend
-// differs, or which the policy does not allow, are left out.
+// Order of candidates for `wanted`, nearest first, under a policy. Pure. Rank: device model, architecture, dimension
+// distance, cache mode, toolkit, driver, then newest. Left out are profiles whose must-match part, backend or kind of
+// device differs (what is fastest on a CPU says nothing about a GPU, though OpenCL serves both), and those that the
+// policy does not allow. Where one side does not know its kind, only the same device model is of the same kind.
 std::vector<ProfileMatch> rank_profiles(const ProfileKey& wanted, std::vector<TuningProfile> candidates,
                                         MatchPolicy policy);
 
@@ -107,6 +108,8 @@ class ProfileDatabase {
   bool remove(std::int64_t id);
   // The first of rank_profiles() over everything stored.
   std::optional<ProfileMatch> find(const ProfileKey& wanted, MatchPolicy policy) const;
+  // All of them, nearest first: for who cannot use the first.
+  std::vector<ProfileMatch> find_all(const ProfileKey& wanted, MatchPolicy policy) const;
   // Profiles of this kernel whose source hash differs from `wanted`: to say "the source changed since it was tuned".
   std::size_t count_stale(const ProfileKey& wanted) const;
   // Changes whenever any process writes; for readers that hold a snapshot. Comparable only between calls on one object.

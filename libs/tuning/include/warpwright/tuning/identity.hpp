@@ -17,6 +17,10 @@ std::string source_hash(const Problem& problem, const std::string& backend);
 // reference. A session resumes only under the same hash.
 std::string problem_hash(const Problem& problem, const std::string& backend);
 
+// In TuningProfile::details: the problem sizes, all dimensions of each, at which the winner's results were compared
+// with a reference besides the size of the key.
+inline constexpr const char* verified_sizes_key = "verified_sizes";
+
 // The key under which a result on `device` is stored or looked up.
 store::ProfileKey profile_key(const Problem& problem, const DeviceInfo& device, measure::CacheMode cache);
 

@@ -89,6 +89,7 @@ struct SessionResult {
   std::vector<Configuration> ties;
   std::string verification;  // how the winner was verified, in words
   bool reverified = false;
+  std::vector<Configuration> verified_sizes;  // other problem sizes that the winner was verified at, all dimensions
   bool interrupted = false;
   std::string stop_reason;  // "space exhausted", "200 evaluations", "time limit", "interrupted", "strategy ended"
   SessionTimes times;
