@@ -22,6 +22,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <warpwright/base/clock.hpp>
@@ -73,6 +74,25 @@ class EvaluatorResult {
 // Called on the thread that called run_tuning_session(), one call at a time.
 using KernelEvaluator = std::function<EvaluatorResult(const KernelConfig&)>;
 using ConfigurationEvaluator = std::function<EvaluatorResult(const Configuration&)>;
+
+namespace detail {
+
+// Says in one error what is wrong with an evaluator that does not convert to std::function<EvaluatorResult(Argument)>.
+template <class Evaluator, class Argument>
+void explain_evaluator() {
+  if constexpr (std::is_invocable_v<Evaluator&, const Argument&>) {
+    static_assert(std::is_invocable_r_v<EvaluatorResult, Evaluator&, const Argument&>,
+                  "an evaluator returns a time (any std::chrono::duration, e.g. warpwright::Nanoseconds{x}), a "
+                  "warpwright::Throughput{per_second}, or EvaluatorResult::failed(status, message); a plain number "
+                  "would not say which of the two it is");
+  } else {
+    static_assert(std::is_invocable_v<Evaluator&, const Argument&>,
+                  "an evaluator is called with a const KernelConfig& where the space is a SearchSpace, with a const "
+                  "Configuration& where it is a ConfigurationSpace");
+  }
+}
+
+}  // namespace detail
 
 // The simple form: one-dimensional blocks for a number of elements. Candidates are all multiples of 32 threads in the
 // range and the default baseline, each with a grid that covers the workload.
@@ -195,6 +215,20 @@ class PerformanceTuner {
   PerformanceMetrics run_tuning_session(const std::string& name, const ConfigurationSpace& space,
                                         const ConfigurationEvaluator& evaluator,
                                         const TuningSessionOptions& options = {});
+
+  // Chosen for evaluators that fit neither of these: they do not compile, and the one error says what to return.
+  template <class Evaluator>
+  requires(!std::is_convertible_v<Evaluator, KernelEvaluator>) PerformanceMetrics
+      run_tuning_session(const std::string&, const SearchSpace&, Evaluator&&, const TuningSessionOptions& = {}) {
+    detail::explain_evaluator<std::remove_cvref_t<Evaluator>, KernelConfig>();
+    return {};
+  }
+  template <class Evaluator>
+  requires(!std::is_convertible_v<Evaluator, ConfigurationEvaluator>) PerformanceMetrics
+      run_tuning_session(const std::string&, const ConfigurationSpace&, Evaluator&&, const TuningSessionOptions& = {}) {
+    detail::explain_evaluator<std::remove_cvref_t<Evaluator>, Configuration>();
+    return {};
+  }
 
   // The newest profile of a name; nullopt if it was never tuned on such a device. A copy; with a size the nearest one.
   std::optional<TuningProfile> profile(std::string_view name) const;
