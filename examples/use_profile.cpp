@@ -6,15 +6,11 @@
 #include <cstdint>
 #include <cstdio>
 #include <numeric>
-#include <span>
 #include <string>
 #include <vector>
 
 #include <warpwright/base/error.hpp>
-#include <warpwright/cuda/backend.hpp>
-#include <warpwright/device/backend.hpp>
-#include <warpwright/opencl/backend.hpp>
-#include <warpwright/sim/backend.hpp>
+#include <warpwright/devices/devices.hpp>
 #include <warpwright/spec/read.hpp>
 #include <warpwright/store/profile_database.hpp>
 #include <warpwright/tuning/tuned_kernel.hpp>
@@ -24,23 +20,19 @@ namespace {
 using namespace warpwright;
 
 // c = a + b for one size; returns whether every element is right.
-bool add_vectors(tuning::TunedKernel& kernel, device::Context& context, device::Stream& stream, std::int64_t n) {
+bool add_vectors(tuning::TunedKernel& kernel, devices::OpenDevice& device, std::int64_t n) {
   const Configuration size{{"n", n}};
-  const tuning::Selection& selection = kernel.select(size);
+  const tuning::Selection selection = kernel.select(size);
   std::printf("n = %lld: %s\n  %s, match: %s, binary %s\n", static_cast<long long>(n),
               selection.configuration.describe().c_str(), selection.tuned ? "tuned" : "default configuration",
               selection.quality.c_str(), selection.binary_from_cache ? "from the cache" : "compiled now");
 
-  std::vector<float> a(static_cast<std::size_t>(n)), b(a.size()), c(a.size());
+  std::vector<float> a(static_cast<std::size_t>(n)), b(a.size(), 0.5F), c(a.size());
   std::iota(a.begin(), a.end(), 0.0F);
-  std::fill(b.begin(), b.end(), 0.5F);
-  const Bytes bytes{a.size() * sizeof(float)};
-  const auto a_device = context.allocate(bytes), b_device = context.allocate(bytes), c_device = context.allocate(bytes);
-  stream.copy_to_device(*a_device, Bytes{}, std::as_bytes(std::span(a)));
-  stream.copy_to_device(*b_device, Bytes{}, std::as_bytes(std::span(b)));
-  kernel.launch(stream, size, {{"a", a_device.get()}, {"b", b_device.get()}, {"c", c_device.get()}});
-  stream.copy_to_host(std::as_writable_bytes(std::span(c)), *c_device, Bytes{});
-  stream.synchronize();
+  const auto a_device = device.upload<float>(a), b_device = device.upload<float>(b);
+  const auto c_device = device.allocate<float>(c.size());
+  kernel.launch(device.stream(), size, {{"a", a_device.get()}, {"b", b_device.get()}, {"c", c_device.get()}});
+  device.download<float>(*c_device, c);
 
   for (std::size_t i = 0; i < c.size(); ++i) {
     if (c[i] != a[i] + b[i]) {
@@ -57,12 +49,7 @@ int run(int argc, char** argv) {
     std::fprintf(stderr, "usage: use_profile SPEC PROFILES CACHE_FOLDER [DEVICE] [exact|device|nearest]\n");
     return 2;
   }
-  device::BackendRegistry backends;
-  backends.add(cuda::make_backend());
-  backends.add(opencl::make_backend());
-  backends.add(sim::make_backend());
-  const auto device = argc > 4 ? backends.describe(DeviceId::parse(argv[4])) : backends.best_device();
-  if (!device) throw Error(ErrorCode::unavailable, "there is no device; 'warpwright devices' says why");
+  devices::OpenDevice device = argc > 4 ? devices::open_device(argv[4]) : devices::open_best_device();
 
   tuning::TunedKernelOptions options;
   options.binary_cache = argv[3];
@@ -77,14 +64,11 @@ int run(int argc, char** argv) {
 
   const store::ProfileDatabase profiles(argv[2]);
   const Problem problem = spec::read(argv[1]);
-  const device::Backend& backend = backends.find(device->id);
-  const auto context = backend.open(device->id);
-  const auto stream = context->create_stream();
-  tuning::TunedKernel kernel(problem, backend, *context, profiles, options);
-  std::printf("%s on %s\n", problem.name.c_str(), device->name.c_str());
+  tuning::TunedKernel kernel(problem, device.backend(), device.context(), profiles, options);
+  std::printf("%s on %s\n", problem.name.c_str(), device.info().name.c_str());
   bool right = true;
   for (const std::int64_t n : {std::int64_t{1'000'000}, std::int64_t{4'194'304}, std::int64_t{1'000'000}})
-    right = add_vectors(kernel, *context, *stream, n) && right;
+    right = add_vectors(kernel, device, n) && right;
   return right ? 0 : 1;
 }
 

@@ -2,9 +2,7 @@
 
 #include <cstdlib>
 
-#include <warpwright/cuda/backend.hpp>
-#include <warpwright/opencl/backend.hpp>
-#include <warpwright/sim/backend.hpp>
+#include <warpwright/devices/devices.hpp>
 
 namespace warpwright::app {
 
@@ -16,12 +14,6 @@ cuda::Options cuda_options() {
   return options;
 }
 
-device::BackendRegistry make_backends() {
-  device::BackendRegistry backends;
-  backends.add(cuda::make_backend(cuda_options()));
-  backends.add(opencl::make_backend());
-  backends.add(sim::make_backend());
-  return backends;
-}
+device::BackendRegistry make_backends() { return devices::all_backends(cuda_options()); }
 
 }  // namespace warpwright::app

@@ -21,9 +21,15 @@ elseif(COVERAGE)
 endif()
 
 run("Installing into an empty prefix" "${CMAKE_COMMAND}" --install "${BUILD_FOLDER}" --prefix "${prefix}")
-run("Configuring the outside project" "${CMAKE_COMMAND}" -S "${SOURCE_FOLDER}" -B "${WORK_FOLDER}/build" -G Ninja
-  "-DCMAKE_PREFIX_PATH=${prefix}" "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}" "-DCMAKE_CXX_COMPILER_LAUNCHER=${CXX_LAUNCHER}"
-  "-DCMAKE_EXE_LINKER_FLAGS=${flags}" "-DCMAKE_BUILD_TYPE=Debug" "-DEXAMPLES_FOLDER=${EXAMPLES_FOLDER}")
+# The code of README.md and of the pages that print whole programs, as it stands there.
+set(snippets "${WORK_FOLDER}/snippets")
+set(root "${EXAMPLES_FOLDER}/..")
+run("Extracting the code of README.md and docs" "${PYTHON}" "${root}/tests/snippets/extract.py" "${snippets}"
+  "${root}/README.md" "${root}/docs/memory.md" "${root}/docs/performance_tuner.md")
+set(options -G Ninja "-DCMAKE_PREFIX_PATH=${prefix}" "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}"
+  "-DCMAKE_CXX_COMPILER_LAUNCHER=${CXX_LAUNCHER}" "-DCMAKE_EXE_LINKER_FLAGS=${flags}" "-DCMAKE_BUILD_TYPE=Debug")
+run("Configuring the outside project" "${CMAKE_COMMAND}" -S "${SOURCE_FOLDER}" -B "${WORK_FOLDER}/build" ${options}
+  "-DEXAMPLES_FOLDER=${EXAMPLES_FOLDER}" "-DSNIPPETS_FOLDER=${snippets}")
 run("Building the outside project" "${CMAKE_COMMAND}" --build "${WORK_FOLDER}/build")
 
 # Every public header is there, and the outside project compiled each of them alone.
@@ -85,5 +91,17 @@ if(NOT output MATCHES "tuned, match: exact" OR NOT output MATCHES "size 1000000 
 endif()
 run("Running the C++ example again" ${example})
 if(NOT output MATCHES "binary from the cache" OR output MATCHES "n = 4194304[^\n]*\n[^\n]*compiled now")
+  message(FATAL_ERROR "unexpected output:\n${output}")
+endif()
+
+# README's own CMakeLists.txt, its first program and its first kernel.
+run("Configuring README's project" "${CMAKE_COMMAND}" -S "${snippets}" -B "${snippets}/build" ${options})
+run("Building README's project" "${CMAKE_COMMAND}" --build "${snippets}/build")
+run("Running README's first program" "${CMAKE_COMMAND}" -E chdir "${snippets}" "${snippets}/build/first_program")
+if(NOT output STREQUAL "3, with block_x=128, items=1\n")
+  message(FATAL_ERROR "unexpected output:\n${output}")
+endif()
+run("Running README's second program" "${CMAKE_COMMAND}" -E chdir "${snippets}" "${WORK_FOLDER}/build/tune_own_code")
+if(NOT output MATCHES "^block_size=[0-9]+: [0-9.]+x\n$")
   message(FATAL_ERROR "unexpected output:\n${output}")
 endif()

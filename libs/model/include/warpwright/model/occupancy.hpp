@@ -1,5 +1,5 @@
 // Theoretical occupancy: how many blocks of a kernel one multiprocessor holds at a time, and what stops it from holding
-// more. It is exact, that is, equal to NVIDIA's own calculation, in every case; the tests compare all fields with
+// more. On NVIDIA GPUs, without clusters, it is exact, that is, equal to NVIDIA's own calculation; tests compare it with
 // NVIDIA's header where a CUDA toolkit is installed. The quotient of resources that people compute by hand
 // (naive_blocks_per_sm) is an upper bound only: it knows no allocation units, no sub-partitions, no reserved memory.
 //
