@@ -15,10 +15,11 @@ function(warpwright_library name)
   install(DIRECTORY include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 endfunction()
 
-# warpwright_test(NAME LABELS ... SOURCES ... LIBRARIES ... [PROPERTIES k v ...])
+# warpwright_test(NAME [SERIAL] LABELS ... SOURCES ... LIBRARIES ... [TIMEOUT seconds] [ENVIRONMENT ...])
 #   One GoogleTest program registered as one CTest test. Skipped tests are printed by tools/test with their reasons.
+#   SERIAL: it measures wall time and runs alone, as every test of label gpu does (see tests/check_serial.py).
 function(warpwright_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "LABELS;SOURCES;LIBRARIES;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT" "LABELS;SOURCES;LIBRARIES;ENVIRONMENT" ${ARGN})
   if(NOT WARPWRIGHT_BUILD_TESTS)
     return()
   endif()
@@ -31,6 +32,9 @@ function(warpwright_test name)
     set(ARG_TIMEOUT 300)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${ARG_ENVIRONMENT}")
+  if(ARG_SERIAL OR "gpu" IN_LIST ARG_LABELS)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+  endif()
 endfunction()
 
 # RapidCheck of Debian installs no CMake package of its own in every version; link it by name.
