@@ -24,6 +24,18 @@ void recorded(std::string_view text);
 // Import as exported profiles; what is accepted is exported and imported again.
 void profiles(std::string_view text);
 
+// Read as the journal of a session, as it is and with the checksums of its lines put right; what is accepted is
+// resumed.
+void journal(std::string_view text);
+// Read as a file of NumPy's; what is accepted is written and read again.
+void npy(std::string_view bytes);
+// Inline beside headers that include, guard and repeat each other: one identity, whatever ends the lines.
+void source(std::string_view text);
+// Received as messages of another process, in one piece and in small ones; each read as every kind of task and answer.
+void messages(std::string_view bytes);
+// Found as an entry of the cache of binaries, as it is and with its checksum put right.
+void binary_cache(std::string_view bytes);
+
 // A broken promise of the code under test; also in builds without assertions.
 inline void require(bool promise, const char* what) {
   if (promise) return;

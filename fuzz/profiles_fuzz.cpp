@@ -3,7 +3,7 @@
 #include <warpwright/store/profile_database.hpp>
 
 #include "fuzz.hpp"
-#include "spec_fuzz.hpp"
+#include "fuzz_folder.hpp"
 
 namespace warpwright::fuzz {
 

@@ -37,14 +37,16 @@ TEST_P(Replay, EveryFileOfTheCorpusIsHandled) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Corpora, Replay,
-                         testing::Values(Corpus{"expression", warpwright::fuzz::expression},
-                                         Corpus{"space", warpwright::fuzz::space},
-                                         Corpus{"toml", warpwright::fuzz::toml}, Corpus{"t1", warpwright::fuzz::t1},
-                                         Corpus{"cubin", warpwright::fuzz::cubin},
-                                         Corpus{"recorded", warpwright::fuzz::recorded},
-                                         Corpus{"profiles", warpwright::fuzz::profiles}),
-                         [](const auto& param_info) { return std::string(param_info.param.folder); });
+INSTANTIATE_TEST_SUITE_P(
+    Corpora, Replay,
+    testing::Values(Corpus{"expression", warpwright::fuzz::expression}, Corpus{"space", warpwright::fuzz::space},
+                    Corpus{"toml", warpwright::fuzz::toml}, Corpus{"t1", warpwright::fuzz::t1},
+                    Corpus{"cubin", warpwright::fuzz::cubin}, Corpus{"recorded", warpwright::fuzz::recorded},
+                    Corpus{"profiles", warpwright::fuzz::profiles}, Corpus{"journal", warpwright::fuzz::journal},
+                    Corpus{"npy", warpwright::fuzz::npy}, Corpus{"source", warpwright::fuzz::source},
+                    Corpus{"messages", warpwright::fuzz::messages},
+                    Corpus{"binary_cache", warpwright::fuzz::binary_cache}),
+    [](const auto& param_info) { return std::string(param_info.param.folder); });
 
 // Text of every repeatable form, four times as long: linear work grows by 4, quadratic by 16. Processor time, the best
 // of several runs; below a millisecond the clock says too little to judge.

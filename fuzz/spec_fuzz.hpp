@@ -1,39 +1,21 @@
 // What the two fuzzers of specifications share.
 #pragma once
 
-#include <cstdlib>
-#include <filesystem>
-#include <stdexcept>
-#include <string>
-
 #include <warpwright/base/error.hpp>
-#include <warpwright/base/files.hpp>
 #include <warpwright/model/problem.hpp>
 
 #include "fuzz.hpp"
+#include "fuzz_folder.hpp"
 
 namespace warpwright::fuzz {
 
-// A folder of its own with the files that the corpora name; removed at exit.
-class FuzzFolder {
+// With the files that the corpora name.
+class SpecFolder : public FuzzFolder {
  public:
-  FuzzFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "warpwright-fuzz-XXXXXX").string();
-    if (!mkdtemp(pattern.data())) throw std::runtime_error("cannot make a temporary folder");
-    path_ = pattern;
-    write_file_atomically(path_ / "k.kernel", "#include <warpwright/dialect.h>\nvoid k();\n");
-    write_file_atomically(path_ / "d.npy", "no array");
+  SpecFolder() {
+    write_file(path() / "k.kernel", "#include <warpwright/dialect.h>\nvoid k();\n");
+    write_file(path() / "d.npy", "no array");
   }
-  ~FuzzFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  FuzzFolder(const FuzzFolder&) = delete;
-  FuzzFolder& operator=(const FuzzFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
 };
 
 // Runs the reader; an accepted problem is handed to `check`.

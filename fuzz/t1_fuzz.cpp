@@ -6,7 +6,7 @@
 namespace warpwright::fuzz {
 
 void t1(std::string_view text) {
-  static const FuzzFolder folder;
+  static const SpecFolder folder;
   read_and_check([&] { return spec::read_t1(text, folder.path() / "t1.json"); },
                  [](const Problem& problem) {
                    // What remains after the warnings is either a space alone or a problem that passes the checks.

@@ -6,7 +6,7 @@
 namespace warpwright::fuzz {
 
 void toml(std::string_view text) {
-  static const FuzzFolder folder;
+  static const SpecFolder folder;
   read_and_check([&] { return spec::read_toml(text, folder.path() / "spec.toml"); },
                  [](const Problem& problem) { spec::check_problem(problem); });
 }
