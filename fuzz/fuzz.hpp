@@ -23,6 +23,9 @@ void cubin(std::string_view bytes);
 void recorded(std::string_view text);
 // Import as exported profiles; what is accepted is exported and imported again.
 void profiles(std::string_view text);
+// Bytes choose a specification of the simulated device with hostile expressions; its session gives every configuration
+// an outcome.
+void session(std::string_view bytes);
 
 // A broken promise of the code under test; also in builds without assertions.
 inline void require(bool promise, const char* what) {
