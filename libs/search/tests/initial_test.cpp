@@ -1,5 +1,6 @@
 // Every strategy goes on from what is known: initial questions, answered at once, as a resumed session has them.
 #include <algorithm>
+#include <cmath>
 #include <gtest/gtest.h>
 #include <numeric>
 #include <set>
@@ -74,16 +75,18 @@ TEST_P(Initial, ManyKnownOnesLeaveTheQuestionsToTheStrategy) {
   EXPECT_EQ(rest.size(), space_->size() - known.size());
 }
 
-INSTANTIATE_TEST_SUITE_P(Strategies, Initial, testing::ValuesIn([] {
-                           std::vector<std::string> names;
-                           for (const auto& info : StrategyRegistry::with_defaults().list()) names.push_back(info.name);
-                           return names;
-                         }()),
-                         [](const auto& param_info) {
-                           std::string name = param_info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+std::vector<std::string> strategy_names() {
+  const StrategyRegistry registry = StrategyRegistry::with_defaults();
+  std::vector<std::string> names;
+  for (const auto& strategy : registry.list()) names.push_back(strategy.name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Strategies, Initial, testing::ValuesIn(strategy_names()), [](const auto& param_info) {
+  std::string name = param_info.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
 
 // Those that learn begin near the best of what is known, not somewhere.
 TEST(InitialQuestions, AreWhereASearchBegins) {
