@@ -23,6 +23,9 @@ void cubin(std::string_view bytes);
 void recorded(std::string_view text);
 // Import as exported profiles; what is accepted is exported and imported again.
 void profiles(std::string_view text);
+// Bytes choose a specification of the simulated device with hostile expressions; its session gives every configuration
+// an outcome.
+void session(std::string_view bytes);
 
 // Read as the journal of a session, as it is and with the checksums of its lines put right; what is accepted is
 // resumed.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <warpwright/base/files.hpp>
+#include <warpwright/base/rng.hpp>
 
 #include "fuzz.hpp"
 
@@ -45,8 +46,20 @@ INSTANTIATE_TEST_SUITE_P(
                     Corpus{"profiles", warpwright::fuzz::profiles}, Corpus{"journal", warpwright::fuzz::journal},
                     Corpus{"npy", warpwright::fuzz::npy}, Corpus{"source", warpwright::fuzz::source},
                     Corpus{"messages", warpwright::fuzz::messages},
-                    Corpus{"binary_cache", warpwright::fuzz::binary_cache}),
+                    Corpus{"binary_cache", warpwright::fuzz::binary_cache},
+                    Corpus{"session", warpwright::fuzz::session}),
     [](const auto& param_info) { return std::string(param_info.param.folder); });
+
+// Hostile geometry and sizes: every byte is a choice of a specification, so random bytes are random specifications.
+TEST(Sessions, OfAThousandHostileSpecificationsEndInOrder) {
+  warpwright::Rng rng(13);
+  for (int i = 0; i < 1000; ++i) {
+    std::string bytes;
+    for (int byte = 0; byte < 64; ++byte) bytes += static_cast<char>(rng.below(256));
+    SCOPED_TRACE(i);
+    EXPECT_NO_THROW(warpwright::fuzz::session(bytes));
+  }
+}
 
 // Text of every repeatable form, four times as long: linear work grows by 4, quadratic by 16. Processor time, the best
 // of several runs; below a millisecond the clock says too little to judge.

@@ -26,6 +26,12 @@ std::filesystem::path base_folder(const char* variable, const char* below_home) 
   return std::filesystem::path(home) / below_home / "warpwright";
 }
 
+std::string file_name_part(std::string text) {
+  for (char& c : text)
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '_') c = '_';
+  return text;
+}
+
 }  // namespace
 
 std::filesystem::path default_profiles_file() {
@@ -35,11 +41,12 @@ std::filesystem::path default_profiles_file() {
 std::filesystem::path default_cache_folder() { return base_folder("XDG_CACHE_HOME", ".cache"); }
 
 std::filesystem::path new_session_folder(const std::string& kernel) {
-  std::string name = kernel;
-  for (char& c : name)
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '_') c = '_';
+  // Homes are shared between hosts, where second and process id may agree.
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0 || host[0] == '\0') host = {'h', 'o', 's', 't'};
   return base_folder("XDG_STATE_HOME", ".local/state") / "sessions" /
-         fmt::format("{}-{:%Y%m%d-%H%M%S}-{}", name, fmt::localtime(std::time(nullptr)), ::getpid());
+         fmt::format("{}-{:%Y%m%d-%H%M%S}-{}-{}", file_name_part(kernel), fmt::localtime(std::time(nullptr)),
+                     file_name_part(host.data()), ::getpid());
 }
 
 std::filesystem::path worker_executable() {

@@ -73,11 +73,9 @@ tuning::SessionOptions session_options(const TuneArguments& arguments, const Cho
   else if (!arguments.no_session)
     options.session_folder = new_session_folder(chosen.problem.name);
   options.resume = arguments.resume;
-  if (arguments.resume) {
-    // What the first run chose by itself stays, whatever the budget is now.
-    const store::JournalHeader before = store::Journal::read(*options.session_folder).header;
-    if (arguments.strategy == "auto") options.strategy = before.strategy;
-    if (!arguments.seed_given) options.strategy_settings.seed = before.seed;
+  if (arguments.resume && !arguments.seed_given) {
+    if (const auto before = store::Journal::header(*options.session_folder))
+      options.strategy_settings.seed = before->seed;
   }
   const std::string& specification = arguments.problem.specification;
   options.journal_details = {

@@ -24,7 +24,7 @@ void WorkerArguments::add_to(CLI::App& command) {
           "--compile-memory", compile_memory,
           "Memory of a compile worker, e.g. 4GiB, or 'none'; not where the compiler needs the device (default 4GiB)")
       ->type_name("SIZE");
-  command.add_option("--jobs", jobs, "Compile workers (default: all cores but one; all cores on a CPU device)")
+  command.add_option("--jobs", jobs, "Compile workers (default: all cores it may use but one; all on a CPU device)")
       ->type_name("N")
       ->check(CLI::Range(1, 1024));
   command.add_flag("--no-cache", no_cache, "Do not use the cache of compiled binaries");

@@ -1,6 +1,134 @@
 """A kernel that goes wrong in every way: each configuration gets its own status, the session goes on, the winner is right."""
 
-from support import CommandLineTest, CpuTest, EXIT_SUCCESS, KERNELS, SIMULATED, SOURCE
+from support import CommandLineTest, CpuTest, EXIT_FAILURE, EXIT_SUCCESS, KERNELS, SIMULATED, SOURCE
+
+
+# One of the four configurations, bs = 64 and items = 2, is hostile.
+HOSTILE = """
+schema = 1
+[kernel]
+name = "hostile"
+source = {{ {source} }}
+[problem]
+n = 64
+[parameters.bs]
+values = [32, 64]
+[parameters.items]
+values = [1, 2]
+[[argument]]
+name = "c"
+type = "float32"
+size = "n"
+access = "out"
+[[argument]]
+name = "a"
+type = "float32"
+size = "n"
+access = "in"
+[[argument]]
+name = "b"
+type = "float32"
+size = "{size}"
+access = "in"
+[[argument]]
+name = "count"
+type = "int32"
+access = "scalar"
+value = "{count}"
+[[launch]]
+entry = "vector_add"
+block = ["{block}"]
+grid = ["{grid}"]
+shared = "{shared}"
+repeat = "{repeat}"
+args = ["c", "a", "b", "count"]
+[metrics]
+rate = "{rate}"
+[objective]
+maximise = "rate"
+"""
+
+
+class OneConfigurationCostsOne:
+    """Whatever the expressions of a specification give for one configuration, for any device."""
+
+    usual = {"size": "n", "count": "n", "block": "bs", "grid": "ceil_div(n, bs * items)", "shared": "0", "repeat": "1",
+             "rate": "n / time_ns"}
+    cases = (("grid", "n // (bs * items)", "pruned", "grid[0] of launch 'vector_add' must be a positive integer, found 0"),
+             ("grid", "96 / bs if items == 2 else 2", "pruned", "must be an integer, found 1.5"),
+             ("grid", "2 if bs * items < 128 else 1 // (items - 2)", "pruned", "division by zero"),
+             ("block", "bs if bs * items < 128 else 0", "pruned", "block[0] of launch 'vector_add' must be a positive integer"),
+             ("shared", "0 if bs * items < 128 else -1", "pruned", "shared of launch 'vector_add' must be at least 0, found -1"),
+             ("repeat", "1 if bs * items < 128 else 0.5", "pruned", "repeat of launch 'vector_add' must be an integer"),
+             ("size", "n if bs * items < 128 else -n", "pruned", "size of argument 'b' must be a positive integer, found -64"),
+             ("count", "n if bs * items < 128 else n // 0", "pruned", "division by zero"),
+             ("count", "n if bs * items < 128 else 2 ** 40", "pruned", "int32 cannot hold"),
+             ("rate", "n / time_ns if bs * items < 128 else 1e308 * 10 - 1e308 * 10", "not_finite", "metric 'rate' is nan"),
+             ("rate", "n / time_ns if bs * items < 128 else 1 / 0", "not_finite", "division by zero"))
+
+    def test_one_configuration_costs_one_configuration(self):
+        for number, (key, value, status, words) in enumerate(self.cases):
+            with self.subTest(key=key, value=value):
+                file = self.home / "hostile.toml"
+                file.write_text(HOSTILE.format(source=self.source(), **{**self.usual, key: value}))
+                common = [file, *self.options()]
+                session = ["--session", f"session{number}", "--no-profile"]
+                report = self.run_json("tune", *common, *session, "--max-evaluations", 10)
+                self.assertEqual(report["stop_reason"], "space exhausted")
+                for again in (report, self.run_json("tune", *common, *session, "--resume")):
+                    self.assertEqual(len(again["trials"]), 4)
+                    for trial in again["trials"]:
+                        hostile = trial["configuration"] == {"bs": 64, "items": 2}
+                        self.assertEqual(trial["status"], status if hostile else "ok", trial)
+                        if hostile:
+                            self.assertIn(words, trial["message"])
+                compared = self.run_json("compare", *common, "--config", "baseline", "--config", "bs=64,items=2",
+                                         "--config", "bs=64", "--rounds", 5, expect=EXIT_FAILURE)
+                self.assertEqual([entry["status"] for entry in compared["configurations"]], ["ok", status, "ok"])
+                self.assertIn(words, compared["configurations"][1]["message"])
+                self.assertIn(compared["fastest"], (0, 2))
+
+    def test_where_all_are_hostile_there_is_no_result(self):
+        file = self.home / "hostile.toml"
+        file.write_text(HOSTILE.format(source=self.source(), **{**self.usual, "grid": "n - 64"}))
+        report = self.run_json("tune", file, *self.options(), "--no-profile", "--no-session", "--max-evaluations", 10,
+                               expect=EXIT_FAILURE)
+        self.assertEqual({trial["status"] for trial in report["trials"]}, {"pruned"})
+        self.assertIsNone(report["best"])
+        checked = self.run_program("check", file, *self.options())
+        self.assertEqual(checked.returncode, EXIT_FAILURE, checked.stderr)
+        self.assertIn("must be a positive integer", checked.stdout + checked.stderr)
+
+
+class HostileOnTheSimulatedDevice(OneConfigurationCostsOne, CommandLineTest):
+    def source(self):
+        (self.home / "hostile_kernels.toml").write_text(
+            '[kernels.vector_add]\ncost_ns = 2000\narguments = ["float32* c", "float32* a", "float32* b", "int32 n"]\n'
+            'elements = 64\n')
+        return 'sim = "hostile_kernels.toml"'
+
+    def options(self):
+        return ["--device", "sim:0"]
+
+    def test_launches_without_end_cost_their_configuration(self):
+        file = self.home / "hostile.toml"
+        file.write_text(HOSTILE.format(source=self.source(), **{**self.usual, "repeat": "2 ** 62 if bs * items == 128 else 1"}))
+        report = self.run_json("tune", file, *self.options(), "--no-profile", "--no-session", "--max-evaluations", 10,
+                               "--run-deadline", "2s")
+        statuses = {(trial["configuration"]["bs"], trial["configuration"]["items"]): trial["status"]
+                    for trial in report["trials"]}
+        self.assertEqual(statuses, {(32, 1): "ok", (32, 2): "ok", (64, 1): "ok", (64, 2): "timed_out"})
+
+
+class HostileOnTheCpu(OneConfigurationCostsOne, CpuTest):
+    def source(self):
+        (self.home / "hostile.cl").write_text(
+            "__kernel void vector_add(__global float *c, __global const float *a, __global const float *b, int n) {\n"
+            "  for (int i = get_global_id(0); i < n; i += get_global_size(0)) c[i] = a[i] + b[i];\n}\n")
+        return 'opencl = "hostile.cl"'
+
+    def options(self):
+        return self.on_cpu
 
 
 class SimulatedFailures(CommandLineTest):

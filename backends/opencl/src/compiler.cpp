@@ -7,13 +7,14 @@
 
 #include "backend.hpp"
 #include "handles.hpp"
+#include "include_links.hpp"
 #include "program.hpp"
 
 namespace warpwright::opencl {
 
 namespace {
 
-std::string complete_options(const device::CompileJob& job, bool nvidia) {
+std::string complete_options(const device::CompileJob& job, bool nvidia, IncludeLinks& links) {
   const auto named = [&](std::string_view prefix) {
     return std::any_of(job.options.begin(), job.options.end(),
                        [&](const std::string& option) { return option.starts_with(prefix); });
@@ -22,12 +23,7 @@ std::string complete_options(const device::CompileJob& job, bool nvidia) {
   const auto add = [&](const std::string& option) { text += (text.empty() ? "" : " ") + option; };
   if (!named("-cl-std=")) add("-cl-std=CL1.2");
   if (nvidia && !named("-cl-nv-verbose")) add("-cl-nv-verbose");
-  for (const auto& folder : job.include_folders) {
-    const std::string path = folder.string();
-    // Quotes are the widest understood way, but only where they are needed: some drivers take them literally.
-    const bool quote = path.find_first_of(" \t") != std::string::npos;
-    add(quote ? "-I \"" + path + "\"" : "-I " + path);
-  }
+  for (const auto& folder : job.include_folders) add("-I " + links.plain(folder));
   for (const auto& option : job.options) add(option);
   return text;
 }
@@ -45,7 +41,7 @@ class OpenclCompiler final : public device::Compiler {
 
   device::Binary compile(const device::CompileJob& job) override {
     const std::string source = device::source_with_defines(job);
-    const std::string options = complete_options(job, found_.nvidia_compiler_options);
+    const std::string options = complete_options(job, found_.nvidia_compiler_options, links_);
     const std::string file = job.file_name.empty() ? "the source" : job.file_name;
     const char* text = source.data();
     const std::size_t length = source.size();
@@ -54,7 +50,7 @@ class OpenclCompiler final : public device::Compiler {
     check(status, Stage::build, "clCreateProgramWithSource", "compile " + file);
     status = api_->build_program(program.get(), 1, &found_.device, options.c_str(), nullptr, nullptr);
     device::Binary binary;
-    binary.log = build_log(*api_, program.get(), found_.device);
+    binary.log = links_.with_folders(build_log(*api_, program.get(), found_.device));
     if (status != abi::success) throw_build_failure(status, file, options, binary.log);
     binary.backend = "opencl";
     binary.target = target();
@@ -114,6 +110,7 @@ class OpenclCompiler final : public device::Compiler {
 
   std::shared_ptr<const Api> api_;
   FoundDevice found_;
+  IncludeLinks links_{default_place_of_links()};
   OwnedContext context_;
 };
 

@@ -1,4 +1,5 @@
 // Every OpenCL call fails once: the error has the right code and the driver's own, nothing leaks, nothing crashes.
+#include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +8,7 @@
 #include "backend.hpp"
 #include "error_of.hpp"
 #include "fake_opencl.hpp"
+#include "include_links.hpp"
 #include "program.hpp"
 
 namespace warpwright::opencl {
@@ -290,6 +292,30 @@ TEST_F(FakeDevice, AFailedCommandIsSeenWhenWaiting) {
   EXPECT_EQ(error_of([&] { stream_->synchronize(); }).code(), ErrorCode::device);
 }
 
+// A link in a folder that others can write to could lead to other headers.
+TEST(IncludeLinks, AreMadeInAFolderOfThisUserAlone) {
+  const auto place = std::filesystem::temp_directory_path() / "warpwright-links-test";
+  std::filesystem::remove_all(place);
+  IncludeLinks links(place);
+  EXPECT_EQ(links.plain("/usr/include"), "/usr/include");
+  EXPECT_FALSE(std::filesystem::exists(place));
+  const std::string link = links.plain("/a b/\"c\"");
+  EXPECT_EQ(std::filesystem::read_symlink(link), "/a b/\"c\"");
+  EXPECT_EQ(link.find_first_of(" \"'\\"), std::string::npos);
+  EXPECT_EQ(links.plain("/a b/\"c\""), link);
+  EXPECT_EQ(IncludeLinks(place).plain("/a b/\"c\""), link) << "another process compiles with it, too";
+  EXPECT_EQ(links.with_folders("in " + link + "/h.h:1"), "in /a b/\"c\"/h.h:1");
+
+  std::filesystem::remove(link);
+  std::filesystem::create_symlink("/elsewhere", link);
+  EXPECT_EQ(error_of([&] { IncludeLinks(place).plain("/a b/\"c\""); }).code(), ErrorCode::io);
+  std::filesystem::permissions(place, std::filesystem::perms::all);
+  const Error error = error_of([&] { IncludeLinks(place).plain("/another b"); });
+  EXPECT_EQ(error.code(), ErrorCode::io);
+  EXPECT_THAT(error.what(), HasSubstr("'/another b' has blanks"));
+  std::filesystem::remove_all(place);
+}
+
 TEST_F(FakeDevice, CommandsThatEndedAreForgotten) {
   open();
   const std::size_t before = fake_.live();
@@ -307,7 +333,9 @@ TEST_F(FakeDevice, CompileOptionsAndSource) {
   full.include_folders = {"/plain", "/with space"};
   full.options = {"-cl-fast-relaxed-math"};
   compiler_->compile(full);
-  EXPECT_EQ(fake_.options, "-cl-std=CL1.2 -I /plain -I \"/with space\" -cl-fast-relaxed-math");
+  EXPECT_THAT(fake_.options,
+              testing::MatchesRegex("-cl-std=CL1\\.2 -I /plain -I /tmp/warpwright-include-[0-9]+/[0-9a-f]+ "
+                                    "-cl-fast-relaxed-math"));
   EXPECT_EQ(fake_.source,
             "#define A 1\n#define T unsigned int\n#define M x +\\\ny\n#line 1 \"dir/a \\\"b\\\".cl\"\nthe source\n");
   full.options = {"-cl-std=CL3.0"};

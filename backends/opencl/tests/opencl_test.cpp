@@ -1,6 +1,8 @@
 // What the contract suite cannot ask of every backend: OpenCL's own rules, on the devices of this machine.
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <numeric>
@@ -91,6 +93,23 @@ TEST_F(OpenclDevice, ComputesSaxpy) {
   stream_->copy_to_host(std::as_writable_bytes(std::span(y)), *device_y, Bytes{});
   stream_->synchronize();
   for (int i = 0; i < n; ++i) ASSERT_EQ(y[i], 2.0f * static_cast<float>(i) + 1.0f) << i;
+}
+
+TEST_F(OpenclDevice, FindsHeadersInFoldersWithBlanks) {
+  const auto folder = std::filesystem::temp_directory_path() / "warpwright opencl test" / "in 'c'";
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "h.h") << "#define ADDED 1.0f\n";
+  device::CompileJob job = job_of("#include <h.h>\n__kernel void f(__global float* x) { x[0] += ADDED; }\n", {"f"});
+  job.include_folders = {folder};
+  EXPECT_NO_THROW(compiler_->compile(job));
+  std::ofstream(folder / "h.h") << "#error not this way\n";
+  try {
+    compiler_->compile(job);
+    ADD_FAILURE() << "compiled";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.message(), HasSubstr("not this way"));
+  }
+  std::filesystem::remove_all(folder.parent_path());
 }
 
 TEST_F(OpenclDevice, DescribesItself) {

@@ -24,7 +24,8 @@ class TemporaryFolder {
 
 // Runs `command` (searched in PATH) in `folder` (empty: where this process runs) with standard input from /dev/null and
 // standard output and error going to `log`. Throws Error(not_found) if it cannot be started, Error(bad_input) with its
-// last words if it fails, Error(timeout) after killing it and all it started.
+// last words if it fails, Error(timeout) after killing it and all it started. All of that is killed as well when the
+// calling thread dies meanwhile, for whatever reason.
 void run_command(const std::vector<std::string>& command, const std::filesystem::path& folder,
                  const std::filesystem::path& log, Seconds deadline);
 

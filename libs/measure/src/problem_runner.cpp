@@ -50,6 +50,7 @@ std::optional<TrialStatus> status_of(const Error& error, const std::string& back
       return TrialStatus::compile_failed;
     case ErrorCode::not_found:
     case ErrorCode::unsupported:
+    case ErrorCode::bad_input:  // arguments that cannot be passed
       return TrialStatus::launch_failed;
     default:
       return std::nullopt;
@@ -63,6 +64,16 @@ std::vector<const Launch*> all_launches(const Problem& problem) {
     for (const Launch& launch : reference->launches) launches.push_back(&launch);
   }
   return launches;
+}
+
+// The first parameter that `expression` names; null if there is none.
+const std::string* named_parameter(const Problem& problem, const Expression& expression) {
+  for (const std::string& name : expression.names()) {
+    for (const Parameter& parameter : problem.parameters) {
+      if (parameter.name == name) return &parameter.name;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -79,7 +90,21 @@ ProblemRunner::State::State(device::Context& context_used, device::Compiler& com
       run_end(context_used.create_event()) {
   check_problem();
   buffers.emplace(context, *stream, problem, all_launches(problem), options.input_salt);
-  buffers->fit(problem.baseline_configuration());
+  fit_baseline();
+}
+
+// Sizes that depend on parameters are each configuration's own, the baseline's too: what cannot be made for it is told
+// by the configuration that needs it, and by a reference that does.
+void ProblemRunner::State::fit_baseline() {
+  try {
+    buffers->fit(problem.baseline_configuration());
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::bad_input && error.code() != ErrorCode::out_of_memory) throw;
+    const bool own_sizes = std::any_of(
+        problem.arguments.begin(), problem.arguments.end(),
+        [&](const Argument& argument) { return argument.size && named_parameter(problem, *argument.size) != nullptr; });
+    if (!own_sizes) throw;
+  }
 }
 
 ProblemRunner::State::~State() {
@@ -95,14 +120,11 @@ void ProblemRunner::State::check_problem() const {
                   output.position);
     }
     if (!argument->size) continue;  // reported by the buffers
-    for (const std::string& name : argument->size->names()) {
-      for (const Parameter& parameter : problem.parameters) {
-        if (parameter.name != name) continue;
-        throw Error(ErrorCode::bad_input,
-                    "the size of output '" + output.argument + "' depends on parameter '" + name +
-                        "'; all configurations are compared with one result, so it may name problem dimensions only",
-                    output.position);
-      }
+    if (const std::string* name = named_parameter(problem, *argument->size)) {
+      throw Error(ErrorCode::bad_input,
+                  "the size of output '" + output.argument + "' depends on parameter '" + *name +
+                      "'; all configurations are compared with one result, so it may name problem dimensions only",
+                  output.position);
     }
   }
 }
@@ -145,8 +167,15 @@ void ProblemRunner::State::attempt(const Configuration& configuration, const dev
     result.message = one_line(*geometries.refused);
     return;
   }
-  sequence.emplace(context, *stream, problem, problem.launches, entry_names(problem, configuration),
-                   std::move(geometries.each), configuration, binary, *buffers);
+  try {
+    sequence.emplace(context, *stream, problem, problem.launches, entry_names(problem, configuration),
+                     std::move(geometries.each), configuration, binary, *buffers);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::bad_input) throw;
+    result.status = TrialStatus::pruned;  // arguments that have no value, or one that their type cannot hold
+    result.message = one_line(error.what());
+    return;
+  }
   result.resources = sequence->resources();
   if (const auto reason = sequence->exceeds_kernel_limits()) {
     result.status = TrialStatus::resource_exceeded;

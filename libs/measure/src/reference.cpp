@@ -160,12 +160,15 @@ void ProblemRunner::State::compute_reference() {
         return reference_on_device(configuration, problem.launches, entries, binary, around);
       };
     } else if (const auto* callback = std::get_if<ReferenceCallback>(&problem.reference)) {
+      buffers->fit(baseline);
       compute = [&, callback](Surroundings around) { return reference_from_callback(*callback, around.second_poison); };
     } else if (const auto* files = std::get_if<ReferenceNpy>(&problem.reference)) {
       repeatable = false;
+      buffers->fit(baseline);
       compute = [&, files](Surroundings) { return reference_from_files(*files); };
     } else {
       repeatable = false;
+      buffers->fit(baseline);
       compute = [&](Surroundings) { return reference_from_command(std::get<ReferenceCommand>(problem.reference)); };
     }
 
@@ -270,7 +273,13 @@ HostBuffers ProblemRunner::State::reference_on_device(const Configuration& confi
                                                       const std::vector<std::string>& entries,
                                                       const device::Binary& binary, Surroundings around) {
   Geometries geometries = evaluate_geometries(launches, problem.scope(configuration), context.device());
-  if (geometries.refused) throw Error(ErrorCode::bad_input, *geometries.refused);
+  if (geometries.refused) {
+    throw Error(ErrorCode::bad_input, fmt::format("{}; the reference is computed with ({}), so choose another {}",
+                                                  *geometries.refused, configuration.describe(),
+                                                  std::holds_alternative<ReferenceConfiguration>(problem.reference)
+                                                      ? "configuration in [reference]"
+                                                      : "baseline ([baseline] configuration)"));
+  }
   buffers->fit(configuration);
   LaunchSequence sequence(context, *stream, problem, launches, entries, std::move(geometries.each), configuration,
                           binary, *buffers);

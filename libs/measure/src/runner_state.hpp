@@ -59,6 +59,7 @@ struct ProblemRunner::State {
 
   // problem_runner.cpp
   void check_problem() const;
+  void fit_baseline();
   LaunchSequence make_sequence(const Configuration& configuration, const device::Binary& binary);
   void attempt(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing,
                std::optional<LaunchSequence>& sequence, RunResult& result, PhaseTimer& timer);

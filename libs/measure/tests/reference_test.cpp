@@ -1,7 +1,11 @@
 #include <chrono>
+#include <csignal>
+#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <limits>
+#include <string>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <warpwright/measure/inputs.hpp>
@@ -272,6 +276,42 @@ TEST_F(ReferenceTest, CommandThatDoesNotEndIsKilledWithItsChildren) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
   while (std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(2500)) ::usleep(50'000);
   EXPECT_FALSE(std::filesystem::exists(marker));
+}
+
+// Whether a process lives; what nobody has waited for yet does not.
+bool alive(int pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  const std::size_t name_end = text.rfind(')');
+  return name_end != std::string::npos && text.size() > name_end + 2 && text[name_end + 2] != 'Z' &&
+         text[name_end + 2] != 'X';
+}
+
+TEST_F(ReferenceTest, CommandDiesWithTheProcessThatRunsItAndSoDoesWhatItStarted) {
+  options.allow_commands = true;
+  const std::string pids = (folder / "pids").string();
+  problem.reference = shell("sleep 300 & echo $$ $! > " + pids + ".new; mv " + pids + ".new " + pids + "; wait");
+  const pid_t session = ::fork();
+  if (session == 0) {
+    try {
+      ProblemRunner(context, compiler, problem, clock, options).compute_reference();
+    } catch (const Error&) {  // killed before that
+    }
+    ::_exit(0);
+  }
+  int shell_pid = 0, started_pid = 0;
+  for (int i = 0; i < 1200 && started_pid == 0; ++i) {
+    ::usleep(50'000);
+    std::ifstream(pids) >> shell_pid >> started_pid;
+  }
+  EXPECT_TRUE(alive(shell_pid));
+  EXPECT_TRUE(alive(started_pid));
+  ::kill(session, SIGKILL);
+  ::waitpid(session, nullptr, 0);
+  for (int i = 0; i < 1200 && (alive(shell_pid) || alive(started_pid)); ++i) ::usleep(50'000);
+  EXPECT_FALSE(alive(shell_pid));
+  EXPECT_FALSE(alive(started_pid));
 }
 
 TEST_F(ReferenceTest, NoneIsNone) {

@@ -131,5 +131,40 @@ TEST_F(SimRunner, NoiseMakesMoreSamples) {
   EXPECT_GT(result.samples.size(), 5u);
 }
 
+TEST_F(SimRunner, ArgumentsThatCannotBePassedCostTheirConfiguration) {
+  problem.arguments.push_back(testing::scalar_argument("scale", DataType::int32, "n // (fault - 3)"));
+  std::string& text = problem.source.by_backend["sim"].text;
+  for (const char* cost : {"wrong_if = \"fault == 3\"\n", "partial_if = \"fault == 5\"\n"})
+    text.erase(text.find(cost), std::string(cost).size());
+  text.insert(text.find("cost_ns"), R"(arguments = ["float32* c", "float32* a", "float32* b", "int32 n", "int32 scale"]
+)");
+  problem.launches[0].args.push_back("scale");
+  const RunResult refused = run(3);
+  EXPECT_EQ(to_string(refused.status), to_string(TrialStatus::pruned));
+  EXPECT_THAT(refused.message, HasSubstr("division by zero"));
+}
+
+TEST_F(SimRunner, SizesOfTheirOwnCostTheirConfigurationTheBaselineToo) {
+  problem.arguments.push_back(buffer_argument("scratch", DataType::float32, Access::in, "fault * 16"));
+  problem.reference = std::monostate{};
+  const RunResult refused = run(0);  // the baseline
+  EXPECT_EQ(to_string(refused.status), to_string(TrialStatus::pruned));
+  EXPECT_THAT(refused.message, HasSubstr("size of argument 'scratch' must be a positive integer, found 0"));
+  EXPECT_EQ(to_string(run(1).status), to_string(TrialStatus::launch_failed)) << "what fault 1 is for";
+  EXPECT_EQ(to_string(run(3).status), to_string(TrialStatus::ok)) << "nothing to compare with";
+}
+
+TEST_F(SimRunner, AReferenceThatTheBaselineCannotLaunchSaysWhatToDo) {
+  std::get<ReferenceKernel>(problem.reference).launches[0].grid = {Expression::parse("fault")};
+  try {
+    run(1);
+    FAIL() << "computed";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::bad_input);
+    EXPECT_THAT(error.what(), HasSubstr("grid[0] of launch 'naive' must be a positive integer, found 0"));
+    EXPECT_THAT(error.what(), HasSubstr("choose another baseline"));
+  }
+}
+
 }  // namespace
 }  // namespace warpwright::measure

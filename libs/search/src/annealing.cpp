@@ -31,6 +31,7 @@ class Annealing final : public detail::GroupwiseStrategy {
         rejected_ = 0;
       }
     }
+    if (!candidate_ && has_best()) current_ = best();
     if (!current_ || !std::isfinite(value(*current_))) {
       candidate_ = draw();
       current_.reset();

@@ -2,8 +2,6 @@
 // nearest valid configuration.
 #include <algorithm>
 
-#include <warpwright/model/sampling.hpp>
-
 #include "groupwise_strategy.hpp"
 
 namespace warpwright {
@@ -20,7 +18,7 @@ class DifferentialEvolution final : public detail::GroupwiseStrategy {
  private:
   std::vector<std::uint64_t> next_group() override {
     if (population_.empty()) {
-      population_ = latin_hypercube(space_, size_, rng_);
+      population_ = first_generation(size_);
       return population_;
     }
     for (std::size_t i = 0; i < trials_.size(); ++i)

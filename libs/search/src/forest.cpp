@@ -31,7 +31,7 @@ class Forest final : public detail::GroupwiseStrategy {
   std::vector<std::uint64_t> next_group() override {
     if (!started_) {
       started_ = true;
-      return latin_hypercube(space_, first_, rng_);
+      if (!has_best() || known().size() < first_) return latin_hypercube(space_, first_, rng_);
     }
     if (!has_best() || pool_.dimensions() == 0) return {draw()};
     // Logarithms where they exist; failures count as the worst.

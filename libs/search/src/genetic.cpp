@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <unordered_set>
 
-#include <warpwright/model/sampling.hpp>
-
 #include "groupwise_strategy.hpp"
 
 namespace warpwright {
@@ -21,7 +19,7 @@ class Genetic final : public detail::GroupwiseStrategy {
  private:
   std::vector<std::uint64_t> next_group() override {
     if (population_.empty()) {
-      population_ = latin_hypercube(space_, size_, rng_);
+      population_ = first_generation(size_);
       return population_;
     }
     std::stable_sort(population_.begin(), population_.end(),

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <warpwright/model/sampling.hpp>
+
 namespace warpwright::detail {
 namespace {
 
@@ -64,6 +66,20 @@ std::uint64_t GroupwiseStrategy::draw_unseen() {
   for (int attempt = 0; asked_.contains(index) && attempt < 64; ++attempt) index = draw();
   while (asked_.contains(index)) index = (index + 1) % space_.size();
   return index;
+}
+
+std::vector<std::uint64_t> GroupwiseStrategy::first_generation(std::uint64_t size) {
+  std::vector<std::uint64_t> generation = order_;
+  std::erase_if(generation, [&](std::uint64_t index) { return !is_known(index) || !std::isfinite(value(index)); });
+  std::sort(generation.begin(), generation.end(),
+            [&](std::uint64_t a, std::uint64_t b) { return value(a) < value(b) || (value(a) == value(b) && a < b); });
+  if (generation.size() > size) generation.resize(size);
+  if (generation.size() == size) return generation;
+  for (const std::uint64_t index : latin_hypercube(space_, size, rng_)) {
+    if (generation.size() == size) break;
+    if (std::find(generation.begin(), generation.end(), index) == generation.end()) generation.push_back(index);
+  }
+  return generation;
 }
 
 std::uint64_t GroupwiseStrategy::repaired(const Choice& choice) const {

@@ -38,6 +38,10 @@ class GroupwiseStrategy : public SearchAlgorithm {
   std::uint64_t best() const { return best_; }
   bool has_best() const { return best_value_ < std::numeric_limits<double>::infinity(); }
   std::uint64_t draw() { return space_.draw(rng_); }
+  // Where a search begins: at the best of the initial questions, else somewhere.
+  std::uint64_t begin_at() { return has_best() ? best() : draw(); }
+  // `size` configurations to begin with: the best of the initial questions, then a space-filling design.
+  std::vector<std::uint64_t> first_generation(std::uint64_t size);
   // `parameter` takes another value, the rest is repaired to the nearest valid configuration.
   std::uint64_t repaired(const Choice& choice) const;
   // What of the budget is spent, 0 to 1; of no budget, of the space.

@@ -30,7 +30,7 @@ class LocalSearch final : public detail::GroupwiseStrategy {
       if (candidate_ && is_known(*candidate_)) {
         enter(*candidate_);
       } else {
-        candidate_ = draw();
+        candidate_ = candidate_ ? draw() : begin_at();
         return {*candidate_};
       }
     }

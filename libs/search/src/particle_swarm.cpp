@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include <warpwright/model/sampling.hpp>
-
 #include "groupwise_strategy.hpp"
 
 namespace warpwright {
@@ -28,7 +26,7 @@ class ParticleSwarm final : public detail::GroupwiseStrategy {
   std::vector<std::uint64_t> next_group() override {
     std::vector<std::uint64_t> group;
     if (particles_.empty()) {
-      for (const std::uint64_t index : latin_hypercube(space_, size_, rng_)) {
+      for (const std::uint64_t index : first_generation(size_)) {
         Particle particle;
         particle.position = detail::as_point(space_.choice_at(index));
         particle.velocity.assign(particle.position.size(), 0.0);

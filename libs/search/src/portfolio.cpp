@@ -17,7 +17,7 @@ namespace warpwright {
 namespace {
 
 // Answers from memory to one strategy in a row before another is asked.
-constexpr int most_known = 200;
+constexpr std::size_t most_known = 200;
 
 class Portfolio final : public SearchAlgorithm {
  public:
@@ -25,6 +25,7 @@ class Portfolio final : public SearchAlgorithm {
       : space_(space),
         window_(std::max<std::uint64_t>(1, detail::integer_option(settings, "window", 100))),
         exploration_(detail::number_option(settings, "exploration", 0.05)),
+        initial_count_(settings.initial.size()),
         initial_(space, settings) {
     std::string names = "bayesian,variable-neighbourhood,genetic,local-search";
     if (const auto given = settings.options.find("strategies"); given != settings.options.end())
@@ -38,6 +39,7 @@ class Portfolio final : public SearchAlgorithm {
       StrategySettings own;
       own.seed = derive_seed(settings.seed, arms_.size());
       own.budget = settings.budget;
+      own.initial = settings.initial;  // answered from memory: each begins with what is known
       arms_.push_back({registry.create(name, space, own), false, 0});
       begin = end + 1;
     }
@@ -88,7 +90,9 @@ class Portfolio final : public SearchAlgorithm {
     for (;;) {
       const auto arm = best_arm();
       if (!arm) return std::nullopt;
-      for (int known = 0; known < most_known; ++known) {
+      // What every strategy begins with is known, too.
+      const std::size_t limit = most_known + (arms_[*arm].used == 0 ? initial_count_ : 0);
+      for (std::size_t known = 0; known < limit; ++known) {
         const std::vector<std::uint64_t> next = arms_[*arm].strategy->ask(1);
         if (next.empty()) {
           arms_[*arm].waits = true;
@@ -175,6 +179,7 @@ class Portfolio final : public SearchAlgorithm {
   const Space& space_;
   std::uint64_t window_;
   double exploration_;
+  std::size_t initial_count_;
   detail::InitialQuestions initial_;
   std::vector<Arm> arms_;
   boost::unordered_flat_map<std::uint64_t, Question> questions_;

@@ -23,7 +23,7 @@ class Tabu final : public detail::GroupwiseStrategy {
       if (!is_tabu(index) && (!next || value(index) < value(*next))) next = index;
     if (next) visit(*next);
     if (group_.empty() || !next) {
-      group_ = {draw()};
+      group_ = {visited_.empty() ? begin_at() : draw()};
       return group_;
     }
     group_ = space_.neighbours(visited_.back(), Neighbourhood::hamming);

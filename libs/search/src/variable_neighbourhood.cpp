@@ -29,6 +29,10 @@ class VariableNeighbourhood final : public detail::GroupwiseStrategy {
  private:
   std::vector<std::uint64_t> next_group() override {
     if (candidate_ && is_known(*candidate_)) judge();
+    if (started_ == 0 && has_best()) {
+      enter(best());
+      started_ = 5;
+    }
     if (!current_) return {*(candidate_ = started_++ < 4 ? draw() : restart())};
     for (; kind_ < kinds.size(); ++kind_) {
       std::vector<std::uint64_t> near = space_.neighbours(*current_, kinds[kind_]);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/base/files.hpp>
 #include <warpwright/spec/source.hpp>
 
 #include "temp_folder.hpp"
@@ -69,6 +70,48 @@ TEST_F(Source, LooksBesideTheIncluderThenInTheFoldersAndLeavesTheRestToTheCompil
   EXPECT_THAT(text, HasSubstr("#include \"none.h\"\n"));
   EXPECT_THAT(text, HasSubstr("#include <cuda_fp16.h>\n"));
   EXPECT_THAT(text, HasSubstr("#include <near.h>\n"));
+}
+
+// Whatever the compiler includes from the folders by itself, however it is named there: an edit is another kernel.
+TEST_F(Source, WhatIsLeftToTheCompilerInTheFoldersIsPartOfTheText) {
+  for (const std::string include :
+       {"#include <h.h>", "#define HEADER <h.h>\n#include HEADER", "#include HEADER", "#include_next <h.h>",
+        "#include <near.h>", "#include <sub/up.h>", "#if 0\n#include <h.h>\n#endif", "#include \"quoted.h\""}) {
+    SCOPED_TRACE(include);
+    folder.write("a.kernel", include + "\nint a;\n");
+    folder.write("in c/h.h", "int before;\n");
+    folder.write("in c/near.h", "#include \"h.h\"\n");
+    folder.write("in c/sub/up.h", "#include \"../h.h\"\n");
+    folder.write("in c/quoted.h", "#include <h.h>\n");
+    const std::string before = load("a.kernel", {folder.path() / "in c"});
+    EXPECT_EQ(load("a.kernel", {folder.path() / "in c"}), before);
+    folder.write("in c/h.h", "int after;\n");
+    const std::string after = load("a.kernel", {folder.path() / "in c"});
+    EXPECT_NE(after, before);
+    // Only the comment at the end differs, and no line is moved.
+    EXPECT_THAT(after, HasSubstr("\n// include folders: "));
+    EXPECT_EQ(after.substr(0, after.rfind("//")), before.substr(0, before.rfind("//")));
+    // Another place is no other kernel.
+    const TempFolder other;
+    other.write("a.kernel", include + "\nint a;\n");
+    for (const char* name : {"near.h", "sub/up.h", "quoted.h"})
+      other.write(std::string("elsewhere/") + name, read_file(folder.path() / "in c" / name));
+    other.write("elsewhere/h.h", "int after;\n");
+    EXPECT_EQ(spec::load_source(other.path() / "a.kernel", {other.path() / "elsewhere"}).text, after);
+  }
+}
+
+TEST_F(Source, WhatNoIncludeNamesIsNoPartOfTheText) {
+  folder.write("a.kernel", "#include <cuda_fp16.h>\n#include\nint a;\n");
+  folder.write("include/h.h", "int before;\n");
+  const std::string text = load("a.kernel", {folder.path() / "include"});
+  EXPECT_THAT(text, Not(HasSubstr("include folders")));
+  // Files that include each other are read once, and a link to the folder above is followed once.
+  folder.write("a.kernel", "#include HEADER\n");
+  folder.write("include/x.h", "#include <y.h>\n");
+  folder.write("include/y.h", "#include <x.h>\n#include HEADER\n");
+  std::filesystem::create_directory_symlink("..", folder.path() / "include" / "up");
+  EXPECT_THAT(load("a.kernel", {folder.path() / "include"}), HasSubstr("include folders"));
 }
 
 TEST_F(Source, InlinesTheDialectHeaderHoweverItIsWritten) {

@@ -59,8 +59,14 @@ Json header_json(const JournalHeader& header) {
   object["schema"] = header.schema;
   object["kernel"] = text_json(header.kernel);
   object["problem_hash"] = text_json(header.problem_hash);
+  object["source_hash"] = text_json(header.source_hash);
+  object["dimensions"] = to_json(header.dimensions);
   object["device"] = text_json(header.device);
   object["device_id"] = text_json(header.device_id);
+  object["cache_mode"] = text_json(header.cache_mode);
+  object["toolkit"] = text_json(header.toolkit);
+  object["driver"] = text_json(header.driver);
+  object["sampling"] = header.sampling;
   object["strategy"] = text_json(header.strategy);
   object["seed"] = header.seed;
   object["details"] = header.details;
@@ -80,8 +86,14 @@ JournalHeader read_header(const Json& json, const std::filesystem::path& file) {
                     file.string(), header.schema, journal_version));
   header.kernel = object.text("kernel");
   header.problem_hash = object.text("problem_hash");
+  header.source_hash = object.maybe("source_hash", read_text).value_or("");
+  header.dimensions = object.maybe("dimensions", read_configuration).value_or(Configuration{});
   header.device = object.text("device");
   header.device_id = object.text("device_id");
+  header.cache_mode = object.maybe("cache_mode", read_text).value_or("");
+  header.toolkit = object.maybe("toolkit", read_text).value_or("");
+  header.driver = object.maybe("driver", read_text).value_or("");
+  if (const Json* sampling = object.find("sampling")) header.sampling = *sampling;
   header.strategy = object.text("strategy");
   header.seed = object.integer<std::uint64_t>("seed");
   if (const Json* details = object.find("details")) header.details = *details;
@@ -181,21 +193,32 @@ void sync_folder(const std::filesystem::path& folder) {
   if (descriptor) static_cast<void>(::fsync(descriptor.value()));
 }
 
-std::string difference_text(std::string_view name, const JournalHeader& journal, const JournalHeader& now) {
-  const auto pair = [&](std::string_view before, std::string_view after) {
-    return fmt::format("{} (session: {}; now: {})", name, before, after);
-  };
-  if (name == "kernel") return pair("'" + journal.kernel + "'", "'" + now.kernel + "'");
-  if (name == "problem") return pair(journal.problem_hash, now.problem_hash);
-  if (name == "device") return pair("'" + journal.device + "'", "'" + now.device + "'");
-  if (name == "strategy") return pair(journal.strategy, now.strategy);
-  return pair(std::to_string(journal.seed), std::to_string(now.seed));
+std::string difference(std::string_view what, std::string_view before, std::string_view now) {
+  return fmt::format("{} (session: {}; now: {})", what, before, now);
+}
+
+std::string quoted(const std::string& text) { return "'" + text + "'"; }
+
+// What makes another problem of it, as exactly as the headers tell.
+void add_problem_differences(const JournalHeader& journal, const JournalHeader& now, std::vector<std::string>& found) {
+  const std::size_t before = found.size();
+  if (!journal.source_hash.empty() && journal.source_hash != now.source_hash)
+    found.emplace_back("the source changed (the kernel, what it includes, its options or definitions)");
+  for (const auto& [name, value] : journal.dimensions) {
+    const Value* other = now.dimensions.find(name);
+    if (other != nullptr && !(*other == value))
+      found.push_back(difference("problem dimension " + quoted(name), to_literal(value), to_literal(*other)));
+  }
+  if (found.size() > before) return;
+  found.push_back(journal.source_hash.empty()
+                      ? difference("problem", journal.problem_hash, now.problem_hash)
+                      : "problem (its parameters, constraints, arguments, launches, outputs, reference or metrics)");
 }
 
 void check_header(const JournalHeader& journal, const JournalHeader& expected, const std::filesystem::path& file) {
   std::string differences;
-  for (const std::string& name : header_differences(journal, expected))
-    differences += (differences.empty() ? "" : ", ") + difference_text(name, journal, expected);
+  for (const std::string& text : header_differences(journal, expected))
+    differences += (differences.empty() ? "" : ", ") + text;
   if (!differences.empty())
     throw Error(ErrorCode::conflict,
                 "the session in '" + file.parent_path().string() +
@@ -215,13 +238,33 @@ std::string journal_line(const Json& record) {
 }
 
 std::vector<std::string> header_differences(const JournalHeader& journal, const JournalHeader& now) {
-  std::vector<std::string> names;
-  if (journal.kernel != now.kernel) names.emplace_back("kernel");
-  if (journal.problem_hash != now.problem_hash) names.emplace_back("problem");
-  if (journal.device != now.device) names.emplace_back("device");
-  if (journal.strategy != now.strategy) names.emplace_back("strategy");
-  if (journal.seed != now.seed) names.emplace_back("seed");
-  return names;
+  std::vector<std::string> found;
+  // What an older journal did not record is not held against it.
+  const auto compare = [&](std::string_view what, const std::string& before, const std::string& after) {
+    if (!before.empty() && before != after) found.push_back(difference(what, quoted(before), quoted(after)));
+  };
+  if (journal.kernel != now.kernel) found.push_back(difference("kernel", quoted(journal.kernel), quoted(now.kernel)));
+  if (journal.problem_hash != now.problem_hash) add_problem_differences(journal, now, found);
+  if (journal.device != now.device) found.push_back(difference("device", quoted(journal.device), quoted(now.device)));
+  compare("cache mode", journal.cache_mode, now.cache_mode);
+  compare("compiler", journal.toolkit, now.toolkit);
+  if (journal.strategy != now.strategy) found.push_back(difference("strategy", journal.strategy, now.strategy));
+  if (journal.seed != now.seed)
+    found.push_back(difference("seed", std::to_string(journal.seed), std::to_string(now.seed)));
+  return found;
+}
+
+std::vector<std::string> header_warnings(const JournalHeader& journal, const JournalHeader& now) {
+  std::vector<std::string> found;
+  if (!journal.driver.empty() && journal.driver != now.driver)
+    found.push_back(difference("driver", quoted(journal.driver), quoted(now.driver)));
+  if (!journal.sampling.is_object() || !now.sampling.is_object()) return found;
+  for (const auto& [name, value] : now.sampling.items()) {
+    const auto before = journal.sampling.find(name);
+    if (before != journal.sampling.end() && *before != value)
+      found.push_back(difference(name, before->dump(), value.dump()));
+  }
+  return found;
 }
 
 // The open file and the thread that brings it to the disk. Appending and syncing overlap: the mutex is not held during
@@ -373,6 +416,14 @@ std::pair<Journal, JournalContents> Journal::resume(const std::filesystem::path&
     parsed.contents = JournalContents{.header = expected, .trials = {}, .torn_last_line = !bytes.empty(), .damage = {}};
   }
   return {Journal(std::move(state)), *std::move(parsed.contents)};
+}
+
+std::optional<JournalHeader> Journal::header(const std::filesystem::path& folder) {
+  const std::filesystem::path file = journal_path(folder);
+  static_cast<void>(open_journal(file, 0));  // for its errors
+  Parsed parsed = parse_journal(read_file(file), file);
+  if (!parsed.contents) return std::nullopt;
+  return std::move(parsed.contents->header);
 }
 
 JournalContents Journal::read(const std::filesystem::path& folder) {

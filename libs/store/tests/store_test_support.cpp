@@ -272,8 +272,14 @@ JournalHeader sample_header() {
   JournalHeader header;
   header.kernel = "gemm";
   header.problem_hash = "0123456789abcdef0123456789abcdef";
+  header.source_hash = "fedcba98";
+  header.dimensions = {{"width", std::int64_t{4096}}, {"alpha", 1.5}};
   header.device = "Widget 9000";
   header.device_id = "cuda:0";
+  header.cache_mode = "cold";
+  header.toolkit = "NVRTC 13.0";
+  header.driver = "580.65";
+  header.sampling = {{"min_samples", 5}};
   header.strategy = "random";
   header.seed = 18446744073709551557ULL;
   header.details = {{"specification", "gemm.toml"}, {"started_at", "2026-11-22T18:00:00Z"}};

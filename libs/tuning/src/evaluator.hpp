@@ -83,25 +83,27 @@ class Evaluator {
       trial.bound = *std::min_element(trial.samples.begin(), trial.samples.end());
     trial.conditions = std::move(done.result.conditions);
     trial.conditions.drift = trend(samples);
-    trial.metrics = metrics(trial.configuration, *trial.median);
+    MetricValues computed = metrics(trial.configuration, *trial.median);
+    trial.metrics = std::move(computed.values);
+    if (!computed.no_objective) return;
+    // Nothing to rank it by: right, and of no use.
+    trial.status = TrialStatus::not_finite;
+    trial.message = *std::move(computed.no_objective);
+    trial.samples.clear();
+    trial.median.reset();
+    trial.bound.reset();
+    trial.spread = {};
+    trial.metrics.clear();
   }
 
-  std::map<std::string, double> metrics(const Configuration& configuration, Nanoseconds time) const {
-    std::map<std::string, double> values;
-    if (problem_.metrics.empty()) return values;
-    Scope scope = problem_.scope(configuration);
-    scope.set("time_ns", ExpressionValue(time.count()));
-    for (const auto& metric : problem_.metrics)
-      values[metric.name] = scope.number(metric.expression, "metric '" + metric.name + "'");
-    return values;
-  }
+  struct MetricValues {
+    std::map<std::string, double> values;     // those that are finite numbers
+    std::optional<std::string> no_objective;  // why the objective is not among them
+  };
+  MetricValues metrics(const Configuration& configuration, Nanoseconds time) const;
 
-  // To be minimised.
-  double objective(const Configuration& configuration, Nanoseconds time) const {
-    const double value =
-        problem_.objective.metric == "time" ? time.count() : metrics(configuration, time).at(problem_.objective.metric);
-    return problem_.objective.minimise ? value : -value;
-  }
+  // To be minimised; infinity where it cannot be computed.
+  double objective(const Configuration& configuration, Nanoseconds time) const;
 
   Nanoseconds restarted_since_last() {
     const Nanoseconds total = evaluation_.restart_time();

@@ -15,6 +15,7 @@
 #include "evaluator.hpp"
 #include "final_comparison.hpp"
 #include "second_verification.hpp"
+#include "session_journal.hpp"
 #include "time_account.hpp"
 
 namespace warpwright::tuning {
@@ -72,10 +73,8 @@ class Session {
     result_.space_size = space_.size();
     result_.cartesian_size = space_.cartesian_size();
     result_.seed = options_.strategy_settings.seed;
-    result_.strategy = strategy_name();
-    StrategySettings settings = options_.strategy_settings;
-    settings.budget = {options_.max_evaluations, options_.time_limit};
-    strategy_ = strategies_.create(result_.strategy, space_, settings);
+    result_.strategy = session_strategy(space_, options_);
+    strategy_ = make_strategy();  // a name or option that is wrong is an error before anything is opened
     result_.evaluation = evaluation_.start();
     open_journal();
     account_.enter(Part::tuner);
@@ -104,39 +103,35 @@ class Session {
   }
 
  private:
-  std::string strategy_name() const {
-    if (options_.strategy != "auto") return options_.strategy;
-    const bool covers = options_.max_evaluations ? *options_.max_evaluations >= space_.size() : !options_.time_limit;
-    return covers ? "exhaustive" : "auto";
+  std::unique_ptr<SearchAlgorithm> make_strategy() const {
+    StrategySettings settings = options_.strategy_settings;
+    settings.budget = {options_.max_evaluations, options_.time_limit};
+    // The evaluations are of the whole session, the time is of this run.
+    if (settings.budget.cost)
+      for (const auto& [index, outcome] : kept_) *settings.budget.cost += outcome.cost;
+    // What is known is what a strategy hears of first: however it asks from then on, it goes on from there.
+    settings.initial.insert(settings.initial.begin(), kept_order_.begin(), kept_order_.end());
+    return strategies_.create(result_.strategy, space_, settings);
   }
 
   void open_journal() {
-    if (!options_.session_folder) return;
-    store::JournalHeader header;
-    header.kernel = problem_.name;
-    header.problem_hash = problem_hash(problem_, result_.evaluation.device.id.backend);
-    header.device = result_.evaluation.device.name;
-    header.device_id = result_.evaluation.device.id.to_string();
-    header.strategy = result_.strategy;
-    header.seed = result_.seed;
-    header.details = options_.journal_details;
-    if (!options_.resume) {
-      journal_.emplace(store::Journal::create(*options_.session_folder, header));
-      return;
+    SessionJournal opened = open_session_journal(problem_, space_, result_.evaluation, result_.strategy, options_);
+    journal_ = std::move(opened.journal);
+    result_.baseline = std::move(opened.baseline);
+    result_.resumed_from = opened.kept.size();
+    result_.warnings.insert(result_.warnings.end(), opened.warnings.begin(), opened.warnings.end());
+    if (opened.kept.empty()) return;
+    for (const Trial& trial : opened.kept) {
+      const std::uint64_t index = space_.index_of(trial.configuration).value();
+      kept_order_.push_back(index);
+      kept_.emplace(index, outcome_of(trial));
     }
-    auto [journal, contents] = store::Journal::resume(*options_.session_folder, header);
-    journal_.emplace(std::move(journal));
-    for (const auto& line : contents.damage)
-      result_.warnings.push_back("the journal is damaged, " + line + "; what it recorded is measured again");
-    if (contents.torn_last_line)
-      result_.warnings.push_back(
-          "the journal's last line was cut off when the session was killed; that trial runs again");
-    for (auto& trial : contents.trials) {
-      if (const auto index = space_.index_of(trial.configuration)) kept_.emplace(*index, std::move(trial));
+    strategy_ = make_strategy();
+    for (Trial& trial : opened.kept) {
+      ordinals_.take(trial.ordinal);
+      ++asked_;
+      record(std::move(trial), false);
     }
-    result_.resumed_from = kept_.size();
-    const store::Json notes = store::read_notes(*options_.session_folder);
-    if (notes.contains("baseline")) result_.baseline = store::trial_from_json(notes.at("baseline"));
   }
 
   void measure_baseline() {
@@ -244,9 +239,15 @@ class Session {
     }
   }
 
+  // What was kept is answered at once: it is never measured again and takes nothing of the budget.
   std::optional<std::uint64_t> ask() {
-    const std::vector<std::uint64_t> asked = strategy_->ask(1);
-    return asked.empty() ? std::nullopt : std::optional(asked.front());
+    for (;;) {
+      const std::vector<std::uint64_t> asked = strategy_->ask(1);
+      if (asked.empty()) return std::nullopt;
+      const auto kept = kept_.find(asked.front());
+      if (kept == kept_.end()) return asked.front();
+      strategy_->tell(kept->first, kept->second);
+    }
   }
 
   bool room_to_compile() const { return evaluation_.can_compile() && wants_binaries(ready_.size(), compiling_); }
@@ -272,28 +273,23 @@ class Session {
   }
 
   void begin_trial(std::uint64_t index) {
-    const std::uint64_t ordinal = asked_++;
+    ++asked_;
+    const std::uint64_t ordinal = ordinals_.next();
     InFlight item;
     item.index = index;
     item.trial.ordinal = ordinal;
     item.trial.configuration = space_.at(index);
-    if (const auto kept = kept_.find(index); kept != kept_.end()) {
-      item.trial = kept->second;
-      item.trial.ordinal = ordinal;
-      record(index, std::move(item.trial), false);
-      return;
-    }
     if (baseline_index_ == index && result_.baseline->configuration == item.trial.configuration) {
       item.trial = *result_.baseline;
       item.trial.ordinal = ordinal;
-      record(index, std::move(item.trial), true);
+      finish_trial(index, std::move(item.trial));
       return;
     }
     if (auto reason = unlaunchable_reason(problem_, item.trial.configuration, result_.evaluation.device)) {
       item.trial.status = TrialStatus::pruned;
       item.trial.message = *reason;
       item.trial.finished_at = utc_now();
-      record(index, std::move(item.trial), true);
+      finish_trial(index, std::move(item.trial));
       return;
     }
     ++compiling_;
@@ -370,10 +366,10 @@ class Session {
     InFlight item = std::move(found->second);
     in_flight_.erase(found);
     item.trial.finished_at = utc_now();
-    record(item.index, std::move(item.trial), true);
+    finish_trial(item.index, std::move(item.trial));
   }
 
-  void record(std::uint64_t index, Trial trial, bool is_new) {
+  SearchOutcome outcome_of(const Trial& trial) const {
     SearchOutcome outcome;
     outcome.status = trial.status;
     if (trial.bound)
@@ -381,13 +377,22 @@ class Session {
     else if (trial.median)
       outcome.objective = evaluator_.objective(trial.configuration, *trial.median);
     outcome.cost = trial.times.compile_wall + trial.times.copy + trial.times.verify + trial.times.measure;
-    strategy_->tell(index, outcome);
-    if (journal_ && is_new) journal_->append(trial);
+    return outcome;
+  }
+
+  void finish_trial(std::uint64_t index, Trial trial) {
+    strategy_->tell(index, outcome_of(trial));
+    if (journal_) journal_->append(trial);
+    record(std::move(trial), true);
+  }
+
+  void record(Trial trial, bool is_new) {
     ++result_.by_status[static_cast<std::size_t>(trial.status)];
     result_.trials.push_back(std::move(trial));
     const Trial& last = result_.trials.back();
-    if (last.ok() && *outcome.objective < best_objective_) {
-      best_objective_ = *outcome.objective;
+    const double objective = last.ok() ? evaluator_.objective(last.configuration, *last.median) : best_objective_;
+    if (objective < best_objective_) {
+      best_objective_ = objective;
       best_trial_ = result_.trials.size() - 1;
       if (!last.samples.empty()) incumbent_ = measure::Incumbent::of(last.samples);
     }
@@ -517,7 +522,9 @@ class Session {
   Evaluator evaluator_;
   std::unique_ptr<SearchAlgorithm> strategy_;
   std::optional<store::Journal> journal_;
-  std::unordered_map<std::uint64_t, Trial> kept_;  // by index, from a resumed session
+  std::unordered_map<std::uint64_t, SearchOutcome> kept_;  // by index, of a resumed session
+  std::vector<std::uint64_t> kept_order_;                  // indices of these, by ordinal
+  Ordinals ordinals_;
   std::optional<std::uint64_t> baseline_index_;
 
   std::unordered_map<std::uint64_t, InFlight> in_flight_;  // by ordinal
@@ -526,7 +533,8 @@ class Session {
   Nanoseconds last_run_time_{};
   RecentMean compile_time_, device_time_;  // of a configuration; the device has none for what does not compile
   std::size_t compiling_ = 0;
-  std::uint64_t asked_ = 0, measured_now_ = 0;
+  std::uint64_t asked_ = 0;  // new ones and kept ones
+  std::uint64_t measured_now_ = 0;
   bool strategy_ended_ = false;
   bool ending_ = false;                       // nothing is started any more
   bool more_to_ask_ = false;                  // the compilers have room for another question

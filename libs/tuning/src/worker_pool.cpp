@@ -5,10 +5,10 @@
 #include <optional>
 #include <poll.h>
 #include <set>
-#include <thread>
 #include <utility>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/base/processors.hpp>
 #include <warpwright/tuning/worker.hpp>
 
 #include "scheduling.hpp"
@@ -56,7 +56,7 @@ class WorkerPool final : public Evaluation {
     const bool cpu = device_.kind == DeviceKind::cpu;
     int compilers = options_.compile_workers;
     // On a CPU nothing is measured while compilers work, so they get all cores.
-    if (compilers <= 0) compilers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) - (cpu ? 0 : 1));
+    if (compilers <= 0) compilers = std::max(1, available_processors() - (cpu ? 0 : 1));
     overlaps_ = !cpu;
     slots_.resize(static_cast<std::size_t>(compilers) + 1);
     for (std::size_t i = 1; i < slots_.size(); ++i) slots_[i].compiles = true;

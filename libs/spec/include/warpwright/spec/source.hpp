@@ -13,9 +13,11 @@ namespace warpwright::spec {
 // <warpwright/dialect.h>, with #line directives, so that the text alone is the identity of the kernel: it holds file
 // names without folders and '\n' as line end, so it does not depend on where and how it was checked out. Method: a
 // scanner for comments, literals and directives, not a preprocessor; an include in a branch that is not taken is
-// inlined too and stays dead. `#pragma once` (as a guard named after the content) and include guards work. Includes
-// that are not found stay for the compiler (cuda_fp16.h). Throws Error(not_found / io) and Error(bad_input) for include
-// cycles without a guard (depth 64) and for more than 64 MiB.
+// inlined too and stays dead. `#pragma once` (as a guard named after the content) and include guards work. Other
+// includes stay for the compiler: those in angle brackets, those of a macro, those that are not found (cuda_fp16.h).
+// What it will find of them in `include_folders`, and what that includes there, is hashed into a comment at the end of
+// the text; an include of a macro may mean any file below these folders. Throws Error(not_found / io) and
+// Error(bad_input) for include cycles without a guard (depth 64) and for more than 64 MiB.
 SourceText load_source(const std::filesystem::path& file,
                        const std::vector<std::filesystem::path>& include_folders = {});
 

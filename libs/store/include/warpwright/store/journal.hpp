@@ -24,8 +24,16 @@ struct JournalHeader {
   int schema = 2;
   std::string kernel;
   std::string problem_hash;  // of everything that decides a measurement: source, options, space, data, dimensions
-  std::string device;        // name
+  // Parts of that, to say what differs; empty in journals that were begun before these were recorded, as are the others
+  // up to `sampling`.
+  std::string source_hash;
+  Configuration dimensions;
+  std::string device;  // name
   std::string device_id;
+  std::string cache_mode;
+  std::string toolkit;  // version of the compiler
+  std::string driver;
+  Json sampling;  // how times were taken
   std::string strategy;
   std::uint64_t seed = 0;
   Json details;  // specification file, versions, command line, started_at: for people
@@ -41,9 +49,12 @@ struct JournalContents {
 // The line that stands for `record` (an object that is not empty) in a journal, with its checksum and the newline.
 std::string journal_line(const Json& record);
 
-// What keeps a session of `journal` from being continued as `now`: any of "kernel", "problem", "device", "strategy",
-// "seed", in this order; empty if it may be. The device's id and the details may differ.
+// What keeps a session of `journal` from being continued as `now`, each with both values: kernel, source, dimensions or
+// else problem, device, cache mode, compiler, strategy, seed, in this order; empty if it may be. The device's id and
+// the details may differ; so may driver and sampling (header_warnings()).
 std::vector<std::string> header_differences(const JournalHeader& journal, const JournalHeader& now);
+// What differs and does not keep it from being continued, each with both values: driver, sampling.
+std::vector<std::string> header_warnings(const JournalHeader& journal, const JournalHeader& now);
 
 // Thread-safe, except moves and destruction.
 class Journal {
@@ -57,6 +68,9 @@ class Journal {
   // another Journal of this one) has it open, or if the header differs from `expected` (see header_differences), naming
   // what differs with both values; Error(not_found) if there is no journal; Error(unsupported) for a newer schema.
   static std::pair<Journal, JournalContents> resume(const std::filesystem::path& folder, const JournalHeader& expected);
+  // The header of a session to resume(); nullopt if a crash cut it off, so that nothing was recorded. Throws like
+  // resume(), but does not look whether somebody has it open.
+  static std::optional<JournalHeader> header(const std::filesystem::path& folder);
   // Never changes the file; safe while another process appends. Throws like resume().
   static JournalContents read(const std::filesystem::path& folder);
 

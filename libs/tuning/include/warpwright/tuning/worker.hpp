@@ -18,13 +18,13 @@
 namespace warpwright::tuning {
 
 // The body of the worker executable: serves requests on the inherited descriptor until the coordinator closes it.
-// Returns the exit status of the process. The descriptor after the channel's (3), 4, is an eventfd that it rings for each
-// message.
+// Returns the exit status of the process. The descriptor after the channel's (3), 4, is an eventfd that it rings for
+// each message.
 int worker_main(const device::BackendRegistry& backends, int descriptor);
 
 struct WorkerPoolOptions {
   std::filesystem::path executable;  // warpwright-worker
-  int compile_workers = 0;           // 0: all cores but one (at least one); all cores where the device is a CPU
+  int compile_workers = 0;           // 0: available_processors() but one (at least one); all where the device is a CPU
   Nanoseconds compile_deadline{20e9};
   Nanoseconds run_deadline{10e9};
   Nanoseconds startup_deadline{120e9};  // opening the device, computing the reference
