@@ -152,12 +152,15 @@ int compare(const CompareArguments& arguments, const Console& console) {
     throw Error(ErrorCode::bad_input,
                 "nothing to compare: give --config NAME=VALUE,... or --result FILE, several times");
 
-  const auto pool =
-      recording ? nullptr
-                : tuning::make_worker_pool(chosen.device, chosen.problem, clock, arguments.workers.options(console));
-  const StopSignal stop;
   tuning::ComparisonOptions options;
   options.cache = arguments.cache_mode == "warm" ? measure::CacheMode::warm : measure::CacheMode::cold;
+  std::unique_ptr<tuning::Evaluation> pool;
+  if (!recording) {
+    tuning::WorkerPoolOptions pool_options = arguments.workers.options(console);
+    pool_options.cache = options.cache;
+    pool = tuning::make_worker_pool(chosen.device, chosen.problem, clock, std::move(pool_options));
+  }
+  const StopSignal stop;
   options.rounds = arguments.rounds;
   options.seed = arguments.seed;
   options.stop = stop.flag();

@@ -101,6 +101,7 @@ DeviceInfo default_device() {
   info.global_memory = Bytes{std::uint64_t{80} << 30};
   info.constant_memory = Bytes{64 << 10};
   info.l2_cache = Bytes{50 << 20};
+  info.l2_cache_source = "simulated";
   info.clock_mhz = 1980;
   info.memory_clock_mhz = 2619;
   info.memory_bus_bits = 5120;

@@ -76,7 +76,8 @@ ProblemRunner::State::State(device::Context& context_used, device::Compiler& com
       options(std::move(options_used)),
       stream(context_used.create_stream()),
       run_begin(context_used.create_event()),
-      run_end(context_used.create_event()) {
+      run_end(context_used.create_event()),
+      flusher(options.flusher) {
   check_problem();
   buffers.emplace(context, *stream, problem, all_launches(problem), options.input_salt);
   buffers->fit(problem.baseline_configuration());
@@ -115,9 +116,10 @@ void ProblemRunner::State::drain() noexcept {
   }
 }
 
-CacheFlusher& ProblemRunner::State::flush_buffer() {
-  if (!flusher) flusher = std::make_unique<CacheFlusher>(context);
-  return *flusher;
+CacheFlusher* ProblemRunner::State::flusher_for(CacheMode cache) {
+  if (cache == CacheMode::warm) return nullptr;
+  if (!flusher) flusher = std::make_shared<CacheFlusher>(context, compiler, *stream, FlushMethod{}, options.log);
+  return flusher.get();
 }
 
 LaunchSequence ProblemRunner::State::make_sequence(const Configuration& configuration, const device::Binary& binary) {
@@ -180,7 +182,12 @@ void ProblemRunner::State::attempt(const Configuration& configuration, const dev
     ++runs;
     sequence->enqueue();
   };
-  result.samples = time_work(context, *stream, flush_buffer(), before, work, *timing, clock);
+  result.samples = time_work(context, *stream, flusher_for(timing->cache), before, work, *timing, clock);
+  if (timing->cache == CacheMode::cold) {
+    result.conditions.flushed_cache = flusher->cache();
+    result.conditions.flushed_cache_source = flusher->cache_source();
+    if (!flusher->cleans()) result.conditions.marks.emplace_back(marks::dirty_flush);
+  }
   // A kernel that is right every second time must not pass because the run looked at below is as even as the verified
   // one.
   if (runs % 2 == 0) {
@@ -216,6 +223,8 @@ RunResult ProblemRunner::State::run(const Configuration& configuration, const de
                                     const TimingOptions* timing) {
   RunResult result;
   PhaseTimer timer(clock, result);
+  // What it lacks is no configuration's fault.
+  if (timing != nullptr) flusher_for(timing->cache);
   std::optional<LaunchSequence> sequence;  // outlives the clean-up below: modules must not go while kernels run
   try {
     attempt(configuration, binary, timing, sequence, result, timer);
@@ -289,6 +298,7 @@ std::vector<std::vector<Nanoseconds>> ProblemRunner::run_interleaved(const std::
         std::make_unique<LaunchSequence>(state.make_sequence(candidate.configuration, *candidate.binary)));
   }
 
+  CacheFlusher* const flusher = state.flusher_for(cache);
   std::vector<std::vector<Nanoseconds>> samples(candidates.size());
   std::function<void()> before;
   if (buffers.runs_change_inputs()) before = [&] { buffers.restore_changed_inputs(); };
@@ -302,8 +312,8 @@ std::vector<std::vector<Nanoseconds>> ProblemRunner::run_interleaved(const std::
     timing.warmup = warmup;
     timing.min_samples = timing.max_samples = 1;
     return time_work(
-               state.context, *state.stream, state.flush_buffer(), before, [&] { loaded.sequences[i]->enqueue(); },
-               timing, state.clock)
+               state.context, *state.stream, flusher, before, [&] { loaded.sequences[i]->enqueue(); }, timing,
+               state.clock)
         .front();
   };
 

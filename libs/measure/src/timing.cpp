@@ -1,15 +1,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include <warpwright/base/error.hpp>
 #include <warpwright/measure/timing.hpp>
 #include <warpwright/model/statistics.hpp>
 
 namespace warpwright::measure {
 namespace {
-
-constexpr std::uint64_t mebibyte = 1 << 20;
-// Without a known cache size: ten times the L2 of a V100 (6 MiB), more than that of an H100 (50 MiB).
-constexpr Bytes default_flush{64 * mebibyte};
 
 // An event pair is exact to about 0.5 us (CUDA runtime documentation): below 50 us that is 1 % and more, so the span
 // between two events is brought to 100 us where launches may be batched.
@@ -35,13 +32,6 @@ std::vector<Nanoseconds> without_zeros(std::vector<Nanoseconds> samples) {
     if (!(sample.count() > 0)) sample = tick;
   }
   return samples;
-}
-
-Bytes flush_size(const DeviceInfo& device) {
-  if (!device.l2_cache || device.l2_cache->count == 0) return default_flush;
-  const Bytes wanted = *device.l2_cache * 2;
-  // Server CPUs have hundreds of MiB of last-level cache, shared by cores that the kernel does not run on.
-  return device.kind == DeviceKind::cpu ? std::min(wanted, default_flush) : wanted;
 }
 
 // One sample: the device time of `repeats` runs of the work, divided by their number.
@@ -86,20 +76,12 @@ bool enough_samples(const std::vector<Nanoseconds>& samples, Nanoseconds spent, 
   return (interval.high - interval.low) / 2 <= options.target_precision * median(values);
 }
 
-CacheFlusher::CacheFlusher(device::Context& context) : buffer_(context.allocate(flush_size(context.device()))) {}
-
-void CacheFlusher::flush(device::Stream& stream) {
-  // Another value each time: hardware that compresses or drops writes of unchanged data must not get away with it.
-  stream.fill(*buffer_, Bytes{0}, buffer_->size(), ++value_);
-}
-
-Bytes CacheFlusher::size() const { return buffer_->size(); }
-
-std::vector<Nanoseconds> time_work(device::Context& context, device::Stream& stream, CacheFlusher& flusher,
+std::vector<Nanoseconds> time_work(device::Context& context, device::Stream& stream, CacheFlusher* flusher,
                                    const std::function<void()>& before, const std::function<void()>& work,
                                    const TimingOptions& options, const Clock& clock) {
   Stopwatch stopwatch(context, stream);
   const bool cold = options.cache == CacheMode::cold;
+  if (cold && flusher == nullptr) throw Error(ErrorCode::internal, "cold samples need something that flushes the cache");
   // Work that must be set up again before each run cannot run back to back.
   const bool batched = !cold && !before;
 
@@ -115,7 +97,7 @@ std::vector<Nanoseconds> time_work(device::Context& context, device::Stream& str
   std::vector<Nanoseconds> samples;
   do {
     if (before) before();
-    if (cold) flusher.flush(stream);
+    if (cold) flusher->flush(stream);
     // Warm: one run ahead of the first event fills the cache after `before` or a pause, and, like the flush of a cold
     // sample, keeps the device busy while the host enqueues the rest, so that launch latency stays out of the span.
     if (batched) work();

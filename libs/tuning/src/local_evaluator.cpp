@@ -119,9 +119,14 @@ DeviceStation::DeviceStation(const device::Backend& backend, const DeviceId& id,
       context_(backend.open(id)),
       compiler_(backend.compiler(context_->device())),
       telemetry_(backend.telemetry(context_->device())) {
+  if (options_.cache == measure::CacheMode::cold) {
+    const auto stream = context_->create_stream();
+    flusher_ =
+        std::make_shared<measure::CacheFlusher>(*context_, *compiler_, *stream, measure::FlushMethod{}, options_.log);
+  }
   runner_ = std::make_unique<measure::ProblemRunner>(
       *context_, *compiler_, problem_, clock_,
-      measure::RunnerOptions{.allow_commands = options_.allow_commands, .log = options_.log});
+      measure::RunnerOptions{.allow_commands = options_.allow_commands, .flusher = flusher_, .log = options_.log});
   runner_->compute_reference();
 }
 
@@ -152,10 +157,11 @@ RunDone DeviceStation::run(const RunTask& task) {
     return done;
   }
   // Another size or fresh inputs: a problem of its own with its own reference.
-  measure::ProblemRunner fresh(
-      *context_, *compiler_, with_dimensions(problem_, task.dimensions), clock_,
-      measure::RunnerOptions{
-          .input_salt = task.input_salt, .allow_commands = options_.allow_commands, .log = options_.log});
+  measure::ProblemRunner fresh(*context_, *compiler_, with_dimensions(problem_, task.dimensions), clock_,
+                               measure::RunnerOptions{.input_salt = task.input_salt,
+                                                      .allow_commands = options_.allow_commands,
+                                                      .flusher = flusher_,
+                                                      .log = options_.log});
   fresh.compute_reference();
   return {task.id, fresh.run(task.configuration, task.binary, task.timing)};
 }

@@ -176,6 +176,7 @@ class WorkerPool final : public Evaluation {
                    {"cache_folder", options_.use_cache ? (options_.cache_folder / "binaries").string() : std::string()},
                    {"compile_memory", options_.compile_memory.count},
                    {"yields", slot.compiles && overlaps_},
+                   {"cache", std::string(measure::to_string(options_.cache))},
                    {"allow_commands", options_.allow_commands}},
                   {}};
     try {

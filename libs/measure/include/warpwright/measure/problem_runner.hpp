@@ -30,6 +30,9 @@ struct RunnerOptions {
   Seconds command_deadline{600};
   std::filesystem::path scratch_folder = "/tmp";
   CompareOn compare_on = CompareOn::automatic;
+  // What makes caches cold, shared by the runners of one context; null: the runner makes its own for its first cold
+  // sample.
+  std::shared_ptr<CacheFlusher> flusher;
   LogSink log;
 };
 
@@ -40,7 +43,7 @@ struct RunResult {
   std::string message;               // one line: why it is not
   std::optional<Mismatch> mismatch;
   std::vector<KernelResources> resources;
-  Conditions conditions;  // filled in by whoever has telemetry
+  Conditions conditions;  // how the samples were taken; the device's state is filled in by whoever has telemetry
   // Wall time; the three add up to the whole call. Loading and every transfer count as copy.
   Nanoseconds copy{}, verify{}, measure{};
 };
@@ -75,7 +78,8 @@ class ProblemRunner {
   // Restore, poison, launch, verify, time, and look at the outputs once more. Against timing.incumbent a verified but
   // hopelessly slow configuration is `censored` after its verifying run or a few samples. Never throws for what the
   // configuration did: launch refusals, wrong results and the like are statuses. Throws Error(device) when the context
-  // is lost, Error(conflict) if the problem has a reference that was not computed.
+  // is lost, Error(conflict) if the problem has a reference that was not computed, and what CacheFlusher's constructor
+  // throws.
   RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions& timing);
 
   // Rounds of one cold sample of each, in a fresh seeded order each round, so that drift hits all alike.

@@ -1,6 +1,6 @@
 // The timing protocol: warm-up, then cold-cache samples of device time until the spread of the median is small enough.
-// Cold by default: each sample is preceded by writing a buffer of twice the last-level cache (one L2 size leaves lines
-// behind on NVIDIA devices), so that kernels are compared as an application meets them.
+// Cold by default: each sample is preceded by a flush (cache_flusher.hpp), so that kernels are compared as an
+// application meets them.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include <warpwright/base/clock.hpp>
 #include <warpwright/base/units.hpp>
 #include <warpwright/device/context.hpp>
+#include <warpwright/measure/cache_flusher.hpp>
 #include <warpwright/measure/racing.hpp>
 
 namespace warpwright::measure {
@@ -33,33 +34,25 @@ struct TimingOptions {
   std::optional<Incumbent> incumbent;
 };
 
+// Words of Conditions::marks.
+namespace marks {
+inline constexpr std::string_view dirty_flush = "dirty_flush";  // the flush could only write: CacheFlusher::cleans()
+}
+
 // When to stop sampling; pure, so that it is tested on made-up noise. `spent` is what the samples have cost so far.
 // max_samples always ends, min_samples always continues (both count as at least 1) unless the samples are hopeless
 // against the incumbent; in between, the time budget or the target precision ends.
 bool enough_samples(const std::vector<Nanoseconds>& samples, Nanoseconds spent, const TimingOptions& options);
 
-// Owns the flush buffer of a context: twice the last-level cache; 64 MiB where its size is unknown, and at most 64 MiB
-// on CPUs. One thread only. The constructor throws Error(out_of_memory).
-class CacheFlusher {
- public:
-  explicit CacheFlusher(device::Context& context);
-  // Enqueues a write of the whole buffer.
-  void flush(device::Stream& stream);
-  Bytes size() const;
-
- private:
-  std::unique_ptr<device::Buffer> buffer_;
-  std::uint8_t value_ = 0;
-};
-
 // Times what `work` enqueues on `stream`: device time between two events. `before` is enqueued before each run, untimed
-// (restoring inputs of in-place kernels); may be empty. A cold sample is before, flush, event, work, event; the flush
-// also keeps the device busy while the host enqueues, so launch latency stays out of the sample. Warm samples of short
-// work (under 50 us) without `before` are averages over batches of 100 us, because an event pair is exact to about 0.5
-// us; each is led by one untimed run. Samples are positive: an elapsed time of 0 or less (a timer coarser than the
-// work) counts as the smallest positive sample of the series, or as 500 ns where there is none. Waits for each sample.
-// Throws what the device throws; nothing is returned then, so work that was refused never has a time.
-std::vector<Nanoseconds> time_work(device::Context& context, device::Stream& stream, CacheFlusher& flusher,
+// (restoring inputs of in-place kernels); may be empty. `flusher` may be null for warm samples. A cold sample is
+// before, flush, event, work, event; the flush also keeps the device busy while the host enqueues, so launch latency
+// stays out of the sample. Warm samples of short work (under 50 us) without `before` are averages over batches of 100
+// us, because an event pair is exact to about 0.5 us; each is led by one untimed run. Samples are positive: an elapsed
+// time of 0 or less (a timer coarser than the work) counts as the smallest positive sample of the series, or as 500 ns
+// where there is none. Waits for each sample. Throws what the device throws; nothing is returned then, so work that was
+// refused never has a time.
+std::vector<Nanoseconds> time_work(device::Context& context, device::Stream& stream, CacheFlusher* flusher,
                                    const std::function<void()>& before, const std::function<void()>& work,
                                    const TimingOptions& options, const Clock& clock);
 
