@@ -158,9 +158,9 @@ class HostModule final : public device::Module {
  public:
   HostModule(Host& host, const device::Binary& binary) : host_(host), job_(host.jobs.at(std::stoul(binary.image))) {
     for (const auto& [name, size] : host.symbols) symbols_[name].resize(size.count);
-    ++host_.live_modules;
+    host_.live_modules += counts() ? 1 : 0;
   }
-  ~HostModule() override { --host_.live_modules; }
+  ~HostModule() override { host_.live_modules -= counts() ? 1 : 0; }
   std::unique_ptr<device::Kernel> kernel(const std::string& entry) override {
     if (!host_.kernels.contains(entry)) throw Error(ErrorCode::not_found, "module has no kernel '" + entry + "'");
     return std::make_unique<HostKernel>(
@@ -172,6 +172,9 @@ class HostModule final : public device::Module {
   }
 
  private:
+  // The flush keeps a module of its own.
+  bool counts() const { return job_.entries != std::vector<std::string>{"warpwright_read_cache"}; }
+
   Host& host_;
   device::CompileJob job_;
   std::map<std::string, std::vector<std::byte>> symbols_;

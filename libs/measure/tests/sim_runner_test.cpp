@@ -172,21 +172,6 @@ TEST(SimFlush, OnlyTheCleanReadSparesAReaderTheWriteBack) {
   EXPECT_LT(extra({false, 2}), 1);
 }
 
-TEST_F(SimRunner, NoRoomForTheFlushIsNoConfigurationsFault) {
-  sim::Options options;
-  options.device.global_memory = Bytes{200 << 10};
-  options.device.l2_cache = Bytes{60 << 20};
-  options.faults.push_back({sim::Fault::Call::allocate, 11, true, ErrorCode::out_of_memory});
-  open(options);
-  try {
-    for (int i = 0; i < 3; ++i) run(0);
-    FAIL() << "there was room";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::out_of_memory) << error.what();
-    EXPECT_THAT(error.what(), HasSubstr("flush the cache"));
-  }
-}
-
 TEST_F(SimRunner, NoiseMakesMoreSamples) {
   std::string& text = problem.source.by_backend["sim"].text;
   text.insert(text.find("cost_ns"), "noise = 0.05\n");
