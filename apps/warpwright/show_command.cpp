@@ -48,6 +48,11 @@ void print_trial(const Trial& trial, std::FILE* out) {
         out, "  device     {}{}{}\n", conditions.sm_clock_mhz ? fmt::format("{} MHz", *conditions.sm_clock_mhz) : "",
         conditions.sm_clock_mhz && conditions.temperature_celsius ? ", " : "",
         conditions.temperature_celsius ? fmt::format("{} degrees Celsius", *conditions.temperature_celsius) : "");
+  if (conditions.flushed_cache)
+    fmt::print(out, "  cache      flushed as one of {} ({})\n", format_bytes(*conditions.flushed_cache),
+               conditions.flushed_cache_source);
+  if (!conditions.marks.empty()) fmt::print(out, "  marks      {}\n", fmt::join(conditions.marks, ", "));
+  if (!conditions.impossible.empty()) fmt::print(out, "  impossible {}\n", conditions.impossible);
   if (!conditions.throttling.empty()) fmt::print(out, "  throttled  {}\n", fmt::join(conditions.throttling, ", "));
   if (conditions.drift)
     fmt::print(out, "  drift      {:+.1f} % from the first to the last sample\n", 100 * *conditions.drift);

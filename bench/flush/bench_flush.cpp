@@ -90,7 +90,7 @@ struct Bench {
     measure::TimingOptions one;
     one.warmup = warmup;
     one.min_samples = one.max_samples = 1;
-    return measure::time_work(context, stream, flushers[way].get(), {}, work, one, clock).front().count();
+    return measure::time_work(context, stream, flushers[way].get(), {}, work, one, clock).samples.front().count();
   }
 };
 

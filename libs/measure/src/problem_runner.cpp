@@ -122,6 +122,10 @@ CacheFlusher* ProblemRunner::State::flusher_for(CacheMode cache) {
   return flusher.get();
 }
 
+bool ProblemRunner::State::compares_with_host() const {
+  return context.device().kind != DeviceKind::simulated || options.clock_is_devices;
+}
+
 LaunchSequence ProblemRunner::State::make_sequence(const Configuration& configuration, const device::Binary& binary) {
   Geometries geometries = evaluate_geometries(problem.launches, problem.scope(configuration), context.device());
   if (geometries.refused) throw Error(ErrorCode::launch, *geometries.refused);
@@ -177,20 +181,20 @@ void ProblemRunner::State::attempt(const Configuration& configuration, const dev
   buffers->arm_guards(GuardBytes::second);
   std::function<void()> before;
   if (buffers->runs_change_inputs()) before = [this] { buffers->restore_changed_inputs(); };
-  std::int64_t runs = 0;
-  const auto work = [&] {
-    ++runs;
-    sequence->enqueue();
-  };
-  result.samples = time_work(context, *stream, flusher_for(timing->cache), before, work, *timing, clock);
+  TimedWork timed = time_work(
+      context, *stream, flusher_for(timing->cache), before, [&] { sequence->enqueue(); }, *timing, clock,
+      compares_with_host());
+  result.samples = std::move(timed.samples);
+  result.conditions.marks = std::move(timed.marks);
   if (timing->cache == CacheMode::cold) {
+    if (sequence->launches() > 1) result.conditions.marks.emplace_back(marks::flushed_once);
     result.conditions.flushed_cache = flusher->cache();
     result.conditions.flushed_cache_source = flusher->cache_source();
     if (!flusher->cleans()) result.conditions.marks.emplace_back(marks::dirty_flush);
   }
   // A kernel that is right every second time must not pass because the run looked at below is as even as the verified
   // one.
-  if (runs % 2 == 0) {
+  if (timed.runs % 2 == 0) {
     if (before) before();
     sequence->enqueue();
   }
@@ -302,19 +306,19 @@ std::vector<std::vector<Nanoseconds>> ProblemRunner::run_interleaved(const std::
   std::vector<std::vector<Nanoseconds>> samples(candidates.size());
   std::function<void()> before;
   if (buffers.runs_change_inputs()) before = [&] { buffers.restore_changed_inputs(); };
-  const auto sample = [&](std::size_t i, int warmup) {
+  std::vector<WorkTimer> timers;
+  timers.reserve(candidates.size());
+  for (const auto& sequence : loaded.sequences)
+    timers.emplace_back(
+        state.context, *state.stream, flusher, before, [&sequence = *sequence] { sequence.enqueue(); }, state.clock,
+        WorkTimer::Options{cache, state.compares_with_host()});
+  const auto sample = [&](std::size_t i, bool warm_up) {
     const std::uint64_t generation = buffers.generation();
     buffers.fit(candidates[i].configuration);
     if (buffers.generation() != generation) buffers.restore_inputs();
-    loaded.sequences[i]->rebind_if_changed();
-    TimingOptions timing;
-    timing.cache = cache;
-    timing.warmup = warmup;
-    timing.min_samples = timing.max_samples = 1;
-    return time_work(
-               state.context, *state.stream, flusher, before, [&] { loaded.sequences[i]->enqueue(); }, timing,
-               state.clock)
-        .front();
+    if (loaded.sequences[i]->rebind_if_changed()) timers[i].work_changed();
+    if (warm_up) timers[i].warm_up();
+    return without_zeros({timers[i].sample()}).front();
   };
 
   buffers.restore_inputs();
@@ -324,7 +328,7 @@ std::vector<std::vector<Nanoseconds>> ProblemRunner::run_interleaved(const std::
   for (int round = 0; round < rounds; ++round) {
     for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[rng.below(i)]);
     for (const std::size_t i : order) {
-      samples[i].push_back(sample(i, round == 0 || cache == CacheMode::warm ? 1 : 0));
+      samples[i].push_back(sample(i, round == 0 || cache == CacheMode::warm));
     }
   }
   return samples;

@@ -63,6 +63,8 @@ struct ProblemRunner::State {
   void attempt(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing,
                std::optional<LaunchSequence>& sequence, RunResult& result, PhaseTimer& timer);
   RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing);
+  // Whether the clock says anything about the device's time.
+  bool compares_with_host() const;
   // Null for warm samples.
   CacheFlusher* flusher_for(CacheMode cache);
   // Waits for the stream; an error is only logged.

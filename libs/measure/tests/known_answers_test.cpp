@@ -65,7 +65,7 @@ class KnownAnswers : public ::testing::Test {
   }
   std::vector<double> time(const std::function<void()>& work, const TimingOptions& options) {
     std::vector<double> values;
-    for (const auto sample : time_work(*context_, *stream_, flusher_.get(), {}, work, options, clock_))
+    for (const auto sample : time_work(*context_, *stream_, flusher_.get(), {}, work, options, clock_).samples)
       values.push_back(sample.count());
     return values;
   }

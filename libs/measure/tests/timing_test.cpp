@@ -86,7 +86,8 @@ class TimeWork : public ::testing::Test {
   }
   std::vector<Nanoseconds> run(const TimingOptions& options, const std::function<void()>& before = {}) {
     return time_work(
-        context, *stream, &flusher, before, [this] { stream->launch(*kernel, {}, {}); }, options, clock);
+               context, *stream, &flusher, before, [this] { stream->launch(*kernel, {}, {}); }, options, clock)
+        .samples;
   }
 
   Host host;
@@ -126,7 +127,7 @@ TEST_F(TimeWork, ColdSamplesNeedAFlusherAndWarmOnesDoNot) {
   TimingOptions options;
   EXPECT_THROW(time_work(context, *stream, nullptr, {}, launch, options, clock), Error);
   options.cache = CacheMode::warm;
-  EXPECT_FALSE(time_work(context, *stream, nullptr, {}, launch, options, clock).empty());
+  EXPECT_FALSE(time_work(context, *stream, nullptr, {}, launch, options, clock).samples.empty());
 }
 
 TEST_F(TimeWork, SamplesExcludeBeforeAndFlush) {

@@ -33,6 +33,8 @@ struct RunnerOptions {
   // What makes caches cold, shared by the runners of one context; null: the runner makes its own for its first cold
   // sample.
   std::shared_ptr<CacheFlusher> flusher;
+  // A simulated device's own clock was given, not the wall's.
+  bool clock_is_devices = false;
   LogSink log;
 };
 
