@@ -286,54 +286,6 @@ RunResult ProblemRunner::run(const Configuration& configuration, const device::B
   return state_->run(configuration, binary, &timing);
 }
 
-std::vector<std::vector<Nanoseconds>> ProblemRunner::run_interleaved(const std::vector<Candidate>& candidates,
-                                                                     int rounds, CacheMode cache, std::uint64_t seed) {
-  State& state = *state_;
-  ArgumentBuffers& buffers = *state.buffers;
-  struct Loaded {  // modules are unloaded after the stream has come to rest, also when a launch is refused
-    State& state;
-    std::vector<std::unique_ptr<LaunchSequence>> sequences;
-    ~Loaded() { state.drain(); }
-  } loaded{state, {}};
-
-  for (const Candidate& candidate : candidates) {
-    buffers.fit(candidate.configuration);
-    loaded.sequences.push_back(
-        std::make_unique<LaunchSequence>(state.make_sequence(candidate.configuration, *candidate.binary)));
-  }
-
-  CacheFlusher* const flusher = state.flusher_for(cache);
-  std::vector<std::vector<Nanoseconds>> samples(candidates.size());
-  std::function<void()> before;
-  if (buffers.runs_change_inputs()) before = [&] { buffers.restore_changed_inputs(); };
-  std::vector<WorkTimer> timers;
-  timers.reserve(candidates.size());
-  for (const auto& sequence : loaded.sequences)
-    timers.emplace_back(
-        state.context, *state.stream, flusher, before, [&sequence = *sequence] { sequence.enqueue(); }, state.clock,
-        WorkTimer::Options{cache, state.compares_with_host()});
-  const auto sample = [&](std::size_t i, bool warm_up) {
-    const std::uint64_t generation = buffers.generation();
-    buffers.fit(candidates[i].configuration);
-    if (buffers.generation() != generation) buffers.restore_inputs();
-    if (loaded.sequences[i]->rebind_if_changed()) timers[i].work_changed();
-    if (warm_up) timers[i].warm_up();
-    return without_zeros({timers[i].sample()}).front();
-  };
-
-  buffers.restore_inputs();
-  std::vector<std::size_t> order(candidates.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  Rng rng(seed);
-  for (int round = 0; round < rounds; ++round) {
-    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[rng.below(i)]);
-    for (const std::size_t i : order) {
-      samples[i].push_back(sample(i, round == 0 || cache == CacheMode::warm));
-    }
-  }
-  return samples;
-}
-
 const Problem& ProblemRunner::problem() const { return state_->problem; }
 
 }  // namespace warpwright::measure

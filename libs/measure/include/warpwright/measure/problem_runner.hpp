@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include <warpwright/base/clock.hpp>
 #include <warpwright/base/log.hpp>
 #include <warpwright/device/backend.hpp>
+#include <warpwright/measure/sustained.hpp>
 #include <warpwright/measure/timing.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
@@ -32,7 +34,7 @@ struct RunnerOptions {
   CompareOn compare_on = CompareOn::automatic;
   // What makes caches cold, shared by the runners of one context; null: the runner makes its own for its first cold
   // sample.
-  std::shared_ptr<CacheFlusher> flusher;
+  std::shared_ptr<CacheFlusher> flusher = nullptr;
   // A simulated device's own clock was given, not the wall's.
   bool clock_is_devices = false;
   LogSink log;
@@ -92,6 +94,13 @@ class ProblemRunner {
   };
   std::vector<std::vector<Nanoseconds>> run_interleaved(const std::vector<Candidate>& candidates, int rounds,
                                                         CacheMode cache, std::uint64_t seed);
+
+  // The candidates at the power limit: sustained.hpp. estimates[i] is the time of a run of candidates[i], the least one
+  // first. Cold runs are flushed before each where that is short against a run (largest_flush_share). No verification.
+  // Throws what loading and launching throw.
+  SustainedTimes run_sustained(const std::vector<Candidate>& candidates, const std::vector<Nanoseconds>& estimates,
+                               CacheMode cache, const std::function<std::optional<bool>()>& power_limited,
+                               const SustainedOptions& options);
 
   const Problem& problem() const;
 
