@@ -4,6 +4,7 @@
 #include <memory>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/measure/plausibility.hpp>
 #include <warpwright/store/journal.hpp>
 
 #include "command.hpp"
@@ -104,7 +105,7 @@ void print_summary(const store::JournalContents& contents, const store::Json& no
     fmt::print(out, "not finished: go on with the same 'warpwright tune' command and --resume\n");
   std::vector<const Trial*> ranked;
   for (const auto& trial : contents.trials)
-    if (trial.ok() && trial.median) ranked.push_back(&trial);
+    if (measure::can_win(trial) && trial.median) ranked.push_back(&trial);
   std::stable_sort(ranked.begin(), ranked.end(), [](auto* a, auto* b) { return *a->median < *b->median; });
   TextTable table({{"trial", Align::right}, {"median", Align::right}, {"samples", Align::right}, {"configuration"}});
   for (const auto* trial : ranked) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/measure/plausibility.hpp>
 #include <warpwright/model/statistics.hpp>
 #include <warpwright/tuning/evaluation.hpp>
 
@@ -63,7 +64,7 @@ class Evaluator {
     trial.message = *std::move(check.refusal);
   }
 
-  void apply(RunDone done, Trial& trial) const {
+  void apply(RunDone done, Trial& trial, const DeviceInfo& device) const {
     trial.status = done.result.status;
     trial.message = std::move(done.result.message);
     trial.mismatch = std::move(done.result.mismatch);
@@ -84,6 +85,7 @@ class Evaluator {
     trial.conditions = std::move(done.result.conditions);
     trial.conditions.drift = trend(samples);
     trial.metrics = metrics(trial.configuration, *trial.median);
+    trial.conditions.impossible = impossible(trial.configuration, device, *trial.median);
   }
 
   std::map<std::string, double> metrics(const Configuration& configuration, Nanoseconds time) const {
@@ -94,6 +96,11 @@ class Evaluator {
     for (const auto& metric : problem_.metrics)
       values[metric.name] = scope.number(metric.expression, "metric '" + metric.name + "'");
     return values;
+  }
+
+  // Why the configuration cannot take so little on the device; empty if it can.
+  std::string impossible(const Configuration& configuration, const DeviceInfo& device, Nanoseconds time) const {
+    return measure::impossible_time(problem_, configuration, device, timing_.cache, time).value_or("");
   }
 
   // To be minimised.
@@ -164,7 +171,7 @@ class Evaluator {
       if (trial.status == TrialStatus::ok) {
         RunDone ran = run_now({id, configuration, std::move(compiled.binary), timing_, {}, 0}, Part::device, stop);
         account_.device_done(ran.result.copy, ran.result.verify, ran.result.measure, restarted_since_last());
-        apply(std::move(ran), trial);
+        apply(std::move(ran), trial, device);
       }
     }
     trial.finished_at = utc_now();

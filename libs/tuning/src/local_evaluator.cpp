@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <ctime>
 #include <new>
 #include <utility>
@@ -166,6 +167,14 @@ RunDone DeviceStation::run(const RunTask& task) {
   return {task.id, fresh.run(task.configuration, task.binary, task.timing)};
 }
 
+std::optional<bool> DeviceStation::power_limited() {
+  if (!telemetry_) return std::nullopt;
+  const device::TelemetrySample now = telemetry_->sample();
+  if (!now.throttle_reasons) return std::nullopt;
+  const std::vector<std::string> words = telemetry_->throttling(now);
+  return std::find(words.begin(), words.end(), device::power_cap) != words.end();
+}
+
 InterleaveDone DeviceStation::interleave(const InterleaveTask& task) {
   InterleaveDone done;
   done.id = task.id;
@@ -173,7 +182,14 @@ InterleaveDone DeviceStation::interleave(const InterleaveTask& task) {
   for (std::size_t i = 0; i < task.configurations.size(); ++i)
     candidates.push_back({task.configurations[i], &task.binaries[i]});
   try {
-    done.samples = runner_->run_interleaved(candidates, task.rounds, task.cache, task.seed);
+    if (task.sustained) {
+      auto times = runner_->run_sustained(
+          candidates, task.estimates, task.cache, [this] { return power_limited(); }, *task.sustained);
+      done.power_limited = times.power_limited;
+      done.samples = std::move(times.samples);
+    } else {
+      done.samples = runner_->run_interleaved(candidates, task.rounds, task.cache, task.seed);
+    }
   } catch (const Error& error) {
     if (error.code() == ErrorCode::device) throw;
     done.status = TrialStatus::launch_failed;

@@ -65,6 +65,9 @@ class DeviceStation {
   InterleaveDone interleave(const InterleaveTask& task);
 
  private:
+  // Whether the power limit holds the clock down; nullopt where nothing tells.
+  std::optional<bool> power_limited();
+
   Problem problem_;
   const Clock& clock_;
   EvaluatorOptions options_;

@@ -18,8 +18,8 @@
 namespace warpwright::tuning {
 
 // The body of the worker executable: serves requests on the inherited descriptor until the coordinator closes it.
-// Returns the exit status of the process. The descriptor after the channel's (3), 4, is an eventfd that it rings for each
-// message.
+// Returns the exit status of the process. The descriptor after the channel's (3), 4, is an eventfd that it rings for
+// each message.
 int worker_main(const device::BackendRegistry& backends, int descriptor);
 
 struct WorkerPoolOptions {
@@ -37,7 +37,7 @@ struct WorkerPoolOptions {
   std::filesystem::path cache_folder;  // binary cache; also the home of PoCL's own cache
   bool use_cache = true;
   bool allow_commands = false;
-  measure::CacheMode cache = measure::CacheMode::cold;  // as EvaluatorOptions::cache
+  measure::CacheMode cache = measure::CacheMode::cold;           // as EvaluatorOptions::cache
   std::vector<std::pair<std::string, std::string>> environment;  // additions for the workers
   LogSink log;
   const std::atomic<bool>* stop = nullptr;  // looked at while workers start: start() then throws Error(interrupted)
