@@ -51,7 +51,8 @@ class BackToBack {
         counted.time += time;
         counted.runs += runs;
       }
-      if (passed() >= length || (after_group && !after_group())) more = false;
+      if (after_group && !after_group()) more = false;
+      if (passed() >= length) more = false;
     }
     return counted;
   }

@@ -79,7 +79,7 @@ TEST(ImpossibleTime, BytesBeyondTheCacheCrossTheMemory) {
   EXPECT_TRUE(possible(problem, 95));
   EXPECT_FALSE(possible(problem, 85));
   const auto why = impossible_time(problem, {}, h200(), CacheMode::cold, Nanoseconds{50e3});
-  EXPECT_THAT(why.value_or(""), HasSubstr("50 us would be 1.074e+04 'GB/s'"));
+  EXPECT_THAT(why.value_or(""), HasSubstr("50.0 us would be 1.074e+04 'GB/s'"));
   EXPECT_THAT(why.value_or(""), HasSubstr("memory's bandwidth of 4917 GB/s"));
 }
 

@@ -17,7 +17,7 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using testing::StepClock;
 
-// Two kernels on a device that boosts for 200 ms. "hungry" takes 1.0 ms in a boost and 1.3 ms at the power limit,
+// Two kernels on a device that boosts for 100 ms. "hungry" takes 1.0 ms in a boost and 1.3 ms at the power limit,
 // "modest" 1.1 ms always. After a turn of the other one the clock takes 100 ms to follow.
 class Sustained : public ::testing::Test {
  protected:
@@ -28,7 +28,7 @@ class Sustained : public ::testing::Test {
     module = context.load(compiler.compile({}));
     for (const char* name : {"hungry", "modest"}) kernels[name] = module->kernel(name);
   }
-  bool boosted_out() const { return host.device_time.count() > 200e6 && (host.device_time - since).count() > 100e6; }
+  bool boosted_out() const { return host.device_time.count() > 100e6 && (host.device_time - since).count() > 100e6; }
   void spend(const std::string& name, double nanoseconds) {
     if (name != running) since = host.device_time;
     running = name;
@@ -45,7 +45,7 @@ class Sustained : public ::testing::Test {
     const std::vector<SustainedWork> works{work("hungry", 1e6), work("modest", 1.1e6)};
     return run_sustained(context, *stream, flusher, works, limited, options, clock);
   }
-  std::optional<bool> telemetry() const { return limits && host.device_time.count() > 200e6; }
+  std::optional<bool> telemetry() const { return limits && host.device_time.count() > 100e6; }
 
   Host host;
   HostContext context;
