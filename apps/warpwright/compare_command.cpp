@@ -86,6 +86,7 @@ store::Json compare_json(const Problem& problem, const CompareArguments& argumen
       item["ratio"] = entry.ratio.median;
       item["ratio_interval"] = {entry.ratio.interval.low, entry.ratio.interval.high};
       item["tie"] = entry.tie;
+      if (!entry.impossible.empty()) item["impossible"] = entry.impossible;
       for (const auto sample : entry.samples) item["samples"].push_back(sample.count());
     }
     list.push_back(std::move(item));
@@ -120,14 +121,17 @@ void print_comparison(const Problem& problem, const tuning::ComparisonResult& re
     table.add({std::to_string(i + 1), format_duration(entry.median), "+- " + format_duration(entry.spread / 2),
                fmt::format("{:.4f}", entry.ratio.median),
                fmt::format("{:.4f} .. {:.4f}", entry.ratio.interval.low, entry.ratio.interval.high),
-               result.fastest == i ? "fastest"
-               : entry.tie         ? "tie"
-                                   : "slower",
+               !entry.impossible.empty() ? "impossible"
+               : result.fastest == i     ? "fastest"
+               : entry.tie               ? "tie"
+                                         : "slower",
                entry.trial.configuration.describe()});
   }
   table.print(out, 2);
   for (const auto& entry : result.configurations)
-    if (!entry.trial.ok()) fmt::print(out, "  {}: {}\n", entry.trial.configuration.describe(), entry.trial.message);
+    if (!entry.trial.ok() || !entry.impossible.empty())
+      fmt::print(out, "  {}: {}\n", entry.trial.configuration.describe(),
+                 entry.trial.ok() ? entry.impossible : entry.trial.message);
   if (result.fastest)
     fmt::print(out, "  ({} samples of each, interleaved in one run; ratios are medians of the ratios within a round)\n",
                result.configurations[*result.fastest].samples.size());
@@ -152,12 +156,15 @@ int compare(const CompareArguments& arguments, const Console& console) {
     throw Error(ErrorCode::bad_input,
                 "nothing to compare: give --config NAME=VALUE,... or --result FILE, several times");
 
-  const auto pool =
-      recording ? nullptr
-                : tuning::make_worker_pool(chosen.device, chosen.problem, clock, arguments.workers.options(console));
-  const StopSignal stop;
   tuning::ComparisonOptions options;
   options.cache = arguments.cache_mode == "warm" ? measure::CacheMode::warm : measure::CacheMode::cold;
+  std::unique_ptr<tuning::Evaluation> pool;
+  if (!recording) {
+    tuning::WorkerPoolOptions pool_options = arguments.workers.options(console);
+    pool_options.cache = options.cache;
+    pool = tuning::make_worker_pool(chosen.device, chosen.problem, clock, std::move(pool_options));
+  }
+  const StopSignal stop;
   options.rounds = arguments.rounds;
   options.seed = arguments.seed;
   options.stop = stop.flag();

@@ -59,7 +59,8 @@ void print_device(const DeviceInfo& device, std::FILE* out) {
   line("registers", fmt::format("{} per block, {} per multiprocessor", or_unknown(device.registers_per_block),
                                 or_unknown(device.registers_per_multiprocessor)));
   line("memory",
-       fmt::format("{}, last-level cache {}", format_bytes(device.global_memory), or_unknown(device.l2_cache)));
+       fmt::format("{}, last-level cache {}{}", format_bytes(device.global_memory), or_unknown(device.l2_cache),
+                   device.l2_cache_source.empty() ? "" : " (" + device.l2_cache_source + ")"));
   std::string features;
   const auto add = [&](bool there, const char* name) {
     if (there) features += (features.empty() ? "" : ", ") + std::string(name);

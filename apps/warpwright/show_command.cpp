@@ -4,6 +4,7 @@
 #include <memory>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/measure/plausibility.hpp>
 #include <warpwright/store/journal.hpp>
 
 #include "command.hpp"
@@ -48,6 +49,11 @@ void print_trial(const Trial& trial, std::FILE* out) {
         out, "  device     {}{}{}\n", conditions.sm_clock_mhz ? fmt::format("{} MHz", *conditions.sm_clock_mhz) : "",
         conditions.sm_clock_mhz && conditions.temperature_celsius ? ", " : "",
         conditions.temperature_celsius ? fmt::format("{} degrees Celsius", *conditions.temperature_celsius) : "");
+  if (conditions.flushed_cache)
+    fmt::print(out, "  cache      flushed as one of {} ({})\n", format_bytes(*conditions.flushed_cache),
+               conditions.flushed_cache_source);
+  if (!conditions.marks.empty()) fmt::print(out, "  marks      {}\n", fmt::join(conditions.marks, ", "));
+  if (!conditions.impossible.empty()) fmt::print(out, "  impossible {}\n", conditions.impossible);
   if (!conditions.throttling.empty()) fmt::print(out, "  throttled  {}\n", fmt::join(conditions.throttling, ", "));
   if (conditions.drift)
     fmt::print(out, "  drift      {:+.1f} % from the first to the last sample\n", 100 * *conditions.drift);
@@ -99,7 +105,7 @@ void print_summary(const store::JournalContents& contents, const store::Json& no
     fmt::print(out, "not finished: go on with the same 'warpwright tune' command and --resume\n");
   std::vector<const Trial*> ranked;
   for (const auto& trial : contents.trials)
-    if (trial.ok() && trial.median) ranked.push_back(&trial);
+    if (measure::can_win(trial) && trial.median) ranked.push_back(&trial);
   std::stable_sort(ranked.begin(), ranked.end(), [](auto* a, auto* b) { return *a->median < *b->median; });
   TextTable table({{"trial", Align::right}, {"median", Align::right}, {"samples", Align::right}, {"configuration"}});
   for (const auto* trial : ranked) {

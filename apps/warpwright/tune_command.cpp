@@ -125,6 +125,7 @@ int tune(const TuneArguments& arguments, const Console& console) {
   if (!recording) {
     tuning::WorkerPoolOptions pool_options = arguments.workers.options(console);
     pool_options.stop = stop.flag();
+    pool_options.cache = options.timing.cache;
     pool_options.log = options.log;
     pool = tuning::make_worker_pool(chosen.device, chosen.problem, steady, std::move(pool_options));
     options.time_before = steady.now() - begin;

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <fmt/format.h>
 
+#include <warpwright/measure/plausibility.hpp>
+
 #include "text_table.hpp"
 
 namespace warpwright::app {
@@ -174,7 +176,7 @@ void print_tune_report(const TuneReport& report, int rows, std::FILE* out) {
     } else {
       std::vector<const Trial*> ranked;
       for (const auto& trial : result.trials)
-        if (trial.ok()) ranked.push_back(&trial);
+        if (measure::can_win(trial)) ranked.push_back(&trial);
       std::stable_sort(ranked.begin(), ranked.end(), [](auto* a, auto* b) { return *a->median < *b->median; });
       for (const auto* trial : ranked)
         if (shown < rows) row(std::to_string(++shown), trial->configuration, *trial->median, trial->spread);

@@ -172,6 +172,19 @@ std::optional<device::MemoryUse> CudaContext::memory_use() const {
   return device::MemoryUse{Bytes{free}, Bytes{total}};
 }
 
+void CudaContext::reset_persisting_cache() {
+  const auto reset = primary_->api().context_reset_persisting_l2;
+  if (reset == nullptr || !can_reset_persisting_) return;
+  const CurrentContext current(*primary_);
+  const abi::Result result = reset();
+  // Devices before compute capability 8.0 have no such lines.
+  if (result == abi::not_supported) {
+    can_reset_persisting_ = false;
+    return;
+  }
+  primary_->driver().check(result, "make persisting lines of the cache ordinary ones");
+}
+
 void CudaContext::synchronize() {
   const CurrentContext current(*primary_);
   primary_->driver().check(primary_->api().context_synchronize(), "wait for the device");

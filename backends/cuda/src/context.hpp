@@ -126,11 +126,13 @@ class CudaContext final : public device::Context {
   std::unique_ptr<device::Module> load(const device::Binary& binary) override;
   std::unique_ptr<device::Graph> record_graph(device::Stream& stream, const std::function<void()>& body) override;
   std::optional<device::MemoryUse> memory_use() const override;
+  void reset_persisting_cache() override;
   std::unique_ptr<device::Buffer> view(device::Buffer& whole, Bytes offset, Bytes size) override;
   void synchronize() override;
 
  private:
   PrimaryContextPtr primary_;
+  bool can_reset_persisting_ = true;
 };
 
 }  // namespace warpwright::cuda

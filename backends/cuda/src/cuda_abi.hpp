@@ -212,6 +212,7 @@ struct Functions {
   Result (*context_get_current)(ContextHandle* context) = nullptr;
   Result (*context_set_current)(ContextHandle context) = nullptr;
   Result (*context_synchronize)() = nullptr;
+  Result (*context_reset_persisting_l2)() = nullptr;
   Result (*memory_get_info)(std::size_t* free, std::size_t* total) = nullptr;
   Result (*memory_allocate)(DevicePointer* pointer, std::size_t size) = nullptr;
   Result (*memory_free)(DevicePointer pointer) = nullptr;
@@ -285,6 +286,7 @@ void for_each_function(FunctionTable& functions, Visitor&& visit) {
   visit(functions.context_get_current, "cuCtxGetCurrent", Need::required);
   visit(functions.context_set_current, "cuCtxSetCurrent", Need::required);
   visit(functions.context_synchronize, "cuCtxSynchronize", Need::required);
+  visit(functions.context_reset_persisting_l2, "cuCtxResetPersistingL2Cache", Need::optional);
   visit(functions.memory_get_info, "cuMemGetInfo_v2", Need::required);
   visit(functions.memory_allocate, "cuMemAlloc_v2", Need::required);
   visit(functions.memory_free, "cuMemFree_v2", Need::required);

@@ -125,6 +125,7 @@ DeviceInfo describe_device(const CudaDriver& driver, int ordinal, const std::str
   info.global_memory = Bytes{memory};
   info.constant_memory = attributes.maybe_bytes(abi::total_constant_memory);
   info.l2_cache = attributes.maybe_bytes(abi::l2_cache_size);
+  if (info.l2_cache) info.l2_cache_source = "driver";
   info.clock_mhz = to_mhz(attributes.maybe(abi::clock_rate_khz));
   info.memory_clock_mhz = to_mhz(attributes.maybe(abi::memory_clock_rate_khz));
   info.memory_bus_bits = attributes.maybe(abi::global_memory_bus_width);

@@ -19,9 +19,9 @@ constexpr const char* nvml_remedy =
 // before the run: neither makes a measurement different from the next one.
 struct Reason {
   std::uint64_t bit;
-  const char* words;
+  std::string_view words;
 };
-constexpr Reason reasons[] = {{nvml_abi::reason_software_power_cap, "power cap"},
+constexpr Reason reasons[] = {{nvml_abi::reason_software_power_cap, device::power_cap},
                               {nvml_abi::reason_hardware_slowdown, "hardware slowdown"},
                               {nvml_abi::reason_sync_boost, "sync boost group"},
                               {nvml_abi::reason_software_thermal, "thermal limit (software)"},

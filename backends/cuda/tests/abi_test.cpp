@@ -111,6 +111,7 @@ SAME_FUNCTION(primary_context_release, cuDevicePrimaryCtxRelease_v2);
 SAME_FUNCTION(context_get_current, cuCtxGetCurrent);
 SAME_FUNCTION(context_set_current, cuCtxSetCurrent);
 SAME_FUNCTION(context_synchronize, cuCtxSynchronize);
+SAME_FUNCTION(context_reset_persisting_l2, cuCtxResetPersistingL2Cache);
 SAME_FUNCTION(memory_get_info, cuMemGetInfo_v2);
 SAME_FUNCTION(memory_allocate, cuMemAlloc_v2);
 SAME_FUNCTION(memory_free, cuMemFree_v2);

@@ -227,6 +227,7 @@ abi::Functions FakeDriver::functions() const {
     return abi::success;
   };
   f.context_synchronize = [] { return fake().enter("cuCtxSynchronize"); };
+  f.context_reset_persisting_l2 = [] { return fake().enter("cuCtxResetPersistingL2Cache"); };
   f.memory_get_info = [](std::size_t* free, std::size_t* total) {
     ENTER("cuMemGetInfo_v2");
     *free = std::size_t{70} << 30;

@@ -56,6 +56,8 @@ struct Api {
   WARPWRIGHT_OPENCL_FUNCTIONS(WARPWRIGHT_OPENCL_MEMBER)
 #undef WARPWRIGHT_OPENCL_MEMBER
   std::string library;  // where it was found
+  // CUDA's driver, which knows more about NVIDIA's cards; empty: never asked.
+  std::string cuda_library = "libcuda.so.1";
 };
 
 struct LoadedApi {

@@ -6,6 +6,8 @@
 #include <sstream>
 #include <string_view>
 
+#include "cache_size.hpp"
+
 namespace warpwright::opencl {
 
 namespace {
@@ -107,7 +109,6 @@ FoundDevice describe(const Api& api, abi::Platform platform, abi::Device device,
   info.global_memory = large(abi::device_global_mem_size);
   if (const Bytes constant = large(abi::device_max_constant_buffer_size); constant.count > 0)
     info.constant_memory = constant;
-  if (const Bytes cache = large(abi::device_global_mem_cache_size); cache.count > 0) info.l2_cache = cache;
   if (const abi::Uint clock = number(abi::device_max_clock_frequency); clock > 0)
     info.clock_mhz = static_cast<int>(clock);
 
@@ -130,6 +131,7 @@ FoundDevice describe(const Api& api, abi::Platform platform, abi::Device device,
   if (has_extension(extensions, "cl_khr_pci_bus_info"))
     if (const auto pci = device_value<abi::PciBusInfo>(api, device, abi::device_pci_bus_info_khr))
       info.pci_bus_id = fmt::format("{:04x}:{:02x}:{:02x}.{:x}", pci->domain, pci->bus, pci->device, pci->function);
+  find_cache_size(info, large(abi::device_global_mem_cache_size), api.cuda_library);
   return found;
 }
 

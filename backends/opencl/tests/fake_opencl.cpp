@@ -52,6 +52,7 @@ abi::Int enqueue(const char* name, abi::Queue queue, abi::Event* event) {
 Api make_table() {
   Api api;
   api.library = "a fake";
+  api.cuda_library = FakeOpencl::cuda_library;
   api.get_platform_ids = [](abi::Uint capacity, abi::Platform* platforms, abi::Uint* count) -> abi::Int {
     WARPWRIGHT_ENTER_OR_RETURN("clGetPlatformIDs");
     if (count != nullptr) *count = fake.platforms;

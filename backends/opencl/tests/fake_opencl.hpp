@@ -20,6 +20,9 @@ class FakeOpencl {
   FakeOpencl(const FakeOpencl&) = delete;
   FakeOpencl& operator=(const FakeOpencl&) = delete;
 
+  // Of the fakes made from now on.
+  static inline std::string cuda_library;
+
   std::shared_ptr<const Api> api() const { return api_; }
 
   // The `nth` call (from 1) of a function, by its OpenCL name, returns `status` and does nothing.

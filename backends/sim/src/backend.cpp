@@ -18,7 +18,7 @@ class SimTelemetry final : public device::Telemetry {
     std::vector<std::string> words;
     const std::uint64_t bits = sample.throttle_reasons.value_or(0);
     // The bits of NVML, so that what is tested here reads like the real thing.
-    if ((bits & 0x4) != 0) words.emplace_back("power cap");
+    if ((bits & 0x4) != 0) words.emplace_back(device::power_cap);
     if ((bits & (0x8 | 0x80)) != 0) words.emplace_back("hardware slowdown");
     if ((bits & (0x20 | 0x40)) != 0) words.emplace_back("thermal slowdown");
     return words;
@@ -101,6 +101,7 @@ DeviceInfo default_device() {
   info.global_memory = Bytes{std::uint64_t{80} << 30};
   info.constant_memory = Bytes{64 << 10};
   info.l2_cache = Bytes{50 << 20};
+  info.l2_cache_source = "simulated";
   info.clock_mhz = 1980;
   info.memory_clock_mhz = 2619;
   info.memory_bus_bits = 5120;

@@ -296,7 +296,7 @@ const std::map<std::string, Behaviour>& built_in_behaviours() {
       {"stencil5", {stencil5, {"float32* out", "float32* in", "int32 nx", "int32 ny"}}},
       {"transpose", {transpose, {"float32* out", "float32* in", "int32 nx", "int32 ny"}}},
       {"matmul", {matmul, {"float32* c", "float32* a", "float32* b", "int32 m", "int32 n", "int32 k"}}},
-      {"nothing", {[](const LaunchView&) {}, {}}},
+      {"nothing", {[](const LaunchView&) {}, {}, false}},
   };
   return behaviours;
 }

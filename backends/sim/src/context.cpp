@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <new>
 #include <thread>
@@ -201,13 +202,28 @@ void throw_foreign(std::string_view what) {
   throw Error(ErrorCode::bad_input, fmt::format("this {} was made by another backend than 'sim'", what));
 }
 
+// ---- DirtyLines -----------------------------------------------------------------------------------------------------
+
+DirtyLines::DirtyLines(Bytes cache, Nanoseconds per_mebibyte)
+    : cache_(static_cast<double>(cache.count)), cost_(per_mebibyte.count() / (1 << 20)) {}
+
+double DirtyLines::touch(double bytes, bool written) {
+  if (cache_ == 0 || cost_ == 0) return 0;
+  const double replaced = 1 - std::exp(-bytes / cache_);
+  const double evicted = dirty_ * replaced;
+  dirty_ -= evicted;
+  if (written) dirty_ += cache_ * replaced;
+  return evicted * cost_;
+}
+
 // ---- DeviceState ----------------------------------------------------------------------------------------------------
 
 DeviceState::DeviceState(std::shared_ptr<const World> world_of_device, const DeviceInfo& device)
     : world(std::move(world_of_device)),
       info(device),
       timeline(world->options.duplex_factor),
-      noise(derive_seed(world->options.seed, static_cast<std::uint64_t>(device.id.ordinals.front()))) {}
+      noise(derive_seed(world->options.seed, static_cast<std::uint64_t>(device.id.ordinals.front()))),
+      dirty_lines(device.l2_cache.value_or(Bytes{}), world->options.write_back_per_mebibyte) {}
 
 bool DeviceState::enter(Fault::Call call) {
   check_alive();

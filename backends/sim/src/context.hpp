@@ -30,6 +30,19 @@ struct World {
 };
 
 // Everything of a context, guarded by `mutex`: streams may be used by different threads.
+// How much of the last-level cache is dirty, for Options::write_back_per_mebibyte. Not thread-safe.
+class DirtyLines {
+ public:
+  DirtyLines(Bytes cache, Nanoseconds per_mebibyte);
+  // `bytes` pass through the cache; leaves them dirty if they are written. The time that writing back what they evict
+  // takes, in nanoseconds.
+  double touch(double bytes, bool written);
+
+ private:
+  double cache_, cost_;  // bytes; nanoseconds a byte
+  double dirty_ = 0;
+};
+
 class DeviceState {
  public:
   DeviceState(std::shared_ptr<const World> world, const DeviceInfo& info);
@@ -50,6 +63,7 @@ class DeviceState {
   std::mutex mutex;
   Timeline timeline;
   Rng noise;
+  DirtyLines dirty_lines;
   std::atomic<std::uint64_t> used{0};              // bytes; atomic, because the last launch to end may free them
   std::map<const std::byte*, std::size_t> pinned;  // begin and size of each pinned allocation
   std::map<int, std::exception_ptr> failures;      // of a stream's commands, thrown when it is waited for

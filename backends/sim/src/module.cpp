@@ -313,11 +313,14 @@ CommandMaker prepare_launch(const std::shared_ptr<DeviceState>& state, const dev
   // The program stays loaded until the launch has ended, whatever the caller does with its module.
   auto loaded = target.loaded();
   auto launches = target.launches();
+  double touched = 0;
+  for (const auto& argument : bound) touched += static_cast<double>(argument.size.count);
   const Behaviour* behaviour = &state->world->behaviours.at(text.behaviour);
   return [=](DeviceState& device, int stream) {
     Command command;
     command.engine = Engine::compute;
     command.duration = noise > 0 ? cost * std::exp(noise * device.noise.normal()) : cost;
+    command.duration += device.dirty_lines.touch(touched, false);
     command.never_ends = hangs;
     Damage dealt = damage;
     if (flaky && (*launches)++ % 2 == 1) dealt.wrong = true;
@@ -325,6 +328,7 @@ CommandMaker prepare_launch(const std::shared_ptr<DeviceState>& state, const dev
       if (faults) return device.lose(fmt::format("kernel '{}' faulted ('device_fault_if')", view.kernel));
       if (!device.options().move_bytes) return;
       LaunchView now = view;
+      if (!behaviour->uses_bytes && !dealt.any()) return behaviour->run(now);
       std::vector<std::shared_ptr<Storage>> kept;
       for (std::size_t i = 0; i < bound.size(); ++i) {
         if (!bound[i].view.is_buffer) continue;

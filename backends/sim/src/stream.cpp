@@ -166,6 +166,7 @@ void SimStream::copy_on_device(device::Buffer& destination, Bytes destination_of
         // The rate counts what is read and what is written.
         command.duration =
             state.options().copy_latency.count() + 2 * static_cast<double>(size.count) / state.options().device_rate;
+        state.dirty_lines.touch(static_cast<double>(size.count), true);
         move_bytes(
             command, state, stream, what, [origin] { return std::span<const std::byte>(origin()); }, target);
         return command;
@@ -185,6 +186,7 @@ void SimStream::fill(device::Buffer& destination, Bytes offset, Bytes size, std:
         command.engine = Engine::compute;
         command.duration =
             state.options().copy_latency.count() + static_cast<double>(size.count) / state.options().device_rate;
+        state.dirty_lines.touch(static_cast<double>(size.count), true);
         if (state.options().move_bytes)
           command.on_end = guarded(state, stream, [=] {
             lock_storage(weak, "fill")->fill(begin.count, size.count, static_cast<std::byte>(value));

@@ -217,8 +217,16 @@ void LaunchSequence::bind() {
   generation_ = buffers_.generation();
 }
 
-void LaunchSequence::rebind_if_changed() {
-  if (generation_ != buffers_.generation()) bind();
+bool LaunchSequence::rebind_if_changed() {
+  if (generation_ == buffers_.generation()) return false;
+  bind();
+  return true;
+}
+
+std::int64_t LaunchSequence::launches() const {
+  std::int64_t count = 0;
+  for (const Step& step : steps_) count += step.repeat;
+  return count;
 }
 
 std::optional<std::string> exceeds_kernel_limits(const std::string& entry, const KernelResources& resources,

@@ -87,7 +87,8 @@ ProblemRunner::State::State(device::Context& context_used, device::Compiler& com
       options(std::move(options_used)),
       stream(context_used.create_stream()),
       run_begin(context_used.create_event()),
-      run_end(context_used.create_event()) {
+      run_end(context_used.create_event()),
+      flusher(options.flusher) {
   check_problem();
   buffers.emplace(context, *stream, problem, all_launches(problem), options.input_salt);
   fit_baseline();
@@ -137,9 +138,14 @@ void ProblemRunner::State::drain() noexcept {
   }
 }
 
-CacheFlusher& ProblemRunner::State::flush_buffer() {
-  if (!flusher) flusher = std::make_unique<CacheFlusher>(context);
-  return *flusher;
+CacheFlusher* ProblemRunner::State::flusher_for(CacheMode cache) {
+  if (cache == CacheMode::warm) return nullptr;
+  if (!flusher) flusher = std::make_shared<CacheFlusher>(context, compiler, *stream, FlushMethod{}, options.log);
+  return flusher.get();
+}
+
+bool ProblemRunner::State::compares_with_host() const {
+  return context.device().kind != DeviceKind::simulated || options.clock_is_devices;
 }
 
 LaunchSequence ProblemRunner::State::make_sequence(const Configuration& configuration, const device::Binary& binary) {
@@ -204,15 +210,20 @@ void ProblemRunner::State::attempt(const Configuration& configuration, const dev
   buffers->arm_guards(GuardBytes::second);
   std::function<void()> before;
   if (buffers->runs_change_inputs()) before = [this] { buffers->restore_changed_inputs(); };
-  std::int64_t runs = 0;
-  const auto work = [&] {
-    ++runs;
-    sequence->enqueue();
-  };
-  result.samples = time_work(context, *stream, flush_buffer(), before, work, *timing, clock);
+  TimedWork timed = time_work(
+      context, *stream, flusher_for(timing->cache), before, [&] { sequence->enqueue(); }, *timing, clock,
+      compares_with_host());
+  result.samples = std::move(timed.samples);
+  result.conditions.marks = std::move(timed.marks);
+  if (timing->cache == CacheMode::cold) {
+    if (sequence->launches() > 1) result.conditions.marks.emplace_back(marks::flushed_once);
+    result.conditions.flushed_cache = flusher->cache();
+    result.conditions.flushed_cache_source = flusher->cache_source();
+    if (!flusher->cleans()) result.conditions.marks.emplace_back(marks::dirty_flush);
+  }
   // A kernel that is right every second time must not pass because the run looked at below is as even as the verified
   // one.
-  if (runs % 2 == 0) {
+  if (timed.runs % 2 == 0) {
     if (before) before();
     sequence->enqueue();
   }
@@ -245,6 +256,8 @@ RunResult ProblemRunner::State::run(const Configuration& configuration, const de
                                     const TimingOptions* timing) {
   RunResult result;
   PhaseTimer timer(clock, result);
+  // What it lacks is no configuration's fault.
+  if (timing != nullptr) flusher_for(timing->cache);
   std::optional<LaunchSequence> sequence;  // outlives the clean-up below: modules must not go while kernels run
   try {
     attempt(configuration, binary, timing, sequence, result, timer);
@@ -300,53 +313,6 @@ RunResult ProblemRunner::run(const Configuration& configuration, const device::B
                                          "' has a reference that was not computed yet; call compute_reference() first");
   }
   return state_->run(configuration, binary, &timing);
-}
-
-std::vector<std::vector<Nanoseconds>> ProblemRunner::run_interleaved(const std::vector<Candidate>& candidates,
-                                                                     int rounds, CacheMode cache, std::uint64_t seed) {
-  State& state = *state_;
-  ArgumentBuffers& buffers = *state.buffers;
-  struct Loaded {  // modules are unloaded after the stream has come to rest, also when a launch is refused
-    State& state;
-    std::vector<std::unique_ptr<LaunchSequence>> sequences;
-    ~Loaded() { state.drain(); }
-  } loaded{state, {}};
-
-  for (const Candidate& candidate : candidates) {
-    buffers.fit(candidate.configuration);
-    loaded.sequences.push_back(
-        std::make_unique<LaunchSequence>(state.make_sequence(candidate.configuration, *candidate.binary)));
-  }
-
-  std::vector<std::vector<Nanoseconds>> samples(candidates.size());
-  std::function<void()> before;
-  if (buffers.runs_change_inputs()) before = [&] { buffers.restore_changed_inputs(); };
-  const auto sample = [&](std::size_t i, int warmup) {
-    const std::uint64_t generation = buffers.generation();
-    buffers.fit(candidates[i].configuration);
-    if (buffers.generation() != generation) buffers.restore_inputs();
-    loaded.sequences[i]->rebind_if_changed();
-    TimingOptions timing;
-    timing.cache = cache;
-    timing.warmup = warmup;
-    timing.min_samples = timing.max_samples = 1;
-    return time_work(
-               state.context, *state.stream, state.flush_buffer(), before, [&] { loaded.sequences[i]->enqueue(); },
-               timing, state.clock)
-        .front();
-  };
-
-  buffers.restore_inputs();
-  std::vector<std::size_t> order(candidates.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  Rng rng(seed);
-  for (int round = 0; round < rounds; ++round) {
-    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[rng.below(i)]);
-    for (const std::size_t i : order) {
-      samples[i].push_back(sample(i, round == 0 || cache == CacheMode::warm ? 1 : 0));
-    }
-  }
-  return samples;
 }
 
 const Problem& ProblemRunner::problem() const { return state_->problem; }

@@ -64,7 +64,10 @@ struct ProblemRunner::State {
   void attempt(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing,
                std::optional<LaunchSequence>& sequence, RunResult& result, PhaseTimer& timer);
   RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing);
-  CacheFlusher& flush_buffer();
+  // Whether the clock says anything about the device's time.
+  bool compares_with_host() const;
+  // Null for warm samples.
+  CacheFlusher* flusher_for(CacheMode cache);
   // Waits for the stream; an error is only logged.
   void drain() noexcept;
 
@@ -96,7 +99,7 @@ struct ProblemRunner::State {
   std::unique_ptr<device::Stream> stream;
   std::unique_ptr<device::Event> run_begin, run_end;
   Nanoseconds verified_run{};  // device time of the fastest verifying run of the last verify()
-  std::unique_ptr<CacheFlusher> flusher;
+  std::shared_ptr<CacheFlusher> flusher;
   std::optional<ArgumentBuffers> buffers;
   std::vector<ExpectedOutput> expected;
   std::unique_ptr<DeviceComparer> comparer;  // null: outputs are compared on the host

@@ -1,15 +1,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include <warpwright/base/error.hpp>
 #include <warpwright/measure/timing.hpp>
 #include <warpwright/model/statistics.hpp>
 
 namespace warpwright::measure {
 namespace {
-
-constexpr std::uint64_t mebibyte = 1 << 20;
-// Without a known cache size: ten times the L2 of a V100 (6 MiB), more than that of an H100 (50 MiB).
-constexpr Bytes default_flush{64 * mebibyte};
 
 // An event pair is exact to about 0.5 us (CUDA runtime documentation): below 50 us that is 1 % and more, so the span
 // between two events is brought to 100 us where launches may be batched.
@@ -17,51 +14,10 @@ constexpr Nanoseconds timer_resolution{500};
 constexpr Nanoseconds batch_below{50e3};
 constexpr Nanoseconds batch_span{100e3};
 constexpr int largest_batch = 4096;
-
-// Elapsed times of 0 or less come from timers coarser than the work. Such a sample only says "less than one tick": left
-// as it is it would make medians and ratios meaningless and a configuration unbeatable. It becomes the smallest
-// positive sample of the same series, or, where there is none, the resolution of the event timers: never faster than
-// what was seen.
-std::vector<Nanoseconds> without_zeros(std::vector<Nanoseconds> samples) {
-  Nanoseconds tick = timer_resolution;
-  bool seen = false;
-  for (const Nanoseconds sample : samples) {
-    if (sample.count() > 0 && (!seen || sample < tick)) {
-      tick = sample;
-      seen = true;
-    }
-  }
-  for (Nanoseconds& sample : samples) {
-    if (!(sample.count() > 0)) sample = tick;
-  }
-  return samples;
-}
-
-Bytes flush_size(const DeviceInfo& device) {
-  if (!device.l2_cache || device.l2_cache->count == 0) return default_flush;
-  const Bytes wanted = *device.l2_cache * 2;
-  // Server CPUs have hundreds of MiB of last-level cache, shared by cores that the kernel does not run on.
-  return device.kind == DeviceKind::cpu ? std::min(wanted, default_flush) : wanted;
-}
-
-// One sample: the device time of `repeats` runs of the work, divided by their number.
-class Stopwatch {
- public:
-  Stopwatch(device::Context& context, device::Stream& stream)
-      : stream_(stream), start_(context.create_event()), end_(context.create_event()) {}
-
-  Nanoseconds measure(const std::function<void()>& work, int repeats) {
-    stream_.record(*start_);
-    for (int i = 0; i < repeats; ++i) work();
-    stream_.record(*end_);
-    end_->synchronize();
-    return end_->elapsed_since(*start_) / repeats;
-  }
-
- private:
-  device::Stream& stream_;
-  std::unique_ptr<device::Event> start_, end_;
-};
+// A graph of as many runs is made in about a millisecond.
+constexpr int largest_recording = 1024;
+// The part of a sample in which the device waited for the host from which on it is the host's time.
+constexpr double host_share = 0.8;
 
 int batch_for(Nanoseconds single) {
   if (single >= batch_below) return 1;
@@ -86,53 +42,156 @@ bool enough_samples(const std::vector<Nanoseconds>& samples, Nanoseconds spent, 
   return (interval.high - interval.low) / 2 <= options.target_precision * median(values);
 }
 
-CacheFlusher::CacheFlusher(device::Context& context) : buffer_(context.allocate(flush_size(context.device()))) {}
-
-void CacheFlusher::flush(device::Stream& stream) {
-  // Another value each time: hardware that compresses or drops writes of unchanged data must not get away with it.
-  stream.fill(*buffer_, Bytes{0}, buffer_->size(), ++value_);
+std::vector<Nanoseconds> without_zeros(std::vector<Nanoseconds> samples) {
+  Nanoseconds tick = timer_resolution;
+  bool seen = false;
+  for (const Nanoseconds sample : samples) {
+    if (sample.count() > 0 && (!seen || sample < tick)) {
+      tick = sample;
+      seen = true;
+    }
+  }
+  for (Nanoseconds& sample : samples) {
+    if (!(sample.count() > 0)) sample = tick;
+  }
+  return samples;
 }
 
-Bytes CacheFlusher::size() const { return buffer_->size(); }
+WorkTimer::WorkTimer(device::Context& context, device::Stream& stream, CacheFlusher* flusher,
+                     std::function<void()> before, std::function<void()> work, const Clock& clock, Options options)
+    : context_(context),
+      stream_(stream),
+      flusher_(flusher),
+      before_(std::move(before)),
+      work_(std::move(work)),
+      clock_(clock),
+      options_(options),
+      start_(context.create_event()),
+      end_(context.create_event()) {
+  if (options_.cache == CacheMode::cold && flusher_ == nullptr)
+    throw Error(ErrorCode::internal, "cold samples need something that flushes the cache");
+}
 
-std::vector<Nanoseconds> time_work(device::Context& context, device::Stream& stream, CacheFlusher& flusher,
-                                   const std::function<void()>& before, const std::function<void()>& work,
-                                   const TimingOptions& options, const Clock& clock) {
-  Stopwatch stopwatch(context, stream);
-  const bool cold = options.cache == CacheMode::cold;
+WorkTimer::~WorkTimer() = default;
+
+void WorkTimer::warm_up() {
+  if (before_) before_();
+  stream_.record(*start_);
+  work_();
+  ++runs_;
+  stream_.record(*end_);
+  end_->synchronize();
+  estimate_ = end_->elapsed_since(*start_);
+}
+
+Nanoseconds WorkTimer::once() {
   // Work that must be set up again before each run cannot run back to back.
-  const bool batched = !cold && !before;
-
-  Nanoseconds estimate{};
-  for (int i = 0; i < std::max(options.warmup, batched ? 1 : 0); ++i) {
-    if (before) before();
-    estimate = stopwatch.measure(work, 1);
+  const bool batched = options_.cache == CacheMode::warm && !before_;
+  const auto runs = [&] {
+    if (uses_graph_) {
+      stream_.launch(*graph_);
+    } else {
+      for (int i = 0; i < batch_; ++i) work_();
+    }
+    runs_ += batch_;
+  };
+  if (uses_graph_ && graph_ == nullptr && !record()) uses_graph_ = false;
+  if (before_) before_();
+  const Nanoseconds begin = clock_.now();
+  if (options_.cache == CacheMode::cold) {
+    flusher_->flush(stream_);
+  } else if (uses_graph_) {
+    runs();
+  } else if (batched) {
+    // One run ahead of the first event fills the cache after a pause, and, like the flush of a cold sample, keeps the
+    // device busy while the host enqueues the rest, so that launch latency stays out of the span.
+    work_();
+    ++runs_;
   }
-  int batch = batched ? batch_for(estimate) : 1;
+  stream_.record(*start_);
+  runs();
+  host_ = clock_.now() - begin;
+  stream_.record(*end_);
+  end_->synchronize();
+  span_ = end_->elapsed_since(*start_);
+  return span_ / batch_;
+}
+
+// What the host did before the last run was enqueued, less the device's work that covered it, is time in which the
+// device had nothing to do but what it was just given.
+bool WorkTimer::host_is_slower(Nanoseconds sample) const {
+  if (!options_.compare_with_host) return false;
+  const bool cold = options_.cache == CacheMode::cold;
+  const Nanoseconds cover = cold ? flusher_->duration() : before_ ? Nanoseconds{} : sample;
+  return host_ - cover >= span_ * host_share && host_ > cover;
+}
+
+bool WorkTimer::record() {
+  if (!context_.device().supports_graphs) return false;
+  try {
+    graph_ = context_.record_graph(stream_, [&] {
+      for (int i = 0; i < batch_; ++i) work_();
+    });
+    return true;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::device) throw;
+    return false;
+  }
+}
+
+Nanoseconds WorkTimer::sample() {
+  if (settled_) return once();
+  const bool batched = options_.cache == CacheMode::warm && !before_;
+  if (batched) batch_ = batch_for(estimate_);
+  Nanoseconds sample = once();
+  // The estimate came from a first run, slower than the later ones: lengthen the batch until the span is reached.
+  const auto lengthen = [&](int most) {
+    while (batched && batch_ < most && sample < batch_below && span_ < batch_span) {
+      batch_ = std::min(most, std::max(batch_ + 1, batch_for(sample)));
+      graph_.reset();
+      sample = once();
+    }
+  };
+  lengthen(largest_batch);
+  if (host_is_slower(sample)) {
+    batch_ = std::min(batch_, largest_recording);
+    uses_graph_ = record();
+    sample = once();
+    if (uses_graph_) lengthen(largest_recording);
+    // A graph of one launch is launched no faster than the launch itself.
+    if (!uses_graph_ || host_is_slower(sample)) launch_bound_ = true;
+  }
+  settled_ = true;
+  return sample;
+}
+
+std::vector<std::string> WorkTimer::marks() const {
+  std::vector<std::string> words;
+  if (uses_graph_) words.emplace_back(measure::marks::graph);
+  if (launch_bound_) words.emplace_back(measure::marks::launch_bound);
+  return words;
+}
+
+TimedWork time_work(device::Context& context, device::Stream& stream, CacheFlusher* flusher,
+                    const std::function<void()>& before, const std::function<void()>& work,
+                    const TimingOptions& options, const Clock& clock, bool compare_with_host) {
+  WorkTimer timer(context, stream, flusher, before, work, clock, {options.cache, compare_with_host});
+  // Without it the first batch would have no length.
+  const bool batched = options.cache == CacheMode::warm && !before;
+  for (int i = 0; i < std::max(options.warmup, batched ? 1 : 0); ++i) timer.warm_up();
 
   const Nanoseconds begin = clock.now();
   Nanoseconds device_time{};
-  std::vector<Nanoseconds> samples;
+  TimedWork timed;
   do {
-    if (before) before();
-    if (cold) flusher.flush(stream);
-    // Warm: one run ahead of the first event fills the cache after `before` or a pause, and, like the flush of a cold
-    // sample, keeps the device busy while the host enqueues the rest, so that launch latency stays out of the span.
-    if (batched) work();
-    Nanoseconds sample = stopwatch.measure(work, batch);
-    if (batched && samples.empty()) {
-      // The estimate came from a first run, slower than the later ones: lengthen the batch until the span is reached.
-      while (batch < largest_batch && sample < batch_below && sample * batch < batch_span) {
-        batch = std::max(batch + 1, batch_for(sample));
-        work();
-        sample = stopwatch.measure(work, batch);
-      }
-    }
-    samples.push_back(sample);
-    device_time += sample * batch;
+    timed.samples.push_back(timer.sample());
+    device_time += timer.span();
     // A virtual device's time does not pass on the wall clock, hence the larger of the two.
-  } while (!enough_samples(without_zeros(samples), std::max(clock.now() - begin, device_time), options));
-  return without_zeros(std::move(samples));
+  } while (!enough_samples(without_zeros(timed.samples), std::max(clock.now() - begin, device_time), options));
+  timed.samples = without_zeros(std::move(timed.samples));
+  timed.marks = timer.marks();
+  timed.runs = timer.runs();
+  return timed;
 }
 
 }  // namespace warpwright::measure

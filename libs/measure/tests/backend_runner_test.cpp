@@ -426,6 +426,23 @@ TEST_F(BackendRunner, AMissingArgumentIsTheSpecificationsMistake) {
   }
 }
 
+TEST_F(BackendRunner, FlushesEndWithACleanReadOnTheDevice) {
+  const auto stream = context->create_stream();
+  std::vector<std::string> warnings;
+  CacheFlusher flusher(*context, *compiler, *stream, {},
+                       [&](LogLevel, std::string_view text) { warnings.emplace_back(text); });
+  EXPECT_TRUE(flusher.cleans());
+  EXPECT_THAT(warnings, IsEmpty());
+  EXPECT_GE(flusher.size(), Bytes{1 << 20});
+  CacheFlusher write_only(*context, *compiler, *stream, {true, 0});
+  // Reading takes time of the device, so it happens.
+  EXPECT_GT(flusher.duration(), write_only.duration() * 1.1);
+  const RunResult result = run(*make_runner(), bug(0));
+  EXPECT_EQ(result.status, TrialStatus::ok) << result.message;
+  EXPECT_EQ(result.conditions.flushed_cache, flusher.cache());
+  EXPECT_EQ(result.conditions.flushed_cache_source, flusher.cache_source());
+}
+
 TEST_F(BackendRunner, RunOnceAndInterleavedRounds) {
   ProblemRunner runner(*context, *compiler, problem, clock);
   const device::Binary binary = compile(bug(0));

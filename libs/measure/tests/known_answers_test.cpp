@@ -54,7 +54,7 @@ class KnownAnswers : public ::testing::Test {
     module_ = context_->load(compiler->compile(job));
     for (const auto& entry : job.entries) kernels_[entry] = module_->kernel(entry);
     stream_ = context_->create_stream();
-    flusher_ = std::make_unique<CacheFlusher>(*context_);
+    flusher_ = std::make_unique<CacheFlusher>(*context_, *compiler, *stream_);
   }
 
   std::function<void()> spin(const char* kernel, std::uint64_t amount) {
@@ -65,7 +65,7 @@ class KnownAnswers : public ::testing::Test {
   }
   std::vector<double> time(const std::function<void()>& work, const TimingOptions& options) {
     std::vector<double> values;
-    for (const auto sample : time_work(*context_, *stream_, *flusher_, {}, work, options, clock_))
+    for (const auto sample : time_work(*context_, *stream_, flusher_.get(), {}, work, options, clock_).samples)
       values.push_back(sample.count());
     return values;
   }

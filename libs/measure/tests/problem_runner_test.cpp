@@ -766,8 +766,8 @@ TEST_F(Runner, InterleavedRoundsHaveAFreshSeededOrder) {
     EXPECT_THAT(round, ElementsAre(1, 2, 3, 4));
   }
   EXPECT_GT(orders.size(), 3u);
-  EXPECT_EQ(host.count("fill 131072"), 40);  // a flush each
   EXPECT_EQ(run_with(1), once);
+  EXPECT_EQ(host.count("fill 131072"), 40);  // a flush each
   EXPECT_NE(run_with(2), once);
   EXPECT_EQ(host.live_modules, 0);
 }
@@ -797,6 +797,32 @@ TEST_F(Runner, InterleavedRefusalThrowsAndUnloads) {
                        }),
               HasSubstr("invalid argument"));
   EXPECT_EQ(host.live_modules, 0);
+}
+
+TEST_F(Runner, NoRoomForTheFlushIsNoConfigurationsFault) {
+  host.info.l2_cache = Bytes{1 << 20};
+  host.largest_allocation = 1 << 20;
+  const auto runner = make_runner();
+  const device::Binary binary = compiler.compile(kernel_job(problem, bug(none), host.info));
+  EXPECT_THAT(error_of(ErrorCode::out_of_memory, [&] { runner->run(bug(none), binary, timing); }),
+              HasSubstr("flush the cache"));
+  timing.cache = CacheMode::warm;
+  EXPECT_EQ(runner->run(bug(none), binary, timing).status, TrialStatus::ok);
+}
+
+TEST_F(Runner, OneFlusherServesManyRunners) {
+  const auto stream = context.create_stream();
+  RunnerOptions options;
+  options.flusher = std::make_shared<CacheFlusher>(context, compiler, *stream);
+  host.operations.clear();
+  for (int i = 0; i < 2; ++i) {
+    ProblemRunner runner(context, compiler, problem, clock, options);
+    runner.compute_reference();
+    const device::Binary binary = compiler.compile(kernel_job(problem, bug(none), host.info));
+    EXPECT_EQ(runner.run(bug(none), binary, timing).status, TrialStatus::ok);
+  }
+  EXPECT_EQ(host.count("allocate 131072"), 0);
+  EXPECT_EQ(host.count("read 131072"), 2 * 2 * 5);
 }
 
 TEST_F(Runner, TenThousandConfigurationsDoNotGrowDeviceMemory) {

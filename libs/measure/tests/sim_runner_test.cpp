@@ -14,6 +14,7 @@ namespace {
 
 using testing::buffer_argument;
 using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::integer;
 using ::testing::IsEmpty;
@@ -121,6 +122,150 @@ TEST_F(SimRunner, LostDeviceIsAnError) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::device);
   }
+}
+
+TEST_F(SimRunner, DirtyLinesOfTheFlushAreNotChargedToTheKernel) {
+  // A cache so small that the kernel's 60 kB evict all of it. The flush leaves 1 MiB of dirty lines, written back at
+  // 100 us a MiB; the kernel itself takes 20 us.
+  sim::Options options;
+  options.write_back_per_mebibyte = Nanoseconds{100e3};
+  options.device.l2_cache = Bytes{16 << 10};
+  open(options);
+  const RunResult result = run(0);
+  ASSERT_EQ(result.status, TrialStatus::ok) << result.message;
+  for (const Nanoseconds sample : result.samples) EXPECT_NEAR(sample.count(), 20000, 250);
+  EXPECT_EQ(result.conditions.flushed_cache, Bytes{16 << 10});
+  EXPECT_EQ(result.conditions.flushed_cache_source, "simulated");
+  EXPECT_THAT(result.conditions.marks, IsEmpty());
+
+  timing.cache = CacheMode::warm;
+  EXPECT_FALSE(run(0).conditions.flushed_cache.has_value()) << "nothing is flushed";
+}
+
+TEST(SimFlush, OnlyTheCleanReadSparesAReaderTheWriteBack) {
+  // Modelled on an H200: 60 MiB of cache; the extra times measured there for a reader of 64 MiB were 6.0 us after a
+  // flush that only writes, 3.1 after one that reads the cache's size as well, 0.3 and less after more.
+  sim::Options options;
+  options.device.l2_cache = Bytes{std::uint64_t{60} << 20};
+  options.write_back_per_mebibyte = Nanoseconds{160};
+  options.move_bytes = false;
+  const auto backend = sim::make_backend(options);
+  const auto context = backend->open(DeviceId::parse("sim:0"));
+  const auto compiler = backend->compiler(context->device());
+  const auto stream = context->create_stream();
+  const SteadyClock clock;
+  device::CompileJob job;
+  job.source = "[kernels.reader]\nbehaviour = \"nothing\"\ncost_ns = 19300\n";
+  job.entries = {"reader"};
+  const auto module = context->load(compiler->compile(job));
+  const auto kernel = module->kernel("reader");
+  const auto data = context->allocate(Bytes{std::uint64_t{64} << 20});
+  const auto extra = [&](FlushMethod method) {
+    CacheFlusher flusher(*context, *compiler, *stream, method);
+    const std::vector<device::KernelArgument> arguments{data.get()};
+    const auto samples = time_work(
+        *context, *stream, &flusher, {}, [&] { stream->launch(*kernel, {}, arguments); }, {}, clock);
+    return samples.samples.front().count() - 19300;
+  };
+  EXPECT_NEAR(extra({true, 0}), 6000, 800);
+  EXPECT_NEAR(extra({true, 1}), 500, 400);
+  EXPECT_LT(extra({}), 0.01 * 19300) << "what samples are taken with";
+  EXPECT_LT(extra({false, 2}), 1);
+}
+
+// Kernels of known device time on a host that takes 1 us for each call, by the device's own clock.
+class LaunchRate : public ::testing::Test {
+ protected:
+  void open(bool graphs) {
+    sim::Options options;
+    options.device.supports_graphs = graphs;
+    options.move_bytes = false;
+    backend = sim::make_backend(options);
+    context = backend->open(DeviceId::parse("sim:0"));
+    compiler = backend->compiler(context->device());
+    stream = context->create_stream();
+    clock = sim::virtual_clock(*context);
+    flusher = std::make_unique<CacheFlusher>(*context, *compiler, *stream);
+  }
+  TimedWork time(int nanoseconds, int launches, CacheMode cache, const std::function<void()>& before = {}) {
+    device::CompileJob job;
+    job.source = "[kernels.k]\nbehaviour = \"nothing\"\ncost_ns = " + std::to_string(nanoseconds) + "\n";
+    job.entries = {"k"};
+    module = context->load(compiler->compile(job));
+    kernel = module->kernel("k");
+    TimingOptions options;
+    options.cache = cache;
+    return time_work(
+        *context, *stream, flusher.get(), before,
+        [this, launches] {
+          for (int i = 0; i < launches; ++i) stream->launch(*kernel, {}, {});
+        },
+        options, *clock);
+  }
+
+  std::unique_ptr<device::Backend> backend;
+  std::unique_ptr<device::Context> context;
+  std::unique_ptr<device::Compiler> compiler;
+  std::unique_ptr<device::Stream> stream;
+  std::unique_ptr<Clock> clock;
+  std::unique_ptr<CacheFlusher> flusher;
+  std::unique_ptr<device::Module> module;
+  std::unique_ptr<device::Kernel> kernel;
+};
+
+TEST_F(LaunchRate, WarmKernelsShorterThanALaunchAreTimedInAGraph) {
+  open(true);
+  const TimedWork timed = time(300, 1, CacheMode::warm);
+  EXPECT_THAT(timed.marks, ElementsAre("graph"));
+  for (const Nanoseconds sample : timed.samples) EXPECT_NEAR(sample.count(), 300, 15);
+}
+
+TEST_F(LaunchRate, WithoutGraphsTheyAreMarked) {
+  open(false);
+  const TimedWork timed = time(300, 1, CacheMode::warm);
+  EXPECT_THAT(timed.marks, ElementsAre("launch_bound"));
+  EXPECT_GT(timed.samples.front().count(), 900) << "the host's rate";
+}
+
+TEST_F(LaunchRate, LongerKernelsAreTimedAsTheyAre) {
+  open(true);
+  for (const int nanoseconds : {2000, 20000, 200000}) {
+    const TimedWork timed = time(nanoseconds, 1, CacheMode::warm);
+    EXPECT_THAT(timed.marks, IsEmpty()) << nanoseconds;
+    EXPECT_NEAR(timed.samples.front().count(), nanoseconds, 0.02 * nanoseconds);
+  }
+}
+
+TEST_F(LaunchRate, AFlushCoversTheLaunchOfAShortKernel) {
+  open(true);
+  const TimedWork timed = time(300, 1, CacheMode::cold);
+  EXPECT_THAT(timed.marks, IsEmpty());
+  EXPECT_NEAR(timed.samples.front().count(), 300, 15);
+}
+
+TEST_F(LaunchRate, ColdSequencesThatOutlastTheFlushAreLaunchedAsAGraphOrMarked) {
+  for (const bool graphs : {true, false}) {
+    open(graphs);
+    const int launches = 5 * static_cast<int>(flusher->duration().count() / 1000);
+    ASSERT_GT(launches, 100);
+    const TimedWork timed = time(100, launches, CacheMode::cold);
+    EXPECT_THAT(timed.marks, ElementsAre(graphs ? "graph" : "launch_bound"));
+    if (graphs)
+      EXPECT_NEAR(timed.samples.front().count(), 100 * launches, 5 * launches);
+    else
+      EXPECT_GT(timed.samples.front().count(), 500 * launches);
+    // The device is slower than the host: nothing waits for launches, however many there are.
+    EXPECT_THAT(time(3000, launches, CacheMode::cold).marks, IsEmpty());
+  }
+}
+
+TEST_F(LaunchRate, RunsAreThoseOfTheDevice) {
+  open(true);
+  int launches = 0;
+  const TimedWork once = time_work(
+      *context, *stream, flusher.get(), {}, [&] { ++launches; }, {}, *clock);
+  EXPECT_EQ(once.runs, launches);
+  EXPECT_EQ(once.runs, 1 + static_cast<std::int64_t>(once.samples.size()));
 }
 
 TEST_F(SimRunner, NoiseMakesMoreSamples) {

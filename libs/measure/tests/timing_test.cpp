@@ -14,6 +14,7 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::Gt;
 using testing::Host;
+using testing::HostCompiler;
 using testing::HostContext;
 using testing::StepClock;
 
@@ -77,23 +78,21 @@ TEST(EnoughSamples, StopsOnTheSamplesItWasToldAboutOnMadeUpNoise) {
 
 class TimeWork : public ::testing::Test {
  protected:
-  TimeWork() : context(host), stream(context.create_stream()), flusher(context) {
+  TimeWork() : context(host), compiler(host), stream(context.create_stream()), flusher(context, compiler, *stream) {
     host.kernels["k"] = [](const testing::Call&) {};
-    device::CompileJob job;
-    host.jobs.push_back(job);
-    device::Binary binary;
-    binary.image = "0";
-    module = context.load(binary);
+    module = context.load(compiler.compile({}));
     kernel = module->kernel("k");
     host.operations.clear();
   }
   std::vector<Nanoseconds> run(const TimingOptions& options, const std::function<void()>& before = {}) {
     return time_work(
-        context, *stream, flusher, before, [this] { stream->launch(*kernel, {}, {}); }, options, clock);
+               context, *stream, &flusher, before, [this] { stream->launch(*kernel, {}, {}); }, options, clock)
+        .samples;
   }
 
   Host host;
   HostContext context;
+  HostCompiler compiler;
   std::unique_ptr<device::Stream> stream;
   CacheFlusher flusher;
   StepClock clock;
@@ -119,7 +118,16 @@ TEST_F(TimeWork, ColdSampleIsBeforeFlushEventWorkEvent) {
   options.min_samples = options.max_samples = 1;
   EXPECT_EQ(flusher.size(), Bytes{128 << 10});
   run(options, [this] { host.operations.emplace_back("before"); });
-  EXPECT_THAT(host.operations, ElementsAre("before", "fill 131072", "record", "launch k", "record"));
+  EXPECT_THAT(host.operations, ElementsAre("before", "reset persisting", "fill 131072", "read 131072", "read 131072",
+                                           "record", "launch k", "record"));
+}
+
+TEST_F(TimeWork, ColdSamplesNeedAFlusherAndWarmOnesDoNot) {
+  const auto launch = [this] { stream->launch(*kernel, {}, {}); };
+  TimingOptions options;
+  EXPECT_THROW(time_work(context, *stream, nullptr, {}, launch, options, clock), Error);
+  options.cache = CacheMode::warm;
+  EXPECT_FALSE(time_work(context, *stream, nullptr, {}, launch, options, clock).samples.empty());
 }
 
 TEST_F(TimeWork, SamplesExcludeBeforeAndFlush) {
@@ -199,30 +207,6 @@ TEST_F(TimeWork, RefusedLaunchHasNoSamples) {
     if (++launches == 4) throw Error(ErrorCode::launch, "out of resources");
   };
   EXPECT_THROW(run({}), Error);
-}
-
-TEST(CacheFlusher, SizeFollowsTheLastLevelCache) {
-  const auto size_for = [](DeviceKind kind, std::optional<Bytes> cache) {
-    Host host;
-    host.info.kind = kind;
-    host.info.l2_cache = cache;
-    HostContext context(host);
-    return CacheFlusher(context).size().count >> 20;
-  };
-  EXPECT_EQ(size_for(DeviceKind::gpu, Bytes{50u << 20}), 100u);
-  EXPECT_EQ(size_for(DeviceKind::gpu, std::nullopt), 64u);
-  EXPECT_EQ(size_for(DeviceKind::cpu, Bytes{500u << 20}), 64u);
-  EXPECT_EQ(size_for(DeviceKind::cpu, Bytes{16u << 20}), 32u);
-}
-
-TEST(CacheFlusher, WritesAnotherValueEachTime) {
-  Host host;
-  HostContext context(host);
-  const auto stream = context.create_stream();
-  CacheFlusher flusher(context);
-  flusher.flush(*stream);
-  flusher.flush(*stream);
-  EXPECT_EQ(host.count("fill 131072"), 2);
 }
 
 }  // namespace

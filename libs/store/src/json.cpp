@@ -269,6 +269,7 @@ DeviceInfo read_device(const Json& json, const Where& where) {
   device.global_memory = object.get("global_memory_bytes", read_bytes);
   device.constant_memory = object.maybe("constant_memory_bytes", read_bytes);
   device.l2_cache = object.maybe("l2_cache_bytes", read_bytes);
+  device.l2_cache_source = object.maybe("l2_cache_source", read_text).value_or("");
   device.clock_mhz = object.maybe("clock_mhz", read_integer<int>);
   device.memory_clock_mhz = object.maybe("memory_clock_mhz", read_integer<int>);
   device.memory_bus_bits = object.maybe("memory_bus_bits", read_integer<int>);
@@ -319,6 +320,10 @@ Trial read_trial(const Json& json, const Where& where) {
         if (reader.maybe("throttling", [](const Json&, const Where&) { return true; }))
           found.throttling = reader.list("throttling", read_text);
         found.drift = reader.maybe("drift", read_double);
+        found.flushed_cache = reader.maybe("flushed_cache_bytes", read_bytes);
+        found.flushed_cache_source = reader.maybe("flushed_cache_source", read_text).value_or("");
+        found.marks = reader.maybe_list("marks", read_text);
+        found.impossible = reader.maybe("impossible", read_text).value_or("");
         return found;
       }))
     trial.conditions = std::move(*conditions);
@@ -341,7 +346,8 @@ std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', f
 
 Json parse(std::string_view text, std::string_view what) {
   if (json_nested_too_deep(text))
-    throw Error(ErrorCode::corrupted, std::string(what) + " is nested deeper than " + std::to_string(most_json_levels) + " levels");
+    throw Error(ErrorCode::corrupted,
+                std::string(what) + " is nested deeper than " + std::to_string(most_json_levels) + " levels");
   try {
     return Json::parse(text);
   } catch (const Json::parse_error& error) {
@@ -459,6 +465,7 @@ Json to_json(const DeviceInfo& device) {
   object["global_memory_bytes"] = device.global_memory.count;
   add(object, "constant_memory_bytes", device.constant_memory);
   add(object, "l2_cache_bytes", device.l2_cache);
+  if (!device.l2_cache_source.empty()) object["l2_cache_source"] = text_json(device.l2_cache_source);
   add(object, "clock_mhz", device.clock_mhz);
   add(object, "memory_clock_mhz", device.memory_clock_mhz);
   add(object, "memory_bus_bits", device.memory_bus_bits);
@@ -505,6 +512,11 @@ Json to_json(const Trial& trial) {
   if (trial.conditions.temperature_celsius) conditions["temperature_celsius"] = *trial.conditions.temperature_celsius;
   for (const std::string& word : trial.conditions.throttling) conditions["throttling"].push_back(text_json(word));
   if (trial.conditions.drift) conditions["drift"] = double_json(*trial.conditions.drift);
+  add(conditions, "flushed_cache_bytes", trial.conditions.flushed_cache);
+  if (!trial.conditions.flushed_cache_source.empty())
+    conditions["flushed_cache_source"] = text_json(trial.conditions.flushed_cache_source);
+  for (const std::string& word : trial.conditions.marks) conditions["marks"].push_back(text_json(word));
+  if (!trial.conditions.impossible.empty()) conditions["impossible"] = text_json(trial.conditions.impossible);
   if (!conditions.empty()) object["conditions"] = std::move(conditions);
   Json& times = object["times"];
   times["compile_wall_ns"] = double_json(trial.times.compile_wall.count());

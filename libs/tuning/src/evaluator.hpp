@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/measure/plausibility.hpp>
 #include <warpwright/model/statistics.hpp>
 #include <warpwright/tuning/evaluation.hpp>
 
@@ -63,7 +64,7 @@ class Evaluator {
     trial.message = *std::move(check.refusal);
   }
 
-  void apply(RunDone done, Trial& trial) const {
+  void apply(RunDone done, Trial& trial, const DeviceInfo& device) const {
     trial.status = done.result.status;
     trial.message = std::move(done.result.message);
     trial.mismatch = std::move(done.result.mismatch);
@@ -83,6 +84,7 @@ class Evaluator {
       trial.bound = *std::min_element(trial.samples.begin(), trial.samples.end());
     trial.conditions = std::move(done.result.conditions);
     trial.conditions.drift = trend(samples);
+    trial.conditions.impossible = impossible(trial.configuration, device, *trial.median);
     MetricValues computed = metrics(trial.configuration, *trial.median);
     trial.metrics = std::move(computed.values);
     if (!computed.no_objective) return;
@@ -104,6 +106,11 @@ class Evaluator {
 
   // To be minimised; infinity where it cannot be computed.
   double objective(const Configuration& configuration, Nanoseconds time) const;
+
+  // Why the configuration cannot take so little on the device; empty if it can.
+  std::string impossible(const Configuration& configuration, const DeviceInfo& device, Nanoseconds time) const {
+    return measure::impossible_time(problem_, configuration, device, timing_.cache, time).value_or("");
+  }
 
   Nanoseconds restarted_since_last() {
     const Nanoseconds total = evaluation_.restart_time();
@@ -166,7 +173,7 @@ class Evaluator {
       if (trial.status == TrialStatus::ok) {
         RunDone ran = run_now({id, configuration, std::move(compiled.binary), timing_, {}, 0}, Part::device, stop);
         account_.device_done(ran.result.copy, ran.result.verify, ran.result.measure, restarted_since_last());
-        apply(std::move(ran), trial);
+        apply(std::move(ran), trial, device);
       }
     }
     trial.finished_at = utc_now();

@@ -13,7 +13,7 @@ namespace warpwright::tuning {
 std::vector<const Trial*> ranked_trials(const SessionResult& result, const Evaluator& evaluator) {
   std::vector<const Trial*> ranked;
   for (const auto& trial : result.trials)
-    if (trial.ok()) ranked.push_back(&trial);
+    if (measure::can_win(trial)) ranked.push_back(&trial);
   std::stable_sort(ranked.begin(), ranked.end(), [&](const Trial* a, const Trial* b) {
     const double x = evaluator.objective(a->configuration, *a->median);
     const double y = evaluator.objective(b->configuration, *b->median);
@@ -37,7 +37,8 @@ std::vector<const Trial*> FinalComparison::finalists(const SessionResult& result
   for (const Trial* trial : chosen) round += *trial->median;
   std::vector<const Trial*> others;
   for (const Trial& trial : result.trials) {
-    const bool timed = trial.ok() || (trial.status == TrialStatus::censored && trial.median);
+    const bool timed = measure::can_win(trial) ||
+                       (trial.status == TrialStatus::censored && trial.median && trial.conditions.impossible.empty());
     if (!timed || objective(trial) > best + near * std::abs(best)) continue;
     if (std::find(chosen.begin(), chosen.end(), &trial) == chosen.end()) others.push_back(&trial);
   }
@@ -94,10 +95,16 @@ void FinalComparison::run(SessionResult& result) {
     const auto samples = counts_of(finalist.samples);
     finalist.median = Nanoseconds(median(samples));
     finalist.spread = Nanoseconds(interquartile_range(samples));
+    if (auto why = evaluator_.impossible(configurations[i], result.evaluation.device, finalist.median); !why.empty()) {
+      result.warnings.push_back(
+          fmt::format("{} is out of the final comparison: {}", configurations[i].describe(), why));
+      continue;
+    }
     if (baseline_at == i) result.baseline_median = finalist.median;
     // The baseline competes only as a configuration of the space.
     if (baseline_at != i || space_.contains(configurations[i])) result.finalists.push_back(std::move(finalist));
   }
+  if (result.finalists.empty()) return;
   std::stable_sort(result.finalists.begin(), result.finalists.end(), [&](const Finalist& a, const Finalist& b) {
     return evaluator_.objective(a.configuration, a.median) < evaluator_.objective(b.configuration, b.median);
   });

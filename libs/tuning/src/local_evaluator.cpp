@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <ctime>
 #include <new>
 #include <utility>
@@ -119,9 +120,14 @@ DeviceStation::DeviceStation(const device::Backend& backend, const DeviceId& id,
       context_(backend.open(id)),
       compiler_(backend.compiler(context_->device())),
       telemetry_(backend.telemetry(context_->device())) {
+  if (options_.cache == measure::CacheMode::cold) {
+    const auto stream = context_->create_stream();
+    flusher_ =
+        std::make_shared<measure::CacheFlusher>(*context_, *compiler_, *stream, measure::FlushMethod{}, options_.log);
+  }
   runner_ = std::make_unique<measure::ProblemRunner>(
       *context_, *compiler_, problem_, clock_,
-      measure::RunnerOptions{.allow_commands = options_.allow_commands, .log = options_.log});
+      measure::RunnerOptions{.allow_commands = options_.allow_commands, .flusher = flusher_, .log = options_.log});
   runner_->compute_reference();
 }
 
@@ -152,12 +158,21 @@ RunDone DeviceStation::run(const RunTask& task) {
     return done;
   }
   // Another size or fresh inputs: a problem of its own with its own reference.
-  measure::ProblemRunner fresh(
-      *context_, *compiler_, with_dimensions(problem_, task.dimensions), clock_,
-      measure::RunnerOptions{
-          .input_salt = task.input_salt, .allow_commands = options_.allow_commands, .log = options_.log});
+  measure::ProblemRunner fresh(*context_, *compiler_, with_dimensions(problem_, task.dimensions), clock_,
+                               measure::RunnerOptions{.input_salt = task.input_salt,
+                                                      .allow_commands = options_.allow_commands,
+                                                      .flusher = flusher_,
+                                                      .log = options_.log});
   fresh.compute_reference();
   return {task.id, fresh.run(task.configuration, task.binary, task.timing)};
+}
+
+std::optional<bool> DeviceStation::power_limited() {
+  if (!telemetry_) return std::nullopt;
+  const device::TelemetrySample now = telemetry_->sample();
+  if (!now.throttle_reasons) return std::nullopt;
+  const std::vector<std::string> words = telemetry_->throttling(now);
+  return std::find(words.begin(), words.end(), device::power_cap) != words.end();
 }
 
 InterleaveDone DeviceStation::interleave(const InterleaveTask& task) {
@@ -167,7 +182,14 @@ InterleaveDone DeviceStation::interleave(const InterleaveTask& task) {
   for (std::size_t i = 0; i < task.configurations.size(); ++i)
     candidates.push_back({task.configurations[i], &task.binaries[i]});
   try {
-    done.samples = runner_->run_interleaved(candidates, task.rounds, task.cache, task.seed);
+    if (task.sustained) {
+      auto times = runner_->run_sustained(
+          candidates, task.estimates, task.cache, [this] { return power_limited(); }, *task.sustained);
+      done.power_limited = times.power_limited;
+      done.samples = std::move(times.samples);
+    } else {
+      done.samples = runner_->run_interleaved(candidates, task.rounds, task.cache, task.seed);
+    }
   } catch (const Error& error) {
     if (error.code() == ErrorCode::device) throw;
     done.status = TrialStatus::launch_failed;

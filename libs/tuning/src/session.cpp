@@ -355,7 +355,7 @@ class Session {
       if (runs_.empty()) account_.enter(then);
       const auto found = in_flight_.find(ran->id);
       if (found == in_flight_.end()) return;
-      evaluator_.apply(std::move(*ran), found->second.trial);
+      evaluator_.apply(std::move(*ran), found->second.trial, result_.evaluation.device);
       start_runs();  // the device goes on while this trial is recorded
       if (runs_.empty()) account_.enter(idle_part());
       end_trial(found);
@@ -371,8 +371,11 @@ class Session {
 
   SearchOutcome outcome_of(const Trial& trial) const {
     SearchOutcome outcome;
-    outcome.status = trial.status;
-    if (trial.bound)
+    // To the search a time that cannot be is no better than a wrong result.
+    outcome.status = trial.conditions.impossible.empty() ? trial.status : TrialStatus::wrong_result;
+    if (!trial.conditions.impossible.empty())
+      outcome.objective.reset();
+    else if (trial.bound)
       outcome.objective = evaluator_.objective(trial.configuration, *trial.bound);
     else if (trial.median)
       outcome.objective = evaluator_.objective(trial.configuration, *trial.median);
@@ -390,7 +393,8 @@ class Session {
     ++result_.by_status[static_cast<std::size_t>(trial.status)];
     result_.trials.push_back(std::move(trial));
     const Trial& last = result_.trials.back();
-    const double objective = last.ok() ? evaluator_.objective(last.configuration, *last.median) : best_objective_;
+    const double objective =
+        measure::can_win(last) ? evaluator_.objective(last.configuration, *last.median) : best_objective_;
     if (objective < best_objective_) {
       best_objective_ = objective;
       best_trial_ = result_.trials.size() - 1;
@@ -442,10 +446,11 @@ class Session {
                                                   : "not verified: " + result_.evaluation.unverified;
   }
 
-  // What the trials say about the device: drifting times and a clock that was held down.
+  // What the trials say about the device: impossible times, drifting ones, and a clock that was held down.
   void warn_of_conditions() {
     constexpr double notable_drift = 0.05;
-    std::size_t drifted = 0, throttled = 0;
+    std::size_t drifted = 0, throttled = 0, impossible = 0, launch_bound = 0;
+    const Trial* example = nullptr;
     double largest = 0;
     std::string reasons;
     for (const auto& trial : result_.trials) {
@@ -453,11 +458,27 @@ class Session {
         ++drifted;
         if (std::abs(*trial.conditions.drift) > std::abs(largest)) largest = *trial.conditions.drift;
       }
+      if (!trial.conditions.impossible.empty()) {
+        ++impossible;
+        if (example == nullptr) example = &trial;
+      }
+      const auto& marks = trial.conditions.marks;
+      if (std::find(marks.begin(), marks.end(), measure::marks::launch_bound) != marks.end()) ++launch_bound;
       if (trial.conditions.throttling.empty()) continue;
       ++throttled;
       for (const auto& reason : trial.conditions.throttling)
         if (reasons.find(reason) == std::string::npos) reasons += (reasons.empty() ? "" : ", ") + reason;
     }
+    if (example != nullptr)
+      result_.warnings.push_back(fmt::format(
+          "{} configuration{} took less time than the device can; none of them wins. {}: {}. Check the metric's "
+          "formula, "
+          "and whether the reference covers what the kernel does",
+          impossible, impossible == 1 ? "" : "s", example->configuration.describe(), example->conditions.impossible));
+    if (launch_bound > 0)
+      result_.warnings.push_back(fmt::format(
+          "the times of {} configuration{} are bounded by the host's launches, not by the device (marked launch_bound)",
+          launch_bound, launch_bound == 1 ? "" : "s"));
     if (drifted > 0)
       result_.warnings.push_back(fmt::format(
           "the time of {} configuration{} drifted while it was sampled, by up to {:.1f} %; the final comparison is "

@@ -111,6 +111,13 @@ Message to_message(const InterleaveTask& task) {
                   {"rounds", task.rounds},
                   {"cache", std::string(measure::to_string(task.cache))},
                   {"seed", task.seed}};
+  if (task.sustained)
+    message.head["sustained"] = {{"probe_ns", task.sustained->probe.count()},
+                                 {"settle_ns", task.sustained->settle.count()},
+                                 {"block_ns", task.sustained->block.count()},
+                                 {"rounds", task.sustained->rounds},
+                                 {"seed", task.sustained->seed},
+                                 {"estimates", samples_to_json(task.estimates)}};
   return message;
 }
 
@@ -120,6 +127,15 @@ InterleaveTask interleave_task_from(const Message& message) {
   task.rounds = message.head.at("rounds").get<int>();
   task.cache = cache_mode_from(message.head.at("cache"));
   task.seed = message.head.at("seed").get<std::uint64_t>();
+  if (const auto found = message.head.find("sustained"); found != message.head.end()) {
+    measure::SustainedOptions& sustained = task.sustained.emplace();
+    sustained.probe = Nanoseconds(found->at("probe_ns").get<double>());
+    sustained.settle = Nanoseconds(found->at("settle_ns").get<double>());
+    sustained.block = Nanoseconds(found->at("block_ns").get<double>());
+    sustained.rounds = found->at("rounds").get<int>();
+    sustained.seed = found->at("seed").get<std::uint64_t>();
+    task.estimates = samples_from_json(found->at("estimates"));
+  }
   std::size_t offset = 0;
   for (const auto& candidate : message.head.at("candidates")) {
     const auto size = candidate.at("image_size").get<std::size_t>();
@@ -196,6 +212,7 @@ Message to_message(const InterleaveDone& done) {
            {"id", done.id},
            {"status", std::string(to_string(done.status))},
            {"samples", std::move(samples)},
+           {"power_limited", done.power_limited},
            {"message", done.message}},
           {}};
 }
@@ -205,6 +222,7 @@ InterleaveDone interleave_done_from(const Message& message) {
   done.id = message.head.at("id").get<std::uint64_t>();
   done.status = status_from(message.head.at("status"));
   for (const auto& list : message.head.at("samples")) done.samples.push_back(samples_from_json(list));
+  done.power_limited = message.head.at("power_limited").get<bool>();
   done.message = message.head.at("message").get<std::string>();
   return done;
 }

@@ -77,6 +77,7 @@ class Worker {
     const auto cache = message.head.at("cache_folder").get<std::string>();
     if (!cache.empty()) options.cache_folder = cache;
     options.allow_commands = message.head.at("allow_commands").get<bool>();
+    if (message.head.at("cache") == "warm") options.cache = measure::CacheMode::warm;
     options.log = [this](LogLevel level, std::string_view text) {
       channel_.send({{{"type", "log"}, {"level", static_cast<int>(level)}, {"text", std::string(text)}}, {}});
     };

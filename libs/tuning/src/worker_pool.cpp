@@ -114,7 +114,13 @@ class WorkerPool final : public Evaluation {
     device_slot().interleaving = true;
     // A round of one configuration is one sample of a run, and a whole run with up to 30 of them kept to its deadline.
     const double samples = static_cast<double>(task.configurations.size()) * std::max(1.0, task.rounds / 30.0);
-    dispatch(device_slot(), task.id, to_message(task), options_.run_deadline * std::max(1.0, samples));
+    Nanoseconds deadline = options_.run_deadline * std::max(1.0, samples);
+    // Blocks have a fixed length, and end after the run under way.
+    if (task.sustained)
+      deadline +=
+          2 * (task.sustained->probe + task.sustained->settle +
+               task.sustained->block * task.sustained->rounds * static_cast<double>(task.configurations.size()));
+    dispatch(device_slot(), task.id, to_message(task), deadline);
   }
 
   std::optional<Completion> wait(Nanoseconds timeout) override {
@@ -176,6 +182,7 @@ class WorkerPool final : public Evaluation {
                    {"cache_folder", options_.use_cache ? (options_.cache_folder / "binaries").string() : std::string()},
                    {"compile_memory", options_.compile_memory.count},
                    {"yields", slot.compiles && overlaps_},
+                   {"cache", std::string(measure::to_string(options_.cache))},
                    {"allow_commands", options_.allow_commands}},
                   {}};
     try {

@@ -101,5 +101,27 @@ TEST_F(CompareTest, BadInputIsNamed) {
   }
 }
 
+TEST_F(CompareTest, ATimeThatCannotBeIsNotTheFastest) {
+  // 1 GB that must cross a memory of 1 TB/s takes 1 ms; blocks of 32 claim 10 % less.
+  problem_.metrics = {{"GB/s", Expression::parse("1000000000 / time_ns")}};
+  Argument buffer;
+  buffer.name = "x";
+  buffer.type = DataType::uint8;
+  buffer.size = Expression::parse("1000000000");
+  problem_.arguments = {buffer};
+  evaluation_.info.device.kind = DeviceKind::gpu;
+  evaluation_.info.device.memory_clock_mhz = 1000;
+  evaluation_.info.device.memory_bus_bits = 4000;  // 1 TB/s
+  evaluation_.info.device.l2_cache = Bytes{1};
+  evaluation_.final_noise = [](const Configuration& asked, int) {
+    return std::get<std::int64_t>(asked.at("block")) == 32 ? 0.9 : 1.0;
+  };
+  const auto result = compare({configuration(32, 1), configuration(64, 1)});
+  EXPECT_EQ(result.fastest, 1u);
+  EXPECT_THAT(result.configurations[0].impossible, HasSubstr("GB/s"));
+  EXPECT_EQ(result.configurations[1].impossible, "");
+  EXPECT_FALSE(compare({configuration(32, 1)}).fastest);
+}
+
 }  // namespace
 }  // namespace warpwright::tuning

@@ -673,6 +673,37 @@ TEST_F(SessionTest, PairedSamplesDecideTies) {
   }
 }
 
+TEST_F(SessionTest, ATimeThatCannotBeNeverWins) {
+  // 1200 bytes must cross a memory of 1 GB/s, and two configurations claim 1000 and 1100 ns.
+  Argument buffer;
+  buffer.name = "x";
+  buffer.type = DataType::uint8;
+  buffer.size = Expression::parse("1201");
+  problem_.arguments = {buffer};
+  problem_.metrics = {{"GB/s", Expression::parse("1200 / time_ns")}};
+  FakeEvaluation evaluation(clock_, model);
+  evaluation.info.device.kind = DeviceKind::gpu;
+  evaluation.info.device.memory_clock_mhz = 1;
+  evaluation.info.device.memory_bus_bits = 4000;
+  evaluation.info.device.l2_cache = Bytes{1};
+  SessionOptions options;
+  options.racing = false;
+  const SessionResult result = run(options, evaluation);
+  ASSERT_TRUE(result.best);
+  EXPECT_EQ(value_of(*result.best, "block"), 64);
+  EXPECT_EQ(value_of(*result.best, "items"), 1) << "1200 ns, the fastest that can be";
+  std::size_t impossible = 0;
+  for (const Trial& trial : result.trials) {
+    if (trial.conditions.impossible.empty()) continue;
+    ++impossible;
+    EXPECT_EQ(value_of(trial.configuration, "block"), 64);
+    EXPECT_TRUE(trial.ok()) << "it is correct all the same";
+  }
+  EXPECT_EQ(impossible, 2u);
+  for (const Finalist& finalist : result.finalists) EXPECT_GT(finalist.median.count(), 1140);
+  EXPECT_THAT(result.warnings, Contains(HasSubstr("2 configurations took less time than the device can")));
+}
+
 TEST_F(SessionTest, DriftAndThrottlingAreReported) {
   FakeEvaluation evaluation(clock_, [](const Configuration& configuration) {
     FakeOutcome outcome = model(configuration);

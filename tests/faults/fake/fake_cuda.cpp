@@ -322,6 +322,7 @@ abi::Result cuCtxSetCurrent(abi::ContextHandle context) {
 }
 
 abi::Result cuCtxSynchronize() { return enter("cuCtxSynchronize"); }
+abi::Result cuCtxResetPersistingL2Cache() { return enter("cuCtxResetPersistingL2Cache"); }
 
 abi::Result cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
   ENTER("cuMemGetInfo_v2");

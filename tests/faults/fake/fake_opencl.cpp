@@ -317,8 +317,10 @@ abi::Int clSetKernelArg(abi::Kernel handle, abi::Uint index, std::size_t size, c
   if (index >= kernel->arguments.size()) return abi::invalid_arg_index;
   if (size != faults::parameter_sizes(kernel->entry)->at(index)) return abi::invalid_arg_size;
   auto& argument = kernel->arguments[index];
-  // The comparison of outputs has scalars as wide as a handle.
-  if (size == sizeof(abi::Mem) && (kernel->entry != "suspicious" || index < 3)) {
+  // Kernels of the library itself have scalars as wide as a handle.
+  const bool scalar =
+      (kernel->entry == "suspicious" && index >= 3) || (kernel->entry == "warpwright_read_cache" && index >= 2);
+  if (size == sizeof(abi::Mem) && !scalar) {
     abi::Mem memory = nullptr;
     std::memcpy(&memory, value, sizeof(memory));
     auto* found = find<Memory>(Kind::memory, memory, "buffer");

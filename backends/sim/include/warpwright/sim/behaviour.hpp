@@ -92,6 +92,8 @@ class LaunchView {
 struct Behaviour {
   std::function<void(const LaunchView&)> run;
   std::vector<std::string> arguments;
+  // False: `run` looks at no contents, so that buffers which nothing else writes cost no memory of this machine.
+  bool uses_bytes = true;
 };
 
 // The built-in ones. They do the whole job whatever the geometry is, as a grid-stride loop does. Element types are

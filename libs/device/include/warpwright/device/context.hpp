@@ -175,6 +175,9 @@ class Context {
   // Records what `body` enqueues on `stream` without running it. Throws Error(unsupported) unless supports_graphs.
   virtual std::unique_ptr<Graph> record_graph(Stream& stream, const std::function<void()>& body) = 0;
   virtual std::optional<MemoryUse> memory_use() const = 0;
+  // Makes cache lines that kernels have marked to persist ordinary ones, where the driver can; otherwise does nothing.
+  // The host may wait for the device.
+  virtual void reset_persisting_cache() {}
   // The bytes [offset, offset + size) of `whole` as a buffer of their own, valid while `whole` lives; nothing is
   // copied. `offset` must be a multiple of view_alignment. Throws Error(bad_input) for a range outside `whole` or an
   // odd offset.

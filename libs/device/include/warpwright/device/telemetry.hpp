@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace warpwright::device {
@@ -16,6 +17,9 @@ struct TelemetrySample {
   std::optional<int> power_milliwatt;
   std::optional<std::uint64_t> throttle_reasons;  // vendor bit mask
 };
+
+// The word for a clock that is held down by the limit of the device's power, on every backend.
+inline constexpr std::string_view power_cap = "power cap";
 
 // Thread-safe. Calls may block on a wedged driver.
 class Telemetry {

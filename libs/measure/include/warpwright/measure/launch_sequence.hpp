@@ -72,8 +72,11 @@ class LaunchSequence {
   // The slot that holds what the name of `slot` is bound to after a run (differs for swapped buffers).
   std::size_t final_slot(std::size_t slot) const { return final_slots_[slot]; }
 
-  // Takes the buffers' present addresses and constants after the source's generation changed.
-  void rebind_if_changed();
+  // Launches of one enqueue().
+  std::int64_t launches() const;
+
+  // Takes the buffers' present addresses and constants after the source's generation changed; says whether it had.
+  bool rebind_if_changed();
 
  private:
   // Buffers and, for scalars, their bytes.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include <warpwright/base/clock.hpp>
 #include <warpwright/base/log.hpp>
 #include <warpwright/device/backend.hpp>
+#include <warpwright/measure/sustained.hpp>
 #include <warpwright/measure/timing.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
@@ -30,6 +32,11 @@ struct RunnerOptions {
   Seconds command_deadline{600};
   std::filesystem::path scratch_folder = "/tmp";
   CompareOn compare_on = CompareOn::automatic;
+  // What makes caches cold, shared by the runners of one context; null: the runner makes its own for its first cold
+  // sample.
+  std::shared_ptr<CacheFlusher> flusher = nullptr;
+  // A simulated device's own clock was given, not the wall's.
+  bool clock_is_devices = false;
   LogSink log;
 };
 
@@ -40,7 +47,7 @@ struct RunResult {
   std::string message;               // one line: why it is not
   std::optional<Mismatch> mismatch;
   std::vector<KernelResources> resources;
-  Conditions conditions;  // filled in by whoever has telemetry
+  Conditions conditions;  // how the samples were taken; the device's state is filled in by whoever has telemetry
   // Wall time; the three add up to the whole call. Loading and every transfer count as copy.
   Nanoseconds copy{}, verify{}, measure{};
 };
@@ -75,7 +82,8 @@ class ProblemRunner {
   // Restore, poison, launch, verify, time, and look at the outputs once more. Against timing.incumbent a verified but
   // hopelessly slow configuration is `censored` after its verifying run or a few samples. Never throws for what the
   // configuration did: launch refusals, wrong results and the like are statuses. Throws Error(device) when the context
-  // is lost, Error(conflict) if the problem has a reference that was not computed.
+  // is lost, Error(conflict) if the problem has a reference that was not computed, and what CacheFlusher's constructor
+  // throws.
   RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions& timing);
 
   // Rounds of one cold sample of each, in a fresh seeded order each round, so that drift hits all alike.
@@ -86,6 +94,13 @@ class ProblemRunner {
   };
   std::vector<std::vector<Nanoseconds>> run_interleaved(const std::vector<Candidate>& candidates, int rounds,
                                                         CacheMode cache, std::uint64_t seed);
+
+  // The candidates at the power limit: sustained.hpp. estimates[i] is the time of a run of candidates[i], the least one
+  // first. Cold runs are flushed before each where that is short against a run (largest_flush_share). No verification.
+  // Throws what loading and launching throw.
+  SustainedTimes run_sustained(const std::vector<Candidate>& candidates, const std::vector<Nanoseconds>& estimates,
+                               CacheMode cache, const std::function<std::optional<bool>()>& power_limited,
+                               const SustainedOptions& options);
 
   const Problem& problem() const;
 

@@ -42,7 +42,9 @@ struct DeviceInfo {
   std::optional<int> max_blocks_per_multiprocessor;
   Bytes global_memory{};
   std::optional<Bytes> constant_memory;
-  std::optional<Bytes> l2_cache;
+  std::optional<Bytes> l2_cache;  // the last-level cache
+  // Who says so: "driver", "CUDA driver" (asked about the same card), "table", "OpenCL", "simulated"; empty if the size is absent.
+  std::string l2_cache_source;
   std::optional<int> clock_mhz;
   std::optional<int> memory_clock_mhz;
   std::optional<int> memory_bus_bits;

@@ -78,6 +78,15 @@ struct Conditions {
   std::vector<std::string> throttling;  // words for what held the clock down; empty if nothing did
   // Change of the time from the first to the last sample, relative to the median, where it is no chance (trend()).
   std::optional<double> drift;
+  // Cold samples only: the size of the last-level cache that the flush assumed, and who said so: as
+  // DeviceInfo::l2_cache_source, or "measured", or "assumed".
+  std::optional<Bytes> flushed_cache;
+  std::string flushed_cache_source;
+  // Words for how the samples came about where a reader should know (timing_marks in measure/timing.hpp); else empty.
+  std::vector<std::string> marks;
+  // Why the time cannot be true of this device, in one sentence; empty if nothing speaks against it. Such a trial is
+  // never best.
+  std::string impossible;
 };
 
 struct Trial {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <warpwright/base/clock.hpp>
@@ -29,12 +30,13 @@ struct ComparedConfiguration {
   Nanoseconds median{}, spread{};    // of these; spread is the interquartile range
   PairedRatio ratio;                 // against the fastest, pair by pair: above 1 is slower
   bool tie = false;                  // cannot be told from the fastest, or only by less than tie_margin
+  std::string impossible;            // why `median` cannot be (Conditions::impossible); then it is never the fastest
 };
 
 struct ComparisonResult {
   EvaluationInfo evaluation;
   std::vector<ComparedConfiguration> configurations;  // in the order given
-  std::optional<std::size_t> fastest;                 // by median of the interleaved samples; nullopt if none is ok
+  std::optional<std::size_t> fastest;  // by median of the interleaved samples; nullopt if none is ok and possible
 };
 
 // A configuration may be given several times (a kernel against itself). Throws Error(bad_input) where there is none or

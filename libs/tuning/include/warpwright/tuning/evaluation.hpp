@@ -55,12 +55,17 @@ struct InterleaveTask {
   int rounds = 10;
   measure::CacheMode cache = measure::CacheMode::cold;
   std::uint64_t seed = 0;
+  // Instead of rounds of single samples: ProblemRunner::run_sustained() with these estimates, the least one first.
+  std::optional<measure::SustainedOptions> sustained;
+  std::vector<Nanoseconds> estimates;
 };
 
 struct InterleaveDone {
   std::uint64_t id = 0;
   TrialStatus status = TrialStatus::ok;
   std::vector<std::vector<Nanoseconds>> samples;  // [candidate][round]
+  // Of a sustained task: whether power held the clock down. If not, there are no samples.
+  bool power_limited = false;
   std::string message;
 };
 

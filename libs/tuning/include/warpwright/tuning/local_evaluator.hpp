@@ -18,6 +18,8 @@ namespace warpwright::tuning {
 struct EvaluatorOptions {
   std::optional<std::filesystem::path> cache_folder;  // no caching if absent
   bool allow_commands = false;
+  // Cold: what flushes the cache is made when the device is opened. Warm: only when a cold sample is asked for.
+  measure::CacheMode cache = measure::CacheMode::cold;
   Bytes compile_memory{};  // the limit this process was given, for messages; 0: none
   LogSink log;
 };
@@ -53,6 +55,7 @@ class CompileStation {
 // Owns the open device and runs binaries on it. One thread only.
 class DeviceStation {
  public:
+  // Throws what opening the device, CacheFlusher and ProblemRunner throw.
   DeviceStation(const device::Backend& backend, const DeviceId& id, Problem problem, const Clock& clock,
                 EvaluatorOptions options);
   ~DeviceStation();
@@ -62,12 +65,16 @@ class DeviceStation {
   InterleaveDone interleave(const InterleaveTask& task);
 
  private:
+  // Whether the power limit holds the clock down; nullopt where nothing tells.
+  std::optional<bool> power_limited();
+
   Problem problem_;
   const Clock& clock_;
   EvaluatorOptions options_;
   std::unique_ptr<device::Context> context_;
   std::unique_ptr<device::Compiler> compiler_;
   std::unique_ptr<device::Telemetry> telemetry_;  // null where there is none
+  std::shared_ptr<measure::CacheFlusher> flusher_;
   std::unique_ptr<measure::ProblemRunner> runner_;
 };
 

@@ -37,6 +37,7 @@ struct WorkerPoolOptions {
   std::filesystem::path cache_folder;  // binary cache; also the home of PoCL's own cache
   bool use_cache = true;
   bool allow_commands = false;
+  measure::CacheMode cache = measure::CacheMode::cold;           // as EvaluatorOptions::cache
   std::vector<std::pair<std::string, std::string>> environment;  // additions for the workers
   LogSink log;
   const std::atomic<bool>* stop = nullptr;  // looked at while workers start: start() then throws Error(interrupted)
