@@ -6,6 +6,8 @@
 #include <warpwright/opencl/backend.hpp>
 #include <warpwright/sim/backend.hpp>
 
+#include "places.hpp"
+
 namespace warpwright::app {
 
 cuda::Options cuda_options() {
@@ -22,6 +24,11 @@ device::BackendRegistry make_backends() {
   backends.add(opencl::make_backend());
   backends.add(sim::make_backend());
   return backends;
+}
+
+device::BackendRegistry make_backends(const LogSink& log) {
+  prepare_driver_caches(log);
+  return make_backends();
 }
 
 }  // namespace warpwright::app

@@ -129,7 +129,7 @@ int describe_device(const DevicesArguments& arguments, const Console& console) {
     describe_recording(*open_recording(problem), arguments, console.out);
     return exit_success;
   }
-  const DeviceInfo device = make_backends().describe(DeviceId::parse(arguments.device));
+  const DeviceInfo device = make_backends(console.log()).describe(DeviceId::parse(arguments.device));
   if (arguments.json)
     fmt::print(console.out, "{}\n", Json{{"schema_version", 1}, {"device", store::to_json(device)}}.dump(2));
   else
@@ -150,7 +150,7 @@ void add_devices_command(CLI::App& app, const Console& console, int& exit_code) 
       exit_code = describe_device(*arguments, console);
       return;
     }
-    const auto backends = make_backends();
+    const auto backends = make_backends(console.log());
     Json list = Json::array();
     for (const auto& backend : backends.all()) {
       const auto probe = backend->probe();

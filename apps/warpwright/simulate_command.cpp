@@ -1,5 +1,7 @@
 // `warpwright simulate`: strategies on recorded spaces, with their scores and a random control beside them.
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
@@ -7,6 +9,7 @@
 #include <memory>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/base/files.hpp>
 #include <warpwright/search/strategy_score.hpp>
 #include <warpwright/store/interchange.hpp>
 
@@ -40,11 +43,13 @@ std::string label_of(const std::filesystem::path& file) {
   return (std::filesystem::absolute(file).parent_path().filename() / stem).string();
 }
 
-LoadedSpace load(const std::string& file, const Console& console) {
+LoadedSpace load(const std::string& file, bool quiet, const Console& console) {
   auto recorded = std::make_shared<RecordedSpace>(store::read_recorded(file));
-  for (const RecordedProblem& problem : recorded->problems)
+  for (const RecordedProblem& problem : recorded->problems) {
+    if (quiet) break;
     fmt::print(console.err, "warning: {}{}: {}\n", file, problem.line > 0 ? fmt::format(":{}", problem.line) : "",
                problem.reason);
+  }
   LoadedSpace loaded;
   loaded.scorer = std::make_unique<SpaceScorer>(*recorded);
   loaded.replay = std::make_unique<Replay>(std::move(recorded), label_of(file));
@@ -231,7 +236,7 @@ int simulate(const SimulateArguments& arguments, const Console& console) {
 
   std::vector<LoadedSpace> spaces;
   for (const std::string& file : arguments.files) {
-    spaces.push_back(load(file, console));
+    spaces.push_back(load(file, arguments.quiet, console));
     for (std::size_t i = 0; i + 1 < spaces.size(); ++i)
       if (spaces[i].replay->name() == spaces.back().replay->name())
         throw Error(ErrorCode::bad_input, "two files are '" + spaces.back().replay->name() +
@@ -247,7 +252,8 @@ int simulate(const SimulateArguments& arguments, const Console& console) {
   std::ofstream traces;
   if (!arguments.traces.empty()) {
     traces.open(arguments.traces, std::ios::binary);
-    if (!traces) throw Error(ErrorCode::io, "--traces: cannot write '" + arguments.traces + "'");
+    if (!traces)
+      throw Error(path_error_code(errno), "--traces: cannot write '" + arguments.traces + "': " + std::strerror(errno));
   }
   std::vector<StrategyResult> results;
   for (const std::string& name : names) {

@@ -1,10 +1,13 @@
 #include "worker_arguments.hpp"
 
+#include <cstdlib>
 #include <fmt/format.h>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/base/files.hpp>
 
 #include "paths.hpp"
+#include "places.hpp"
 
 namespace warpwright::app {
 
@@ -33,7 +36,7 @@ void WorkerArguments::add_to(CLI::App& command) {
   command.add_flag("--allow-commands", allow_commands, "Run the command of a [reference] that names one");
 }
 
-tuning::WorkerPoolOptions WorkerArguments::options(const Console& console) const {
+tuning::WorkerPoolOptions WorkerArguments::options(const Console& console, bool quiet) const {
   tuning::WorkerPoolOptions options;
   options.executable = worker_executable();
   options.compile_workers = jobs;
@@ -41,10 +44,16 @@ tuning::WorkerPoolOptions WorkerArguments::options(const Console& console) const
   options.run_deadline = parse_duration(run_deadline, "--run-deadline");
   options.startup_deadline = parse_duration(startup_deadline, "--startup-deadline");
   options.compile_memory = compile_memory == "none" ? Bytes{} : parse_bytes(compile_memory, "--compile-memory");
-  options.cache_folder = cache_folder.empty() ? default_cache_folder() : std::filesystem::absolute(cache_folder);
+  if (no_cache && !cache_folder.empty())
+    throw Error(ErrorCode::bad_input, "--no-cache and --cache-dir contradict each other; give one of them");
+  options.log = console.log(quiet);
+  options.cache_folder = usable_cache_folder(cache_folder, options.log);
+  // Whatever is compiled lies below one folder that only its owner may write to.
+  for (const char* part : {"binaries", "pocl", "cuda"}) make_private_folder(options.cache_folder / part);
+  if (std::getenv("CUDA_CACHE_PATH") == nullptr)
+    options.environment.emplace_back("CUDA_CACHE_PATH", (options.cache_folder / "cuda").string());
   options.use_cache = !no_cache;
   options.allow_commands = allow_commands;
-  options.log = console.log();
   return options;
 }
 

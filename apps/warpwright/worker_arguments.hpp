@@ -19,7 +19,8 @@ struct WorkerArguments {
   std::string cache_folder;
   bool allow_commands = false;
   void add_to(CLI::App& command);
-  tuning::WorkerPoolOptions options(const Console& console) const;
+  // Makes the cache folder. Throws Error(bad_input) naming the flag. Where `quiet`, errors alone are told.
+  tuning::WorkerPoolOptions options(const Console& console, bool quiet = false) const;
 };
 
 struct TimingArguments {
