@@ -75,7 +75,7 @@ int run(int argc, char** argv) {
     std::printf("  note: %.*s\n", static_cast<int>(text.size()), text.data());
   };
 
-  const store::ProfileDatabase profiles(argv[2]);
+  const store::ProfileDatabase profiles = store::ProfileDatabase::open_read_only(argv[2]);
   const Problem problem = spec::read(argv[1]);
   const device::Backend& backend = backends.find(device->id);
   const auto context = backend.open(device->id);

@@ -6,6 +6,7 @@
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/store/json.hpp>
+#include <warpwright/tuning/confinement.hpp>
 
 #include "backends.hpp"
 #include "command.hpp"
@@ -159,8 +160,17 @@ void add_devices_command(CLI::App& app, const Console& console, int& exit_code) 
       else
         print_backend(*backend, probe, console.out);
     }
+    const tuning::ConfinementSupport support = tuning::confinement_support();
     if (arguments->json)
-      fmt::print(console.out, "{}\n", Json{{"schema_version", 1}, {"backends", std::move(list)}}.dump(2));
+      fmt::print(console.out, "{}\n",
+                 Json{{"schema_version", 1},
+                      {"backends", std::move(list)},
+                      {"confinement",
+                       {{"no_new_privileges", support.no_new_privileges},
+                        {"landlock", support.landlock > 0 ? Json(support.landlock) : Json(nullptr)}}}}
+                     .dump(2));
+    else
+      fmt::print(console.out, "confinement of workers: {}\n", support.describe());
     exit_code = exit_success;
   });
 }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include <utility>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
@@ -77,6 +78,12 @@ Place place_of(const char* what, Function&& path) {
   return place;
 }
 
+// With a part for each compiler that keeps something: what is run lies below folders that only their owner may write to.
+void make_cache_folder(const fs::path& folder) {
+  make_private_folder(folder);
+  for (const char* part : {"binaries", "pocl", "cuda"}) make_private_folder(folder / part);
+}
+
 }  // namespace
 
 std::optional<std::string> why_unusable(const fs::path& path) {
@@ -100,28 +107,21 @@ std::optional<std::string> why_unusable(const fs::path& path) {
 }
 
 fs::path usable_cache_folder(const std::string& given, const LogSink& log) {
-  if (!given.empty()) {
-    const fs::path folder = fs::absolute(given);
-    const auto reason = why_unusable(folder);
-    if (reason) throw Error(ErrorCode::bad_input, fmt::format("--cache-dir '{}' cannot be used: {}", given, *reason));
-    try {
-      make_private_folder(folder);
-    } catch (Error& error) {
-      throw Error(error.code(), "--cache-dir: " + std::string(error.what()));
-    }
-    return folder;
-  }
-  Place place = place_of("the user's cache folder", default_cache_folder);
+  Place place = given.empty() ? place_of("the user's cache folder", default_cache_folder)
+                              : place_of("", [&] { return fs::absolute(given); });
   if (place.reason.empty()) {
     try {
-      make_private_folder(place.path);
+      make_cache_folder(place.path);
       return place.path;
-    } catch (const Error& error) {
+    } catch (Error& error) {
+      // A folder that others could put programs into is no trouble of the machine's, which would pass.
+      if (!given.empty() && error.code() == ErrorCode::bad_input)
+        throw Error(ErrorCode::bad_input, "--cache-dir: " + std::string(error.what()));
       place.reason = error.what();
     }
   }
-  tell_of_cache(place.name, place.reason, "; name a folder with --cache-dir", log);
-  make_private_folder(temporary_cache());
+  tell_of_cache(place.name, place.reason, given.empty() ? "; name a folder with --cache-dir" : "", log);
+  make_cache_folder(temporary_cache());
   return temporary_cache();
 }
 

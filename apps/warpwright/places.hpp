@@ -14,9 +14,9 @@ namespace warpwright::app {
 // Why nothing can be made at `path` ("Permission denied", "only 2 MiB are free"); nullopt where it can. Makes nothing.
 std::optional<std::string> why_unusable(const std::filesystem::path& path);
 
-// Of the binary cache and the drivers' caches, made with mode 0700. `given` is the value of --cache-dir:
-// Error(bad_input) where that cannot be used. Without one it is the user's cache folder or, with a warning, a temporary
-// one.
+// Of the binary cache and the drivers' caches, made with mode 0700: `given`, the value of --cache-dir, or the user's
+// cache folder where that is empty, with the parts binaries, pocl and cuda; with a warning, a temporary one where that cannot be used. Throws Error(bad_input)
+// naming the flag where others could put programs into the folder that was given.
 std::filesystem::path usable_cache_folder(const std::string& given, const LogSink& log);
 // Of a new session; a temporary one is kept. Makes nothing in the user's state folder.
 std::filesystem::path usable_session_folder(const std::string& kernel, const LogSink& log);

@@ -18,6 +18,7 @@ struct WorkerArguments {
   bool no_cache = false;
   std::string cache_folder;
   bool allow_commands = false;
+  bool no_confinement = false;
   void add_to(CLI::App& command);
   // Makes the cache folder. Throws Error(bad_input) naming the flag. Where `quiet`, errors alone are told.
   tuning::WorkerPoolOptions options(const Console& console, bool quiet = false) const;

@@ -188,11 +188,6 @@ void check_dimensions(const Checker& checker) {
   }
 }
 
-std::string_view kind_of(const Value& value) {
-  if (std::holds_alternative<std::string>(value)) return "a string";
-  return std::holds_alternative<bool>(value) ? "true or false" : "a number";
-}
-
 void check_parameter(const Checker& checker, const Parameter& parameter) {
   const std::string key = join_key("parameters", parameter.name);
   checker.check_name(key, parameter.name, "a parameter");
@@ -207,11 +202,10 @@ void check_parameter(const Checker& checker, const Parameter& parameter) {
     const std::string item = join_index(key + ".values", i);
     if (!finite(value)) checker.fail(item, "a value must be finite, found " + to_string(value));
     // A string among numbers equals none of them, in no constraint and in no expression.
-    if (kind_of(value) != kind_of(parameter.values.front())) {
+    if (!same_kind(value, parameter.values.front())) {
       checker.fail(item, "the values of a parameter are of one kind; the first of '" + parameter.name + "' is " +
-                             std::string(kind_of(parameter.values.front())) + ", this is " +
-                             std::string(kind_of(value)) + ", " + to_literal(value) +
-                             "; write all as numbers, all as strings, or all as true or false");
+                             kind_of(parameter.values.front()) + ", this is " + kind_of(value) + ", " +
+                             to_literal(value) + "; write all as numbers, all as strings, or all as booleans");
     }
     const std::string* text = std::get_if<std::string>(&value);
     if (parameter.role == ParameterRole::option && !text) {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -18,8 +19,8 @@
 namespace warpwright::tuning {
 
 // The body of the worker executable: serves requests on the inherited descriptor until the coordinator closes it.
-// Returns the exit status of the process. The descriptor after the channel's (3), 4, is an eventfd that it rings for each
-// message.
+// Returns the exit status of the process. The descriptor after the channel's (3), 4, is an eventfd that it rings for
+// each message.
 int worker_main(const device::BackendRegistry& backends, int descriptor);
 
 struct WorkerPoolOptions {
@@ -38,6 +39,10 @@ struct WorkerPoolOptions {
   bool use_cache = true;
   bool allow_commands = false;
   std::vector<std::pair<std::string, std::string>> environment;  // additions for the workers
+  // Where workers may write to, beside devices and shared memory: cache folders and those of temporary files;
+  // everything else is closed to them where the kernel can do that (confinement.hpp). nullopt: workers are not
+  // confined. A worker that runs the command of a [reference] never is: that is the user's own program.
+  std::optional<std::vector<std::filesystem::path>> confined_to;
   LogSink log;
   const std::atomic<bool>* stop = nullptr;  // looked at while workers start: start() then throws Error(interrupted)
 };
