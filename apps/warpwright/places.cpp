@@ -158,11 +158,16 @@ void prepare_driver_caches(const LogSink& log) {
   if (folder.empty()) return;
   const auto reason = why_unusable(folder);
   if (!reason) return;
-  tell_of_cache("'" + folder.string() + "'", *reason, "", log);
-  const fs::path instead = temporary_cache() / "drivers";
-  make_private_folder(temporary_cache());
-  make_private_folder(instead);
-  ::setenv("POCL_CACHE_DIR", instead.c_str(), 1);
+  try {
+    tell_of_cache("'" + folder.string() + "'", *reason, "", log);
+    const fs::path instead = temporary_cache() / "drivers";
+    make_private_folder(temporary_cache());
+    make_private_folder(instead);
+    ::setenv("POCL_CACHE_DIR", instead.c_str(), 1);
+  } catch (const Error& error) {
+    // Other drivers need no cache: what cannot go on says so itself.
+    log_to(log, LogLevel::warning, error.what());
+  }
 }
 
 std::vector<fs::path> folders_for_temporary_files() {

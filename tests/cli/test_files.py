@@ -42,7 +42,7 @@ class FullDisk(StreamsTest):
                     "compare $SPEC --device sim:0 --config baseline", "show s", "show s --json", "space $SPEC",
                     "space $SPEC --list", "space $SPEC --json", "strategies", "strategies --json", "export four.json",
                     "simulate four.json", "profiles list", "profiles list --json", "profiles export",
-                    "occupancy --device sm_90 --block 256", "recommend --device sm_90 --workload 100000",
+                    "occupancy --arch sm_90 --block 256", "recommend --arch sm_90 --workload 100000",
                     "tune $SPEC --device sim:0 --max-evaluations 2 --no-session",
                     "tune $SPEC --device sim:0 --max-evaluations 2 --no-session --json"]
         for command in commands:
@@ -143,7 +143,7 @@ class Paths(CommandLineTest):
                 (["tune", SIMULATED, *SIM, "--max-evaluations", "1", "--profiles", "a/b/p.sqlite"], "a/b"),
                 (["tune", SIMULATED, *SIM, "--max-evaluations", "1", "--start-from", "a/b.sqlite"], "a/b.sqlite"),
                 (["tune", SIMULATED, *SIM, "--max-evaluations", "1", "--session", "a/b", "--resume"], "a/b"),
-                (["occupancy", "--device", "sm_90", "--block", "256", "--sweep", "block", "--svg", "a/b/c.svg"], "a/b")):
+                (["occupancy", "--arch", "sm_90", "--block", "256", "--sweep", "block", "--svg", "a/b/c.svg"], "a/b")):
             with self.subTest(arguments=arguments):
                 self.assert_bad_input(arguments, word)
                 self.assertFalse((self.home / "a").exists())

@@ -97,7 +97,7 @@ class ProfileDatabase {
   // well.
   explicit ProfileDatabase(const std::filesystem::path& file);
   // Writes nothing, not even the files of a write-ahead log, and creates nothing: a file on a read-only disk will do.
-  // If no process has it open to write, it is read as it is now, and what is stored later is not seen. Throws as the
+  // If there is no log of a writer beside it, it is read as it is now, and what is stored later is not seen. Throws as the
   // constructor does, Error(not_found) for a file that is not there, and Error(unsupported) for an older schema.
   static ProfileDatabase open_read_only(const std::filesystem::path& file);
   ~ProfileDatabase();
