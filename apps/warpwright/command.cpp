@@ -94,6 +94,8 @@ Nanoseconds parse_duration(const std::string& text, const std::string& flag) {
     scale = 60e9;
   else if (unit == "h")
     scale = 3600e9;
+  if (status == std::errc{} && unit.empty() && number > 0)
+    throw Error(ErrorCode::bad_input, fmt::format("{} '{}' has no unit; for seconds write {}s", flag, text, text));
   if (status != std::errc{} || scale == 0 || !(number > 0) || number * scale > 1e18)
     throw Error(ErrorCode::bad_input,
                 fmt::format("{} '{}': write a positive time with a unit, e.g. 30s, 500ms, 10m or 1h", flag, text));
@@ -109,6 +111,9 @@ Bytes parse_bytes(const std::string& text, const std::string& flag) {
   double scale = 0;
   for (const auto& [name, factor] : units)
     if (unit == name) scale = factor;
+  if (status == std::errc{} && unit.empty() && number > 0)
+    throw Error(ErrorCode::bad_input,
+                fmt::format("{} '{}' has no unit; for gibibytes write {}GiB, for bytes {}B", flag, text, text, text));
   if (status != std::errc{} || scale == 0 || !(number * scale >= 1) || number * scale > 1e18)
     throw Error(ErrorCode::bad_input,
                 fmt::format("{} '{}': write a positive size with a unit, e.g. 512MiB, 4GiB or 2GB", flag, text));

@@ -78,7 +78,8 @@ Place place_of(const char* what, Function&& path) {
   return place;
 }
 
-// With a part for each compiler that keeps something: what is run lies below folders that only their owner may write to.
+// With a part for each compiler that keeps something: what is run lies below folders that only their owner may write
+// to.
 void make_cache_folder(const fs::path& folder) {
   make_private_folder(folder);
   for (const char* part : {"binaries", "pocl", "cuda"}) make_private_folder(folder / part);
@@ -97,6 +98,12 @@ std::optional<std::string> why_unusable(const fs::path& path) {
   if (!S_ISDIR(found.st_mode)) return fmt::format("'{}' is no folder", there.string());
   if (::faccessat(AT_FDCWD, there.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
     return fmt::format("'{}': {}", there.string(), std::strerror(errno));
+  // To the superuser everything is permitted, and still nothing can be made in some places: only trying tells.
+  if (::geteuid() == 0) {
+    std::string name = (there / ".warpwright-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) return fmt::format("'{}': {}", there.string(), std::strerror(errno));
+    ::rmdir(name.c_str());
+  }
   struct statvfs disk {};
   if (::statvfs(there.c_str(), &disk) != 0 || disk.f_blocks == 0) return std::nullopt;  // it does not count its room
   const Bytes room{static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize};

@@ -11,12 +11,14 @@
 
 namespace warpwright::app {
 
-// Why nothing can be made at `path` ("Permission denied", "only 2 MiB are free"); nullopt where it can. Makes nothing.
+// Why nothing can be made at `path` ("Permission denied", "only 2 MiB are free"); nullopt where it can. Leaves
+// nothing behind.
 std::optional<std::string> why_unusable(const std::filesystem::path& path);
 
 // Of the binary cache and the drivers' caches, made with mode 0700: `given`, the value of --cache-dir, or the user's
-// cache folder where that is empty, with the parts binaries, pocl and cuda; with a warning, a temporary one where that cannot be used. Throws Error(bad_input)
-// naming the flag where others could put programs into the folder that was given.
+// cache folder where that is empty, with the parts binaries, pocl and cuda; with a warning, a temporary one where that
+// cannot be used. Throws Error(bad_input) naming the flag where others could put programs into the folder that was
+// given.
 std::filesystem::path usable_cache_folder(const std::string& given, const LogSink& log);
 // Of a new session; a temporary one is kept. Makes nothing in the user's state folder.
 std::filesystem::path usable_session_folder(const std::string& kernel, const LogSink& log);

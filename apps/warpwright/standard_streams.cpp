@@ -105,11 +105,11 @@ int finish_output(int exit_code, std::FILE* err) {
     reason = errno;
   }
   if (!lost) return exit_code;
-  fmt::print(err, "error: the output is lost: {} {}\n", name_of_output(),
-             is_closed_output()
-                 ? "is closed"
-                 : fmt::format("cannot be written to{}",
-                               reason == 0 ? std::string() : fmt::format(" ({})", std::strerror(reason))));
+  if (is_closed_output())
+    fmt::print(err, "error: the output is lost: standard output is closed\n");
+  else
+    fmt::print(err, "error: the output is lost: {} cannot be written to{}\n", name_of_output(),
+               reason == 0 ? std::string() : fmt::format(" ({})", std::strerror(reason)));
   return exit_code == exit_success ? exit_failure : exit_code;
 }
 
