@@ -4,6 +4,8 @@
 
 #include <warpwright/devices/devices.hpp>
 
+#include "places.hpp"
+
 namespace warpwright::app {
 
 cuda::Options cuda_options() {
@@ -15,5 +17,10 @@ cuda::Options cuda_options() {
 }
 
 device::BackendRegistry make_backends() { return devices::all_backends(cuda_options()); }
+
+device::BackendRegistry make_backends(const LogSink& log) {
+  prepare_driver_caches(log);
+  return make_backends();
+}
 
 }  // namespace warpwright::app

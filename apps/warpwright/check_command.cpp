@@ -18,7 +18,7 @@ struct CheckArguments {
 };
 
 int check(const CheckArguments& arguments, const Console& console) {
-  const auto backends = make_backends();
+  const auto backends = make_backends(console.log());
   const ChosenProblem chosen = choose_problem(arguments.problem, backends);
   for (const auto& note : chosen.notes) fmt::print(console.err, "{}\n", note);
   const auto space = chosen.problem.build_space();

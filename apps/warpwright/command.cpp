@@ -8,9 +8,9 @@
 
 namespace warpwright::app {
 
-LogSink Console::log() const {
-  return [stream = err](LogLevel level, std::string_view text) {
-    if (level == LogLevel::debug) return;
+LogSink Console::log(bool quiet) const {
+  return [stream = err, quiet](LogLevel level, std::string_view text) {
+    if (level == LogLevel::debug || (quiet && level != LogLevel::error)) return;
     const char* prefix = level == LogLevel::error ? "error: " : level == LogLevel::warning ? "warning: " : "";
     fmt::print(stream, "{}{}\n", prefix, text);
   };
@@ -86,7 +86,7 @@ Nanoseconds parse_duration(const std::string& text, const std::string& flag) {
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string unit(end, text.data() + text.size());
   double scale = 0;
-  if (unit.empty() || unit == "s")
+  if (unit == "s")
     scale = 1e9;
   else if (unit == "ms")
     scale = 1e6;
@@ -94,6 +94,8 @@ Nanoseconds parse_duration(const std::string& text, const std::string& flag) {
     scale = 60e9;
   else if (unit == "h")
     scale = 3600e9;
+  if (status == std::errc{} && unit.empty() && number > 0)
+    throw Error(ErrorCode::bad_input, fmt::format("{} '{}' has no unit; for seconds write {}s", flag, text, text));
   if (status != std::errc{} || scale == 0 || !(number > 0) || number * scale > 1e18)
     throw Error(ErrorCode::bad_input,
                 fmt::format("{} '{}': write a positive time with a unit, e.g. 30s, 500ms, 10m or 1h", flag, text));
@@ -105,11 +107,13 @@ Bytes parse_bytes(const std::string& text, const std::string& flag) {
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string unit(end, text.data() + text.size());
   constexpr std::pair<std::string_view, double> units[] = {
-      {"", 1},     {"B", 1},        {"kB", 1e3},        {"MB", 1e6},
-      {"GB", 1e9}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
+      {"B", 1}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
   double scale = 0;
   for (const auto& [name, factor] : units)
     if (unit == name) scale = factor;
+  if (status == std::errc{} && unit.empty() && number > 0)
+    throw Error(ErrorCode::bad_input,
+                fmt::format("{} '{}' has no unit; for gibibytes write {}GiB, for bytes {}B", flag, text, text, text));
   if (status != std::errc{} || scale == 0 || !(number * scale >= 1) || number * scale > 1e18)
     throw Error(ErrorCode::bad_input,
                 fmt::format("{} '{}': write a positive size with a unit, e.g. 512MiB, 4GiB or 2GB", flag, text));

@@ -26,11 +26,12 @@ enum ExitCode : int {
   exit_interrupted = 130  // what was measured is kept
 };
 
-// Results go to `out`, progress and log to `err`; neither is owned.
+// Results go to `out`, progress and log to `err` (message_stream() in the program); neither is owned.
 struct Console {
   std::FILE* out = stdout;
   std::FILE* err = stderr;
-  LogSink log() const;
+  // Prints warnings and information; errors alone where `quiet`.
+  LogSink log(bool quiet = false) const;
 };
 
 // Each adds its subcommand to `app`; when chosen, the command runs and leaves its exit code in `exit_code`.
@@ -66,9 +67,9 @@ ChosenProblem choose_problem(const ProblemArguments& arguments, const device::Ba
 
 // "NAME=VALUE" of `flag`; throws Error(bad_input) naming the flag.
 std::pair<std::string, Value> parse_assignment(const std::string& text, const std::string& flag);
-// "30", "30s", "2m", "1.5h", "500ms"; throws Error(bad_input) naming the flag.
+// "30s", "2m", "1.5h", "500ms"; a bare number could be meant in any unit. Throws Error(bad_input) naming the flag.
 Nanoseconds parse_duration(const std::string& text, const std::string& flag);
-// "4GiB", "512MiB", "2GB", "100000"; throws Error(bad_input) naming the flag.
+// "4GiB", "512MiB", "2GB", "100000B"; throws Error(bad_input) naming the flag.
 Bytes parse_bytes(const std::string& text, const std::string& flag);
 
 // Accepts whole numbers from `minimum` on; CLI11's own check prints the limits of a double.

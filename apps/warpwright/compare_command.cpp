@@ -139,7 +139,7 @@ void print_comparison(const Problem& problem, const tuning::ComparisonResult& re
 
 int compare(const CompareArguments& arguments, const Console& console) {
   const SteadyClock steady;
-  const auto backends = make_backends();
+  const auto backends = make_backends(console.log());
   const auto recording = open_recording(arguments.problem);
   const ChosenProblem chosen = choose_problem(arguments.problem, backends, recording.get());
   const Clock& clock = recording ? recording->clock() : steady;

@@ -6,6 +6,7 @@
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/store/json.hpp>
+#include <warpwright/tuning/confinement.hpp>
 
 #include "backends.hpp"
 #include "command.hpp"
@@ -130,7 +131,7 @@ int describe_device(const DevicesArguments& arguments, const Console& console) {
     describe_recording(*open_recording(problem), arguments, console.out);
     return exit_success;
   }
-  const DeviceInfo device = make_backends().describe(DeviceId::parse(arguments.device));
+  const DeviceInfo device = make_backends(console.log()).describe(DeviceId::parse(arguments.device));
   if (arguments.json)
     fmt::print(console.out, "{}\n", Json{{"schema_version", 1}, {"device", store::to_json(device)}}.dump(2));
   else
@@ -151,7 +152,7 @@ void add_devices_command(CLI::App& app, const Console& console, int& exit_code) 
       exit_code = describe_device(*arguments, console);
       return;
     }
-    const auto backends = make_backends();
+    const auto backends = make_backends(console.log());
     Json list = Json::array();
     for (const auto& backend : backends.all()) {
       const auto probe = backend->probe();
@@ -160,8 +161,17 @@ void add_devices_command(CLI::App& app, const Console& console, int& exit_code) 
       else
         print_backend(*backend, probe, console.out);
     }
+    const tuning::ConfinementSupport support = tuning::confinement_support();
     if (arguments->json)
-      fmt::print(console.out, "{}\n", Json{{"schema_version", 1}, {"backends", std::move(list)}}.dump(2));
+      fmt::print(console.out, "{}\n",
+                 Json{{"schema_version", 1},
+                      {"backends", std::move(list)},
+                      {"confinement",
+                       {{"no_new_privileges", support.no_new_privileges},
+                        {"landlock", support.landlock > 0 ? Json(support.landlock) : Json(nullptr)}}}}
+                     .dump(2));
+    else
+      fmt::print(console.out, "confinement of workers: {}\n", support.describe());
     exit_code = exit_success;
   });
 }

@@ -1,11 +1,14 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdio>
 #include <exception>
 #include <fmt/format.h>
 
 #include <warpwright/base/error.hpp>
 
 #include "command.hpp"
+#include "places.hpp"
+#include "standard_streams.hpp"
 
 namespace warpwright::app {
 namespace {
@@ -17,6 +20,7 @@ int exit_code_for(const Error& error) {
     case ErrorCode::unsupported:
     case ErrorCode::unavailable:
     case ErrorCode::conflict:
+    case ErrorCode::corrupted:
       return exit_bad_input;
     case ErrorCode::interrupted:
       return exit_interrupted;
@@ -25,7 +29,7 @@ int exit_code_for(const Error& error) {
   }
 }
 
-int run(int argc, char** argv) {
+int run(int argc, char** argv, const Console& console) {
   // A file beyond the limit of `ulimit -f` is a write that fails, like one on a full disk.
   std::signal(SIGXFSZ, SIG_IGN);
   CLI::App app(
@@ -38,7 +42,6 @@ int run(int argc, char** argv) {
       "Results go to standard output, progress to standard error; every command has --json.");
   app.get_formatter()->column_width(34);
   int exit_code = exit_success;
-  const Console console;
   add_devices_command(app, console, exit_code);
   add_check_command(app, console, exit_code);
   add_tune_command(app, console, exit_code);
@@ -58,10 +61,11 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? exit_success : exit_bad_input;
   } catch (const Error& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
+    fmt::print(console.err, "error: {}\n", error.what());
     return exit_code_for(error);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
+    // What could not be printed is told of by finish_output(), with the file's name.
+    if (std::ferror(stdout) == 0) fmt::print(console.err, "error: {}\n", error.what());
     return exit_failure;
   }
 }
@@ -69,4 +73,12 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace warpwright::app
 
-int main(int argc, char** argv) { return warpwright::app::run(argc, argv); }
+int main(int argc, char** argv) {
+  using namespace warpwright::app;
+  open_missing_descriptors();
+  Console console;
+  console.err = message_stream();
+  const int exit_code = run(argc, argv, console);
+  remove_temporary_caches();
+  return finish_output(exit_code, console.err);
+}

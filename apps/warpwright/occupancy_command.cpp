@@ -259,7 +259,7 @@ int run_occupancy(const Arguments& arguments, const Console& console) {
   const SweepAxis axis = sweeps ? parse_axis(arguments.sweep) : SweepAxis::block;
   if (!arguments.svg.empty() && !sweeps)
     throw Error(ErrorCode::bad_input, "--svg draws a sweep: add --sweep block, --sweep registers or --sweep shared");
-  const auto backends = make_backends();
+  const auto backends = make_backends(console.log());
   const OccupancyQuestion question = read_question(arguments.question, backends);
   std::vector<std::string> notes;
   const KernelConfig config = complete(arguments, question, notes);

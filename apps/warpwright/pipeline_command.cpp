@@ -20,6 +20,7 @@
 #include "pipeline_workload.hpp"
 #include "stop_signal.hpp"
 #include "text_table.hpp"
+#include "winner_storage.hpp"
 
 namespace warpwright::app {
 namespace {
@@ -90,7 +91,7 @@ struct Session {
     config.trace = !arguments.trace.empty();
     const memory::MemoryBudget budget{parse_size(arguments.pinned_budget, "--pinned-budget"),
                                       parse_size(arguments.device_budget, "--device-budget")};
-    backends = make_backends();
+    backends = make_backends(console.log(arguments.quiet));
     if (!arguments.device.empty()) {
       device = backends.describe(DeviceId::parse(arguments.device));
     } else {
@@ -146,8 +147,13 @@ Json shape_json(const memory::PipelineConfig& config) {
           {"in_place", config.in_place}};
 }
 
-std::filesystem::path profiles_file(const PipelineArguments& arguments) {
-  return arguments.profiles.empty() ? default_profiles_file() : std::filesystem::absolute(arguments.profiles);
+// The profile of `wanted`, if there is one.
+std::optional<store::ProfileMatch> find_tuned(const PipelineArguments& arguments, const store::ProfileKey& wanted) {
+  const std::filesystem::path file =
+      arguments.profiles.empty() ? default_profiles_file() : std::filesystem::absolute(arguments.profiles);
+  std::error_code status;
+  if (arguments.profiles.empty() && !std::filesystem::exists(file, status)) return std::nullopt;
+  return store::ProfileDatabase::open_read_only(file).find(wanted, store::MatchPolicy::device);
 }
 
 // A stop token that follows Ctrl-C.
@@ -178,12 +184,10 @@ int bench(const PipelineArguments& arguments, const Console& console) {
   session.load(session.config.chunk);
   std::optional<std::int64_t> profile;
   if (arguments.tuned) {
-    const store::ProfileDatabase database(profiles_file(arguments));
     tuning::PipelineWork wanted;
     wanted.name = arguments.kernel;
     wanted.identity = "weight " + arguments.kernel;
-    const auto match =
-        database.find(tuning::pipeline_profile_key(wanted, session.device, session.volume), store::MatchPolicy::device);
+    const auto match = find_tuned(arguments, tuning::pipeline_profile_key(wanted, session.device, session.volume));
     if (!match)
       throw Error(ErrorCode::not_found,
                   fmt::format("no pipeline with the kernel '{}' is tuned for {}: run 'warpwright pipeline tune'",
@@ -295,8 +299,8 @@ int tune(const PipelineArguments& arguments, const Console& console) {
   constexpr std::uint64_t largest = std::uint64_t{32} << 20;
   session.load(Bytes{std::max(largest, session.config.chunk.count)});
   const Calibration calibration = session.workload->calibrate(*session.clock, session.config.chunk, session.weight);
-  std::optional<store::ProfileDatabase> database;
-  if (!arguments.no_profile) database.emplace(profiles_file(arguments));
+  std::optional<WinnerStorage> storage =
+      open_winner_storage(arguments.profiles, arguments.no_profile, console.log(arguments.quiet));
   const StopOnSignal stop;
   tuning::PipelineTuningOptions options;
   options.baseline = session.config;
@@ -320,7 +324,7 @@ int tune(const PipelineArguments& arguments, const Console& console) {
       fmt::format("{} chunks, their number and {} words each", session.workload->right_chunks(), 16);
   result.profile.details["kernel_rounds"] = calibration.rounds;
   std::optional<std::int64_t> id;
-  if (database && verified) id = database->put(result.profile);
+  if (storage && verified) id = storage->database.put(result.profile);
   const auto rate = [&](Nanoseconds wall) { return static_cast<double>(result.volume.count) / wall.count(); };
 
   if (arguments.json) {

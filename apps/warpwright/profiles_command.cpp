@@ -20,15 +20,19 @@ using store::Json;
 using store::ProfileDatabase;
 using store::TuningProfile;
 
-// nullopt where there is no file: looking must not leave an empty database behind.
-std::optional<ProfileDatabase> open_existing(const std::filesystem::path& file) {
+bool is_there(const std::filesystem::path& file) {
   std::error_code status;
-  if (!std::filesystem::exists(file, status) && !status) return std::nullopt;
-  return ProfileDatabase(file);
+  return std::filesystem::exists(file, status) || status;
+}
+
+// nullopt where there is no file. Looking writes nothing.
+std::optional<ProfileDatabase> open_to_read(const std::filesystem::path& file) {
+  if (!is_there(file)) return std::nullopt;
+  return ProfileDatabase::open_read_only(file);
 }
 
 std::vector<TuningProfile> read_profiles(const std::filesystem::path& file, const std::string& kernel) {
-  const auto database = open_existing(file);
+  const auto database = open_to_read(file);
   return database ? database->list(kernel) : std::vector<TuningProfile>{};
 }
 
@@ -144,7 +148,7 @@ int profiles_list(const std::filesystem::path& database, const std::string& kern
 }
 
 int profiles_show(const std::filesystem::path& database, std::int64_t id, bool json, std::FILE* out) {
-  const auto opened = open_existing(database);
+  const auto opened = open_to_read(database);
   const auto profile = opened ? opened->get(id) : std::nullopt;
   if (!profile) throw_unknown({id}, {}, database);
   if (json) {
@@ -215,7 +219,7 @@ int profiles_import(const std::filesystem::path& database, const std::filesystem
 
 int profiles_remove(const std::filesystem::path& database, const std::vector<std::int64_t>& ids, bool json,
                     std::FILE* out) {
-  auto opened = open_existing(database);
+  auto opened = is_there(database) ? std::optional(ProfileDatabase(database)) : std::nullopt;
   std::vector<std::int64_t> removed, unknown;
   for (const std::int64_t id : ids) (opened && opened->remove(id) ? removed : unknown).push_back(id);
   if (!unknown.empty()) throw_unknown(unknown, removed, database);
@@ -287,7 +291,12 @@ void add_profiles_command(CLI::App& app, const Console& console, int& exit_code)
         subcommand.add_option("file", arguments.file, "File that export wrote")->required()->type_name("FILE");
       },
       [](const ProfilesArguments& arguments, std::FILE* out) {
-        return profiles_import(arguments.database_file(), arguments.file, arguments.json, out);
+        const std::filesystem::path database = arguments.database_file();
+        if (arguments.database.empty()) {
+          std::error_code ignored;  // opening says what is wrong
+          std::filesystem::create_directories(database.parent_path(), ignored);
+        }
+        return profiles_import(database, arguments.file, arguments.json, out);
       });
   add(
       "remove", "Remove profiles",

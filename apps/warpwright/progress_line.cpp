@@ -5,6 +5,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "standard_streams.hpp"
+
 namespace warpwright::app {
 namespace {
 
@@ -13,7 +15,7 @@ constexpr Nanoseconds log_interval{5e9};
 
 std::size_t terminal_width(std::FILE* out) {
   winsize size{};
-  if (::ioctl(::fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
+  if (::ioctl(descriptor_of(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
   return 100;
 }
 
@@ -47,7 +49,7 @@ std::string progress_text(const tuning::Progress& progress) {
 }
 
 ProgressLine::ProgressLine(std::FILE* out, bool quiet)
-    : out_(out), quiet_(quiet), terminal_(::isatty(::fileno(out)) != 0) {}
+    : out_(out), quiet_(quiet), terminal_(::isatty(descriptor_of(out)) != 0) {}
 
 ProgressLine::~ProgressLine() { finish(); }
 

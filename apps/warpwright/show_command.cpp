@@ -181,7 +181,9 @@ void add_show_command(CLI::App& app, const Console& console, int& exit_code) {
   command->add_option("--trial", arguments->trial, "Show the trial with this number")
       ->type_name("N")
       ->check(at_least(0));
-  command->add_option("--rows", arguments->rows, "Trials in the table (default 10)")->type_name("N");
+  command->add_option("--rows", arguments->rows, "Trials in the table (default 10)")
+      ->type_name("N")
+      ->check(at_least(1));
   command->add_flag("--json", arguments->json, "Print JSON");
   command->callback([arguments, console, &exit_code] { exit_code = show(*arguments, console); });
 }

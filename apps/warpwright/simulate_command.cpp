@@ -1,12 +1,18 @@
 // `warpwright simulate`: strategies on recorded spaces, with their scores and a random control beside them.
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
+#include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/base/files.hpp>
+#include <warpwright/base/rng.hpp>
 #include <warpwright/search/strategy_score.hpp>
 #include <warpwright/store/interchange.hpp>
 
@@ -29,7 +35,8 @@ struct SimulateArguments {
 
 struct LoadedSpace {
   std::unique_ptr<Replay> replay;
-  std::unique_ptr<SpaceScorer> scorer;
+  std::unique_ptr<SpaceScorer> scorer;  // none where the space is too small for a score, or holds no costs
+  std::string no_score;                 // why
 };
 
 // "folder/file" without extensions: how collections of recorded spaces name kernel and device.
@@ -40,13 +47,20 @@ std::string label_of(const std::filesystem::path& file) {
   return (std::filesystem::absolute(file).parent_path().filename() / stem).string();
 }
 
-LoadedSpace load(const std::string& file, const Console& console) {
+LoadedSpace load(const std::string& file, bool needs_score, bool quiet, const Console& console) {
   auto recorded = std::make_shared<RecordedSpace>(store::read_recorded(file));
-  for (const RecordedProblem& problem : recorded->problems)
+  for (const RecordedProblem& problem : recorded->problems) {
+    if (quiet) break;
     fmt::print(console.err, "warning: {}{}: {}\n", file, problem.line > 0 ? fmt::format(":{}", problem.line) : "",
                problem.reason);
+  }
   LoadedSpace loaded;
-  loaded.scorer = std::make_unique<SpaceScorer>(*recorded);
+  try {
+    loaded.scorer = std::make_unique<SpaceScorer>(*recorded);
+  } catch (const Error& error) {
+    if (needs_score) throw;
+    loaded.no_score = error.message();
+  }
   loaded.replay = std::make_unique<Replay>(std::move(recorded), label_of(file));
   return loaded;
 }
@@ -98,6 +112,58 @@ void write_trace(std::ofstream& out, const Replay& replay, const std::string& st
   }
 }
 
+// The best of the record, to be minimised; nullopt without a valid configuration.
+std::optional<double> best_of(const Replay& space) {
+  std::optional<double> best;
+  for (const RecordedTrial& trial : space.recorded().trials) {
+    if (!trial.objective) continue;
+    const double value = space.recorded().minimise ? *trial.objective : -*trial.objective;
+    if (!best || value < *best) best = value;
+  }
+  return best;
+}
+
+// Runs where there can be no score: how many found the best, within the budget or half of the space.
+SpaceScore run_without_score(const Replay& space, const MakeStrategy& make, const ScoringOptions& options) {
+  constexpr double none = std::numeric_limits<double>::quiet_NaN();
+  SpaceScore result;
+  result.score = result.score_without_own_time = result.plain = none;
+  result.run_scores.assign(options.repeats, none);
+  ReplayOptions replay_options;
+  replay_options.batch = options.batch;
+  replay_options.clock = options.clock;
+  replay_options.budget = options.budget;
+  if (!replay_options.budget.cost && !replay_options.budget.evaluations)
+    replay_options.budget.evaluations = (space.space().size() + 1) / 2;
+  const std::optional<double> best = best_of(space);
+  std::size_t found = 0;
+  for (std::size_t repeat = 0; repeat < options.repeats; ++repeat) {
+    StrategySettings settings;
+    settings.seed = derive_seed(options.seed, repeat);
+    settings.budget = replay_options.budget;
+    const auto strategy = make(space.space(), settings);
+    const ReplayResult run = replay(space, *strategy, replay_options);
+    for (const ReplayStep& step : run.steps) result.own_time += step.own;
+    result.total_evaluations += run.steps.size();
+    found += std::any_of(run.steps.begin(), run.steps.end(), [&](const ReplayStep& step) {
+      const auto& objective = space.trial(step.index).objective;
+      return objective && best && (space.recorded().minimise ? *objective : -*objective) == *best;
+    });
+    if (options.after_run) options.after_run(repeat, run);
+  }
+  result.evaluations = static_cast<double>(result.total_evaluations) / static_cast<double>(options.repeats);
+  result.found_target = static_cast<double>(found) / static_cast<double>(options.repeats);
+  return result;
+}
+
+AggregateScore no_aggregate(std::size_t repeats) {
+  constexpr double none = std::numeric_limits<double>::quiet_NaN();
+  AggregateScore total;
+  total.score = total.deviation = total.score_without_own_time = total.plain = none;
+  total.run_scores.assign(repeats, none);
+  return total;
+}
+
 struct StrategyResult {
   std::string name;
   std::vector<SpaceScore> spaces;
@@ -124,6 +190,14 @@ Json report_json(const SimulateArguments& arguments, const std::vector<LoadedSpa
   if (!arguments.budget.empty()) json["budget"] = arguments.budget;
   Json& about = json["spaces"] = Json::object();
   for (const LoadedSpace& space : spaces) {
+    if (space.scorer == nullptr) {
+      about[space.replay->name()] = {{"kernel", space.replay->recorded().kernel},
+                                     {"device", space.replay->recorded().device},
+                                     {"configurations", space.replay->space().size()},
+                                     {"valid", space.replay->recorded().count(TrialStatus::ok)},
+                                     {"no_score", space.no_score}};
+      continue;
+    }
     const SpaceScorer& scorer = *space.scorer;
     about[space.replay->name()] = {{"kernel", space.replay->recorded().kernel},
                                    {"device", space.replay->recorded().device},
@@ -209,8 +283,12 @@ void print_report(const SimulateArguments& arguments, const std::vector<LoadedSp
   for (std::size_t i = 0; i < spaces.size(); ++i)
     for (const StrategyResult& result : results)
       table.add({spaces[i].replay->name(), result.name, fmt::format("{:.1f}", result.spaces[i].evaluations),
-                 fmt::format("{:.0f} %", 100 * result.spaces[i].found_target)});
+                 fmt::format("{:.0f} %{}", 100 * result.spaces[i].found_target,
+                             spaces[i].scorer == nullptr ? " (its best)" : "")});
   table.print(out);
+  for (const LoadedSpace& space : spaces)
+    if (space.scorer == nullptr)
+      fmt::print(out, "{}: {}; shown is how many runs found its best\n", space.replay->name(), space.no_score);
 }
 
 int simulate(const SimulateArguments& arguments, const Console& console) {
@@ -231,7 +309,7 @@ int simulate(const SimulateArguments& arguments, const Console& console) {
 
   std::vector<LoadedSpace> spaces;
   for (const std::string& file : arguments.files) {
-    spaces.push_back(load(file, console));
+    spaces.push_back(load(file, arguments.score, arguments.quiet, console));
     for (std::size_t i = 0; i + 1 < spaces.size(); ++i)
       if (spaces[i].replay->name() == spaces.back().replay->name())
         throw Error(ErrorCode::bad_input, "two files are '" + spaces.back().replay->name() +
@@ -247,7 +325,8 @@ int simulate(const SimulateArguments& arguments, const Console& console) {
   std::ofstream traces;
   if (!arguments.traces.empty()) {
     traces.open(arguments.traces, std::ios::binary);
-    if (!traces) throw Error(ErrorCode::io, "--traces: cannot write '" + arguments.traces + "'");
+    if (!traces)
+      throw Error(path_error_code(errno), "--traces: cannot write '" + arguments.traces + "': " + std::strerror(errno));
   }
   std::vector<StrategyResult> results;
   for (const std::string& name : names) {
@@ -263,9 +342,12 @@ int simulate(const SimulateArguments& arguments, const Console& console) {
         if (name != control) all.options = given.options;
         return strategies.create(name, where, all);
       };
-      result.spaces.push_back(score_strategy(*space.replay, *space.scorer, make, options));
+      result.spaces.push_back(space.scorer == nullptr ? run_without_score(*space.replay, make, options)
+                                                      : score_strategy(*space.replay, *space.scorer, make, options));
     }
-    result.total = aggregate(result.spaces);
+    const bool all_scored =
+        std::all_of(spaces.begin(), spaces.end(), [](const LoadedSpace& space) { return space.scorer != nullptr; });
+    result.total = all_scored ? aggregate(result.spaces) : no_aggregate(options.repeats);
     results.push_back(std::move(result));
   }
   if (traces.is_open()) {

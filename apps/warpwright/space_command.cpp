@@ -23,19 +23,18 @@ struct SpaceArguments {
 
 Problem read_problem(const SpaceArguments& arguments) {
   Problem problem = spec::read(arguments.specification);
+  // Sizes for classes of devices do not apply: no device is asked for.
+  problem.device_dimensions.clear();
+  Configuration overrides;
   for (const auto& text : arguments.dimensions) {
     auto [name, value] = parse_assignment(text, "--problem");
-    if (problem.dimensions.find(name) == nullptr) {
-      std::vector<std::string> names;
-      for (const auto& entry : problem.dimensions) names.push_back(entry.first);
-      const auto close = closest_match(name, names);
-      throw Error(ErrorCode::bad_input,
-                  fmt::format("--problem: there is no dimension '{}'{}; the dimensions are {}", name,
-                              close ? "; did you mean '" + *close + "'?" : "", fmt::join(names, ", ")));
-    }
-    problem.dimensions.set(name, std::move(value));
+    overrides.set(name, std::move(value));
   }
-  return problem;
+  try {
+    return problem.for_device(DeviceInfo{}, overrides);
+  } catch (const Error& error) {
+    throw Error(error.code(), "--problem: " + error.message());
+  }
 }
 
 int show_space(const SpaceArguments& arguments, const Console& console) {
@@ -119,7 +118,8 @@ void add_space_command(CLI::App& app, const Console& console, int& exit_code) {
       ->required()
       ->type_name("SPEC");
   command->add_option("--problem", arguments->dimensions, "Replace a problem dimension, e.g. n=1048576")
-      ->type_name("NAME=VALUE");
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
   auto* count = command->add_flag("--count", arguments->count, "Print the number of valid configurations only");
   auto* sampled =
       command->add_option("--sample", arguments->sample, "Print N configurations drawn uniformly, without repetition")

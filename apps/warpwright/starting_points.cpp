@@ -43,7 +43,8 @@ std::vector<Configuration> configurations_of(const std::string& source, const Pr
     throw Error(ErrorCode::not_found, "--start-from: there is no file or folder '" + source + "'");
   if (!is_database(source)) return best_of(store::read_recorded(source));
   std::vector<Configuration> all;
-  for (const auto& profile : store::ProfileDatabase(source).list(problem.name)) all.push_back(profile.configuration);
+  const auto database = store::ProfileDatabase::open_read_only(source);
+  for (const auto& profile : database.list(problem.name)) all.push_back(profile.configuration);
   return all;
 }
 

@@ -4,17 +4,17 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/search/search_algorithm.hpp>
 #include <warpwright/store/journal.hpp>
-#include <warpwright/store/profile_database.hpp>
 #include <warpwright/tuning/session.hpp>
 
 #include "backends.hpp"
 #include "command.hpp"
-#include "paths.hpp"
+#include "places.hpp"
 #include "progress_line.hpp"
 #include "replay_argument.hpp"
 #include "starting_points.hpp"
 #include "stop_signal.hpp"
 #include "tune_report.hpp"
+#include "winner_storage.hpp"
 #include "worker_arguments.hpp"
 
 namespace warpwright::app {
@@ -71,7 +71,7 @@ tuning::SessionOptions session_options(const TuneArguments& arguments, const Cho
   if (!arguments.session.empty())
     options.session_folder = std::filesystem::absolute(arguments.session);
   else if (!arguments.no_session)
-    options.session_folder = new_session_folder(chosen.problem.name);
+    options.session_folder = usable_session_folder(chosen.problem.name, console.log(arguments.quiet));
   options.resume = arguments.resume;
   if (arguments.resume && !arguments.seed_given) {
     if (const auto before = store::Journal::header(*options.session_folder))
@@ -83,18 +83,34 @@ tuning::SessionOptions session_options(const TuneArguments& arguments, const Cho
       {"version", WARPWRIGHT_VERSION},
       {"problem", store::to_json(chosen.problem.dimensions)}};
   if (names_recording(arguments.problem.device)) options.journal_details["device"] = arguments.problem.device;
-  options.log = console.log();
+  options.log = console.log(arguments.quiet);
   return options;
+}
+
+// What a user who pressed Ctrl-C must know: what there is, and what was not done with it.
+void tell_of_interruption(const tuning::SessionResult& result, const std::optional<WinnerStorage>& storage,
+                          const tuning::SessionOptions& options, const Console& console) {
+  if (result.evaluations == 0) {
+    fmt::print(console.err, "interrupted: nothing was measured\n");
+    return;
+  }
+  if (!result.best || !storage) return;
+  fmt::print(console.err, "interrupted: the best so far was not stored in '{}'; {}\n", storage->file.string(),
+             options.session_folder
+                 ? "the same command with --session " + options.session_folder->string() +
+                       " --resume goes on, and stores the winner at its end"
+                 : std::string("let the command run to its end, which a smaller --time-limit makes earlier"));
 }
 
 int tune(const TuneArguments& arguments, const Console& console) {
   const SteadyClock steady;
   const Nanoseconds begin = steady.now();
-  const auto backends = make_backends();
+  const auto backends = make_backends(console.log(arguments.quiet));
   const auto strategies = StrategyRegistry::with_defaults();
   const auto recording = open_recording(arguments.problem);
   const ChosenProblem chosen = choose_problem(arguments.problem, backends, recording.get());
-  for (const auto& note : chosen.notes) fmt::print(console.err, "{}\n", note);
+  if (!arguments.quiet)
+    for (const auto& note : chosen.notes) fmt::print(console.err, "{}\n", note);
   const auto solved = recording ? nullptr : chosen.problem.build_space();
   const Space& space = recording ? recording->space() : *solved;
   tuning::SessionOptions options = session_options(arguments, chosen, console);
@@ -104,12 +120,8 @@ int tune(const TuneArguments& arguments, const Console& console) {
     for (const std::string& note : start.notes) fmt::print(console.err, "{}\n", note);
   // A misspelt strategy is an error before anything is opened or created.
   if (options.strategy != "auto") strategies.create(options.strategy, space, options.strategy_settings);
-  // So is a database that cannot be written: better now than after an hour of tuning.
-  std::optional<store::ProfileDatabase> database;
-  const std::filesystem::path profiles_file =
-      arguments.profiles.empty() ? (arguments.no_profile ? std::filesystem::path() : default_profiles_file())
-                                 : std::filesystem::absolute(arguments.profiles);
-  if (!arguments.no_profile) database.emplace(profiles_file);
+  std::optional<WinnerStorage> storage =
+      open_winner_storage(arguments.profiles, arguments.no_profile, console.log(arguments.quiet));
 
   if (!arguments.quiet)
     fmt::print(console.err, "tuning {} on {} ({}): {} valid configurations\n", chosen.problem.name, chosen.device.name,
@@ -117,13 +129,13 @@ int tune(const TuneArguments& arguments, const Console& console) {
   ProgressLine progress(console.err, arguments.quiet);
   options.progress = [&](const tuning::Progress& now) { progress.update(now); };
   options.log = [&](LogLevel level, std::string_view text) {
-    if (level != LogLevel::debug) progress.note(std::string(text));
+    if (level == LogLevel::error || (level != LogLevel::debug && !arguments.quiet)) progress.note(std::string(text));
   };
   const StopSignal stop;
   options.stop = stop.flag();
   std::unique_ptr<tuning::Evaluation> pool;
   if (!recording) {
-    tuning::WorkerPoolOptions pool_options = arguments.workers.options(console);
+    tuning::WorkerPoolOptions pool_options = arguments.workers.options(console, arguments.quiet);
     pool_options.stop = stop.flag();
     pool_options.cache = options.timing.cache;
     pool_options.log = options.log;
@@ -136,13 +148,14 @@ int tune(const TuneArguments& arguments, const Console& console) {
                                  recording ? recording->clock() : steady, options);
   } catch (Error& error) {
     progress.finish();
+    if (error.code() == ErrorCode::interrupted)
+      throw Error(ErrorCode::interrupted, "interrupted before anything was measured");
     if (error.code() == ErrorCode::conflict && !options.resume && options.session_folder)
       throw Error(
           ErrorCode::conflict,
           "'" + options.session_folder->string() +
               "' already holds a session: add --resume to go on with it, or name another folder with --session");
-    const bool users_doing = error.code() == ErrorCode::conflict || error.code() == ErrorCode::bad_input ||
-                             error.code() == ErrorCode::interrupted;
+    const bool users_doing = error.code() == ErrorCode::conflict || error.code() == ErrorCode::bad_input;
     if (options.session_folder && !users_doing &&
         std::filesystem::exists(*options.session_folder / store::Journal::file_name))
       error.add_context("tuning; what was measured is kept in " + options.session_folder->string() +
@@ -156,14 +169,14 @@ int tune(const TuneArguments& arguments, const Console& console) {
 
   TuneReport report{chosen.problem, result, options.timing.cache, options.session_folder, std::nullopt, std::nullopt};
   bool stored = true;
-  if (database && !result.interrupted) {
+  if (storage && !result.interrupted) {
     if (auto profile = tuning::make_profile(chosen.problem, result, options.timing.cache)) {
       if (recording)
         profile->provenance = "replay of " + arguments.problem.device.substr(std::string("replay:").size());
       // A disk that is full by now must not cost the report.
       try {
-        report.profile_id = database->put(*profile);
-        report.profiles_file = profiles_file;
+        report.profile_id = storage->database.put(*profile);
+        report.profiles_file = storage->file;
       } catch (const Error& error) {
         stored = false;
         fmt::print(console.err, "error: the winner was not stored: {}{}\n", error.what(),
@@ -177,7 +190,10 @@ int tune(const TuneArguments& arguments, const Console& console) {
     fmt::print(console.out, "{}\n", tune_json(report).dump(2));
   else
     print_tune_report(report, arguments.rows, console.out);
-  if (result.interrupted) return exit_interrupted;
+  if (result.interrupted) {
+    tell_of_interruption(result, storage, options, console);
+    return exit_interrupted;
+  }
   return result.best && stored ? exit_success : exit_failure;
 }
 
@@ -218,7 +234,9 @@ void add_tune_command(CLI::App& app, const Console& console, int& exit_code) {
   command->add_option("--profiles", arguments->profiles, "Profile database (default: in the user's data folder)")
       ->type_name("FILE");
   command->add_flag("--no-profile", arguments->no_profile, "Do not store the winner");
-  command->add_option("--rows", arguments->rows, "Configurations in the final table (default 5)")->type_name("N");
+  command->add_option("--rows", arguments->rows, "Configurations in the final table (default 5)")
+      ->type_name("N")
+      ->check(at_least(1));
   command->add_flag("--no-racing", arguments->no_racing,
                     "Take all samples of configurations that are clearly slower than the best so far, too");
   arguments->timing.add_to(*command);

@@ -1,10 +1,12 @@
 #include "worker_arguments.hpp"
 
+#include <cstdlib>
 #include <fmt/format.h>
 
 #include <warpwright/base/error.hpp>
 
 #include "paths.hpp"
+#include "places.hpp"
 
 namespace warpwright::app {
 
@@ -30,10 +32,12 @@ void WorkerArguments::add_to(CLI::App& command) {
   command.add_flag("--no-cache", no_cache, "Do not use the cache of compiled binaries");
   command.add_option("--cache-dir", cache_folder, "Folder of the binary cache (default: the user's cache folder)")
       ->type_name("DIR");
+  command.add_flag("--no-confinement", no_confinement,
+                   "Let workers write wherever you may; else to caches, temporary files and devices alone");
   command.add_flag("--allow-commands", allow_commands, "Run the command of a [reference] that names one");
 }
 
-tuning::WorkerPoolOptions WorkerArguments::options(const Console& console) const {
+tuning::WorkerPoolOptions WorkerArguments::options(const Console& console, bool quiet) const {
   tuning::WorkerPoolOptions options;
   options.executable = worker_executable();
   options.compile_workers = jobs;
@@ -41,10 +45,22 @@ tuning::WorkerPoolOptions WorkerArguments::options(const Console& console) const
   options.run_deadline = parse_duration(run_deadline, "--run-deadline");
   options.startup_deadline = parse_duration(startup_deadline, "--startup-deadline");
   options.compile_memory = compile_memory == "none" ? Bytes{} : parse_bytes(compile_memory, "--compile-memory");
-  options.cache_folder = cache_folder.empty() ? default_cache_folder() : std::filesystem::absolute(cache_folder);
+  if (no_cache && !cache_folder.empty())
+    throw Error(ErrorCode::bad_input, "--no-cache and --cache-dir contradict each other; give one of them");
+  options.log = console.log(quiet);
+  options.cache_folder = usable_cache_folder(cache_folder, options.log);
+  if (std::getenv("CUDA_CACHE_PATH") == nullptr)
+    options.environment.emplace_back("CUDA_CACHE_PATH", (options.cache_folder / "cuda").string());
+  if (!no_confinement) {
+    options.confined_to = folders_for_temporary_files();
+    options.confined_to->push_back(options.cache_folder);
+    // What drivers are told to write to: the cache of compiled kernels, and the pipes to a server that shares a GPU.
+    for (const char* variable : {"CUDA_CACHE_PATH", "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"})
+      if (const char* folder = std::getenv(variable); folder != nullptr && folder[0] == '/')
+        options.confined_to->emplace_back(folder);
+  }
   options.use_cache = !no_cache;
   options.allow_commands = allow_commands;
-  options.log = console.log();
   return options;
 }
 

@@ -18,8 +18,10 @@ struct WorkerArguments {
   bool no_cache = false;
   std::string cache_folder;
   bool allow_commands = false;
+  bool no_confinement = false;
   void add_to(CLI::App& command);
-  tuning::WorkerPoolOptions options(const Console& console) const;
+  // Makes the cache folder. Throws Error(bad_input) naming the flag. Where `quiet`, errors alone are told.
+  tuning::WorkerPoolOptions options(const Console& console, bool quiet = false) const;
 };
 
 struct TimingArguments {

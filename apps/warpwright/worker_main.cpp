@@ -6,8 +6,10 @@
 #include <warpwright/tuning/worker.hpp>
 
 #include "backends.hpp"
+#include "standard_streams.hpp"
 
 int main(int argc, char** argv) {
+  warpwright::app::open_missing_descriptors();
   if (argc != 2 || ::isatty(STDIN_FILENO) != 0) {
     std::fputs("warpwright-worker is started by warpwright itself; see 'warpwright tune --help'\n", stderr);
     return 2;

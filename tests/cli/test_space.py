@@ -35,4 +35,4 @@ class Space(CommandLineTest):
         self.assertEqual(result.returncode, EXIT_BAD_INPUT)
         result = self.run_program("space", VECTOR_ADD, "--problem", "m=3")
         self.assertEqual(result.returncode, EXIT_BAD_INPUT)
-        self.assertIn("there is no dimension 'm'", result.stderr)
+        self.assertIn("problem dimension 'm'", result.stderr)

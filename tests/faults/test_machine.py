@@ -290,20 +290,21 @@ class Disks(FakeTest):
     def test_cache_that_cannot_be_written(self):
         self.state(NONE)
         (self.home / "file").write_text("not a folder")
-        result = self.finish(self.arguments(WALK, "--cache-dir", self.home / "file" / "cache"))
-        self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr)
-        self.assertIn("compiling without the cache of binaries", result.stderr)
-        self.assertEqual(result.stderr.count("without the cache"), 1, "once is enough")
+        for folder in (self.home / "file" / "cache", "/proc/self/fdinfo/cache"):
+            result = self.finish(self.arguments(WALK, "--cache-dir", folder, session=f"s{len(str(folder))}"))
+            self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr)
+            self.assertIn(str(folder), result.stderr)
+            self.assertEqual(result.stderr.count("cannot be used"), 1, "once is enough")
 
     def test_session_and_database_in_impossible_places(self):
         self.state(NONE)
         (self.home / "file").write_text("not a folder")
         database = self.finish(self.arguments(WALK, "--profiles", self.home / "file" / "p.sqlite"))
-        self.assertEqual(database.returncode, EXIT_FAILURE)
+        self.assertEqual(database.returncode, EXIT_BAD_INPUT)
         self.assertIn("profile database", database.stderr)
         self.assertFalse((self.home / "session").exists(), "it tuned before it looked at the database")
         session = self.finish(self.arguments(WALK, session=self.home / "file" / "session"))
-        self.assertEqual(session.returncode, EXIT_FAILURE)
+        self.assertEqual(session.returncode, EXIT_BAD_INPUT)
         self.assertIn("session folder", session.stderr)
 
     def full_disk(self):
@@ -400,11 +401,11 @@ class Database(CommandLineTest):
             else:
                 self.assertIn("error: ", result.stderr)
                 self.assertIn("p.sqlite", result.stderr)
-        self.assertIn(EXIT_FAILURE, outcomes)
+        self.assertIn(EXIT_BAD_INPUT, outcomes)
         # Found before anything is tuned.
         path.write_bytes(b"SQLite format 3\0" + bytes(5000))
         result = self.run_program(*self.tune("--profiles", path))
-        self.assertEqual(result.returncode, EXIT_FAILURE, result.stderr)
+        self.assertEqual(result.returncode, EXIT_BAD_INPUT, result.stderr)
         self.assertIn("p.sqlite", result.stderr)
 
     def test_many_sessions_share_a_database_and_a_cache(self):

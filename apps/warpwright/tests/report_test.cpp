@@ -39,7 +39,7 @@ TEST(TextTable, AlignsAndDropsTrailingBlanks) {
 }
 
 TEST(ParseDuration, UnitsAndErrors) {
-  EXPECT_EQ(parse_duration("30", "--f"), Nanoseconds(30e9));
+  EXPECT_EQ(parse_duration("30s", "--f"), Nanoseconds(30e9));
   EXPECT_EQ(parse_duration("1.5h", "--f"), Nanoseconds(5400e9));
   EXPECT_EQ(parse_duration("250ms", "--f"), Nanoseconds(250e6));
   EXPECT_EQ(parse_duration("2m", "--f"), Nanoseconds(120e9));

@@ -1,4 +1,5 @@
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,26 +12,77 @@
 namespace warpwright {
 namespace {
 
-NativeError last_errno() {
-  const int code = errno;
-  return {code, std::strerror(code)};
-}
-
 // Closes on scope exit; the descriptor is ours.
 struct Descriptor {
   int value = -1;
+  explicit Descriptor(int descriptor) : value(descriptor) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
   ~Descriptor() {
     if (value >= 0) ::close(value);
   }
 };
 
+// `path`, with the reason that the operating system gave.
+Error path_error(const std::string& what, const std::filesystem::path& path, int native) {
+  std::string text = "cannot " + what + " '" + path.string() + "'";
+  std::error_code status;
+  if (native == ENOENT && path.has_parent_path() && !std::filesystem::exists(path.parent_path(), status))
+    text += ": there is no folder '" + path.parent_path().string() + "'";
+  return Error(path_error_code(native), text, NativeError{native, std::strerror(native)});
+}
+
+// False with errno set where not everything could be written.
+bool write_all(int file, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::write(file, bytes.data(), bytes.size());
+    if (put >= 0)
+      bytes.remove_prefix(static_cast<std::size_t>(put));
+    else if (errno != EINTR)
+      return false;
+  }
+  return true;
+}
+
+// A stream's path leads to what the process has open already, which must not be replaced under it.
+bool names_stream(const std::filesystem::path& path) {
+  const std::string text = path.lexically_normal().string();
+  return text.rfind("/dev/", 0) == 0 || text.rfind("/proc/", 0) == 0;
+}
+
+// Beside `path`, new, with the mode that the umask leaves; mkstemp() would give 0600.
+Descriptor create_beside(const std::filesystem::path& path, std::string& name) {
+  for (unsigned attempt = 0;; ++attempt) {
+    name = path.string() + "." + std::to_string(::getpid()) + "-" + std::to_string(attempt);
+    const int file = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file >= 0 || errno != EEXIST || attempt == 1000) return Descriptor{file};
+  }
+}
+
 }  // namespace
+
+ErrorCode path_error_code(int native) noexcept {
+  switch (native) {
+    case ENOENT:
+    case ENOTDIR:
+      return ErrorCode::not_found;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case EISDIR:
+    case EEXIST:
+    case ENAMETOOLONG:
+    case ELOOP:
+    case ETXTBSY:
+      return ErrorCode::bad_input;
+    default:
+      return ErrorCode::io;
+  }
+}
 
 std::string read_file(const std::filesystem::path& path) {
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.value < 0)
-    throw Error(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io, "cannot open '" + path.string() + "'",
-                last_errno());
+  if (file.value < 0) throw path_error("open", path, errno);
   std::string bytes;
   struct stat status {};
   if (::fstat(file.value, &status) == 0 && status.st_size > 0) bytes.reserve(static_cast<std::size_t>(status.st_size));
@@ -39,7 +91,7 @@ std::string read_file(const std::filesystem::path& path) {
     const ssize_t got = ::read(file.value, buffer, sizeof buffer);
     if (got < 0) {
       if (errno == EINTR) continue;
-      throw Error(ErrorCode::io, "cannot read '" + path.string() + "'", last_errno());
+      throw path_error("read", path, errno);
     }
     if (got == 0) return bytes;
     bytes.append(buffer, static_cast<std::size_t>(got));
@@ -47,35 +99,51 @@ std::string read_file(const std::filesystem::path& path) {
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
-  if (path.has_parent_path()) {
-    std::error_code status;
-    std::filesystem::create_directories(path.parent_path(), status);
-    if (status)
-      throw Error(ErrorCode::io, "cannot create folder '" + path.parent_path().string() + "'",
-                  NativeError{status.value(), status.message()});
+  struct stat before {};
+  const bool replaces = ::stat(path.c_str(), &before) == 0;
+  if (replaces && S_ISDIR(before.st_mode)) throw path_error("write", path, EISDIR);
+  if (replaces && (!S_ISREG(before.st_mode) || names_stream(path))) {
+    const Descriptor stream{::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC)};
+    if (stream.value < 0) throw path_error("open", path, errno);
+    if (!write_all(stream.value, bytes)) throw path_error("write", path, errno);
+    return;
   }
-  std::string temporary = path.string() + ".XXXXXX";
-  Descriptor file{::mkstemp(temporary.data())};
-  if (file.value < 0) throw Error(ErrorCode::io, "cannot create a file beside '" + path.string() + "'", last_errno());
+  std::error_code unresolved;
+  const std::filesystem::path real = std::filesystem::canonical(path, unresolved);
+  const std::filesystem::path& target = unresolved ? path : real;
+  std::string temporary;
+  const Descriptor file = create_beside(target, temporary);
+  if (file.value < 0) throw path_error("write", path, errno);
   const auto fail = [&](const char* what) {
-    const NativeError native = last_errno();
+    const int native = errno;
     ::unlink(temporary.c_str());
-    return Error(ErrorCode::io, std::string("cannot ") + what + " '" + path.string() + "'", native);
+    return path_error(what, path, native);
   };
-  const char* next = bytes.data();
-  std::size_t left = bytes.size();
-  while (left > 0) {
-    const ssize_t put = ::write(file.value, next, left);
-    if (put < 0) {
-      if (errno == EINTR) continue;
-      throw fail("write");
-    }
-    next += put;
-    left -= static_cast<std::size_t>(put);
-  }
-  if (::fchmod(file.value, 0644) != 0) throw fail("set the mode of");
+  if (!write_all(file.value, bytes)) throw fail("write");
+  if (replaces && ::fchmod(file.value, before.st_mode & 07777) != 0) throw fail("set the mode of");
   if (::fsync(file.value) != 0) throw fail("flush");
-  if (::rename(temporary.c_str(), path.c_str()) != 0) throw fail("rename to");
+  if (::rename(temporary.c_str(), target.c_str()) != 0) throw fail("rename to");
+}
+
+void make_private_folder(const std::filesystem::path& folder) {
+  std::error_code status;
+  if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path(), status);
+  if (status) throw path_error("create", folder, status.value());
+  if (::mkdir(folder.c_str(), 0700) == 0) return;
+  const int failure = errno;
+  struct stat found {};
+  if (::stat(folder.c_str(), &found) != 0) throw path_error("create", folder, failure);
+  if (!S_ISDIR(found.st_mode)) throw path_error("create", folder, ENOTDIR);
+  const std::string name = "'" + folder.string() + "'";
+  if (found.st_uid != ::geteuid())
+    throw Error(ErrorCode::bad_input, name + " belongs to user " + std::to_string(found.st_uid) +
+                                          ", who could put programs into it that would run as you; name a folder of "
+                                          "your own");
+  if ((found.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    throw Error(ErrorCode::bad_input,
+                name +
+                    " may be written to by others, who could put programs into it that would run as you; remove it, "
+                    "or 'chmod 700' it if you trust what it holds");
 }
 
 }  // namespace warpwright

@@ -1,7 +1,11 @@
 #include <array>
+#include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <warpwright/base/device_id.hpp>
 #include <warpwright/base/error.hpp>
@@ -94,6 +98,7 @@ TEST(DeviceId, ParsesAndExplains) {
 TEST(Files, RoundTripAndMissing) {
   const auto folder = std::filesystem::temp_directory_path() / "warpwright-base-test";
   std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder / "deep");
   write_file_atomically(folder / "deep" / "a.bin", std::string("x\0y", 3));
   EXPECT_EQ(read_file(folder / "deep" / "a.bin"), std::string("x\0y", 3));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder / "deep"), {}), 1) << "no temporary file remains";
@@ -112,9 +117,114 @@ TEST(Files, UnwritableFolderIsNamed) {
     write_file_atomically("/proc/warpwright/a", "x");
     ADD_FAILURE();
   } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::io);
+    EXPECT_EQ(error.code(), ErrorCode::not_found);
     EXPECT_THAT(error.what(), HasSubstr("/proc/warpwright"));
   }
+}
+
+class FilesIn : public ::testing::Test {
+ protected:
+  FilesIn() {
+    std::string name = (std::filesystem::temp_directory_path() / "warpwright-files-XXXXXX").string();
+    if (::mkdtemp(name.data()) != nullptr) folder_ = name;
+  }
+  ~FilesIn() override { std::filesystem::remove_all(folder_); }
+  static mode_t mode_of(const std::filesystem::path& path) {
+    struct stat status {};
+    EXPECT_EQ(::stat(path.c_str(), &status), 0) << path;
+    return status.st_mode & 07777;
+  }
+  std::filesystem::path folder_;
+};
+
+TEST_F(FilesIn, MakesNoFolder) {
+  try {
+    write_file_atomically(folder_ / "misspelt" / "deep" / "a.json", "x");
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::not_found);
+    EXPECT_THAT(error.what(), HasSubstr("there is no folder '" + (folder_ / "misspelt" / "deep").string()));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+}
+
+TEST_F(FilesIn, TheUmaskDecidesTheModeOfANewFileAndAReplacedOneKeepsIts) {
+  const mode_t before = ::umask(027);
+  write_file_atomically(folder_ / "new", "x");
+  ::umask(before);
+  EXPECT_EQ(mode_of(folder_ / "new"), 0640u);
+  ASSERT_EQ(::chmod((folder_ / "new").c_str(), 0604), 0);
+  write_file_atomically(folder_ / "new", "y");
+  EXPECT_EQ(mode_of(folder_ / "new"), 0604u);
+  EXPECT_EQ(read_file(folder_ / "new"), "y");
+}
+
+TEST_F(FilesIn, ALinkStaysAndAPipeIsWrittenTo) {
+  write_file_atomically(folder_ / "target", "old");
+  std::filesystem::create_symlink("target", folder_ / "link");
+  write_file_atomically(folder_ / "link", "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(folder_ / "link"));
+  EXPECT_EQ(read_file(folder_ / "target"), "new");
+  // Kept open to read, so that the writer does not wait.
+  ASSERT_EQ(::mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  const int pipe = ::open((folder_ / "pipe").c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(pipe, 0);
+  write_file_atomically(folder_ / "pipe", "word");
+  char word[4] = {};
+  EXPECT_EQ(::read(pipe, word, sizeof word), 4);
+  EXPECT_EQ(std::string(word, 4), "word");
+  ::close(pipe);
+  EXPECT_TRUE(std::filesystem::is_fifo(folder_ / "pipe"));
+}
+
+TEST_F(FilesIn, AFolderIsNoFile) {
+  for (const bool writes : {false, true}) {
+    try {
+      writes ? write_file_atomically(folder_, "x") : static_cast<void>(read_file(folder_));
+      ADD_FAILURE();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::bad_input);
+      EXPECT_THAT(error.what(), HasSubstr(folder_.string()));
+    }
+  }
+}
+
+TEST_F(FilesIn, AFullDiskIsNoMistakeOfTheUser) {
+  try {
+    write_file_atomically("/dev/full", "x");
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::io);
+    EXPECT_THAT(error.what(), HasSubstr("/dev/full"));
+  }
+}
+
+TEST_F(FilesIn, PrivateFoldersAreTheOwnersAlone) {
+  make_private_folder(folder_ / "a" / "b");
+  EXPECT_EQ(mode_of(folder_ / "a" / "b"), 0700u);
+  make_private_folder(folder_ / "a" / "b");
+  ASSERT_EQ(::chmod((folder_ / "a" / "b").c_str(), 0755), 0);
+  make_private_folder(folder_ / "a" / "b");  // others may look
+  const auto refusal = [&](const std::filesystem::path& folder) -> std::string {
+    try {
+      make_private_folder(folder);
+    } catch (const Error& error) {
+      EXPECT_TRUE(error.code() == ErrorCode::bad_input || error.code() == ErrorCode::not_found) << error.what();
+      return error.what();
+    }
+    return "accepted";
+  };
+  for (const mode_t mode : {mode_t{0775}, mode_t{0757}, mode_t{01777}}) {
+    ASSERT_EQ(::chmod((folder_ / "a" / "b").c_str(), mode), 0);
+    EXPECT_THAT(refusal(folder_ / "a" / "b"), HasSubstr("chmod 700"));
+  }
+  ASSERT_EQ(::chmod((folder_ / "a" / "b").c_str(), 0700), 0);
+  if (::chown((folder_ / "a" / "b").c_str(), 65534, 65534) == 0 && ::geteuid() != 65534) {
+    EXPECT_THAT(refusal(folder_ / "a" / "b"), HasSubstr("belongs to user 65534"));
+  }
+  write_file_atomically(folder_ / "file", "x");
+  EXPECT_THAT(refusal(folder_ / "file"), HasSubstr((folder_ / "file").string()));
+  EXPECT_THAT(refusal(folder_ / "file" / "below"), HasSubstr("below"));
 }
 
 TEST(JsonNesting, FindsTheFirstBracketThatIsTooDeep) {

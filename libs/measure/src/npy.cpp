@@ -196,7 +196,8 @@ class File {
     std::error_code error;
     if (!std::filesystem::exists(path, error)) throw Error(ErrorCode::not_found, "no such file: '" + name_ + "'");
     size_ = std::filesystem::file_size(path, error);
-    if (error || !stream_) throw Error(ErrorCode::io, "cannot read '" + name_ + "'");
+    if (error || !stream_)
+      throw Error(error ? path_error_code(error.value()) : ErrorCode::bad_input, "cannot read '" + name_ + "'");
   }
   const std::string& name() const { return name_; }
   std::uint64_t remaining() const { return size_ - read_; }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/base/files.hpp>
 #include <warpwright/memory/host_memory.hpp>
 #include <warpwright/memory/pipeline.hpp>
 
@@ -113,7 +114,7 @@ class File {
  public:
   File(const std::filesystem::path& path, int flags)
       : path_(path), descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
-    if (descriptor_ < 0) throw failure(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io, "open");
+    if (descriptor_ < 0) throw failure(path_error_code(errno), "open");
   }
   ~File() { ::close(descriptor_); }
   File(const File&) = delete;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/search/search_algorithm.hpp>
@@ -40,6 +41,20 @@ void check_options(const StrategyInfo& info, const StrategySettings& settings) {
                                             kind_name(option->default_value) + " (default " +
                                             to_literal(option->default_value) + "), found " + to_literal(value));
     }
+    const auto number = as_number(value);
+    if (std::holds_alternative<bool>(value) || std::holds_alternative<std::string>(value) || !number) continue;
+    if (!(*number >= option->minimum && *number <= option->maximum)) {
+      const auto text = [&](double end) {
+        return std::holds_alternative<std::int64_t>(option->default_value)
+                   ? std::to_string(static_cast<std::int64_t>(end))
+                   : to_string(Value(end));
+      };
+      std::string range = "at least " + text(option->minimum);
+      if (std::isfinite(option->maximum)) range = "from " + text(option->minimum) + " to " + text(option->maximum);
+      throw Error(ErrorCode::bad_input, "option '" + name + "' of strategy '" + info.name + "' must be " + range +
+                                            " (default " + to_literal(option->default_value) + "), found " +
+                                            to_literal(value));
+    }
   }
 }
 
@@ -52,56 +67,57 @@ StrategyRegistry StrategyRegistry::with_defaults() {
   registry.add(
       {"auto", "The default: Bayesian optimisation with the options that did best over recorded spaces", {}, true},
       &make_auto);
-  registry.add({"bayesian",
-                "Gaussian process on the logarithm of the objective; asks for the best expected improvement per cost",
-                {{"initial", "questions of the initial Latin hypercube", std::int64_t{4}},
-                 {"cost_weight", "exponent of the cost in the improvement per cost; 0 ignores it", 1.0},
-                 {"length", "correlation length to start from, in parts of a parameter's range", 2.0},
-                 {"active", "observations kept when the model is made anew", std::int64_t{160}},
-                 {"window", "observations at which that happens", std::int64_t{256}},
-                 {"pool", "most candidates looked at; smaller spaces are seen as a whole", std::int64_t{12000}},
-                 {"fitted", "most observations to fit correlation lengths to", std::int64_t{80}},
-                 {"effort", "candidates times observations squared that a new model predicts", std::int64_t{4000000}}},
-                true},
-               &make_bayesian);
+  registry.add(
+      {"bayesian",
+       "Gaussian process on the logarithm of the objective; asks for the best expected improvement per cost",
+       {{"initial", "questions of the initial Latin hypercube", std::int64_t{4}, 1},
+        {"cost_weight", "exponent of the cost in the improvement per cost; 0 ignores it", 1.0},
+        {"length", "correlation length to start from, in parts of a parameter's range", 2.0, 0.001},
+        {"active", "observations kept when the model is made anew", std::int64_t{160}, 8},
+        {"window", "observations at which that happens", std::int64_t{256}, 9},
+        {"pool", "most candidates looked at; smaller spaces are seen as a whole", std::int64_t{12000}, 64},
+        {"fitted", "most observations to fit correlation lengths to", std::int64_t{80}, 4},
+        {"effort", "candidates times observations squared that a new model predicts", std::int64_t{4000000}, 1}},
+       true},
+      &make_bayesian);
   registry.add(
       {"local-search",
        "Iterated local search: first improvement in a shuffled neighbourhood, random walks between optima",
        {{"neighbourhood", "hamming, hamming-adjacent, strictly-adjacent, adjacent or closest", std::string("hamming")},
-        {"walk", "steps of the walk from a local optimum", std::int64_t{3}},
-        {"restart", "probability of a fresh start instead of a walk", 0.2}},
+        {"walk", "steps of the walk from a local optimum", std::int64_t{3}, 1},
+        {"restart", "probability of a fresh start instead of a walk", 0.2, 0, 1}},
        true},
       &make_local_search);
   registry.add({"annealing",
                 "Simulated annealing over Hamming neighbours, cooled by what is spent of the budget",
-                {{"start_temperature", "relative worsening accepted with probability 1/e at the start", 0.5},
-                 {"end_temperature", "the same at the end of the budget", 0.001},
-                 {"patience", "rejections in a row before the walk returns to the best", std::int64_t{100}}},
+                {{"start_temperature", "relative worsening accepted with probability 1/e at the start", 0.5, 1e-09},
+                 {"end_temperature", "the same at the end of the budget", 0.001, 1e-09},
+                 {"patience", "rejections in a row before the walk returns to the best", std::int64_t{100}, 1}},
                 true},
                &make_annealing);
   registry.add({"tabu",
                 "Tabu search: to the best of some neighbours that were not visited lately",
                 {{"tenure", "visits that stay forbidden", std::int64_t{100}},
-                 {"width", "neighbours looked at in each step", std::int64_t{8}}},
+                 {"width", "neighbours looked at in each step", std::int64_t{8}, 1}},
                 true},
                &make_tabu);
   registry.add({"genetic",
                 "Genetic algorithm with uniform crossover and repair",
-                {{"population", "configurations in a generation", std::int64_t{20}},
+                {{"population", "configurations in a generation", std::int64_t{20}, 2},
                  {"elite", "best that survive", std::int64_t{4}},
-                 {"mutation", "probability of a new value, for each parameter", 0.15}},
+                 {"mutation", "probability of a new value, for each parameter", 0.15, 0, 1}},
                 true},
                &make_genetic);
   registry.add({"differential-evolution",
                 "Differential evolution (best/1/bin) on positions, with repair",
-                {{"population", "configurations in a generation", std::int64_t{16}},
+                {{"population", "configurations in a generation", std::int64_t{16}, 4},
                  {"factor", "weight of the difference", 0.7},
-                 {"crossover", "probability that a parameter changes", 0.6}},
+                 {"crossover", "probability that a parameter changes", 0.6, 0, 1}},
                 true},
                &make_differential_evolution);
   registry.add({"particle-swarm",
                 "Particle swarm on positions, with repair",
-                {{"particles", "number of particles", std::int64_t{16}},
+                {{"particles", "number of particles", std::int64_t{16}, 1},
                  {"inertia", "part of the velocity that stays", 0.5},
                  {"own", "pull of a particle's own best", 2.0},
                  {"common", "pull of the best of all", 1.0}},
@@ -112,26 +128,26 @@ StrategyRegistry StrategyRegistry::with_defaults() {
       &make_quasi_random);
   registry.add({"variable-neighbourhood",
                 "Neighbourhoods from small to large, guided by the nearest known results",
-                {{"nearest", "known results that a prediction is made of", std::int64_t{5}},
-                 {"width", "neighbours that are compared for each question", std::int64_t{8}},
-                 {"patience", "questions without improvement before a new start", std::int64_t{60}},
-                 {"elite", "best results that a new start is made of", std::int64_t{5}},
+                {{"nearest", "known results that a prediction is made of", std::int64_t{5}, 1},
+                 {"width", "neighbours that are compared for each question", std::int64_t{8}, 1},
+                 {"patience", "questions without improvement before a new start", std::int64_t{60}, 1},
+                 {"elite", "best results that a new start is made of", std::int64_t{5}, 2},
                  {"temperature", "relative worsening accepted with probability 1/e at the start; falls to 0", 0.1}},
                 true},
                &make_variable_neighbourhood);
   registry.add({"forest",
                 "A forest of randomised trees as the model; asks for the best expected improvement",
-                {{"initial", "questions of the initial Latin hypercube", std::int64_t{8}},
-                 {"trees", "trees of the forest", std::int64_t{24}},
-                 {"group", "fewest questions asked before the forest is made anew", std::int64_t{4}},
-                 {"sample", "random candidates beside the neighbours of the best", std::int64_t{400}}},
+                {{"initial", "questions of the initial Latin hypercube", std::int64_t{8}, 2},
+                 {"trees", "trees of the forest", std::int64_t{24}, 2},
+                 {"group", "fewest questions asked before the forest is made anew", std::int64_t{4}, 1},
+                 {"sample", "random candidates beside the neighbours of the best", std::int64_t{400}, 1}},
                 true},
                &make_forest);
   registry.add({"portfolio",
                 "Several strategies; a bandit gives the questions to those that find improvements",
                 {{"strategies", "names of the strategies, separated by commas",
                   std::string("bayesian,variable-neighbourhood,genetic,local-search")},
-                 {"window", "latest questions that count for the credit", std::int64_t{100}},
+                 {"window", "latest questions that count for the credit", std::int64_t{100}, 1},
                  {"exploration", "weight of the bonus for strategies that were tried less", 0.05}},
                 true},
                &make_portfolio);

@@ -502,6 +502,41 @@ TEST(StrategyRegistry, UnknownStrategyIsExplained) {
   EXPECT_THAT(refusal(registry, "grid", {}), HasSubstr("known are exhaustive, random"));
 }
 
+TEST(StrategyRegistry, OptionsOutsideTheirRangeAreRefused) {
+  const StrategyRegistry registry = StrategyRegistry::with_defaults();
+  const auto space = small_space();
+  for (const StrategyInfo& info : registry.list()) {
+    for (const StrategyOption& option : info.options) {
+      if (!std::holds_alternative<std::int64_t>(option.default_value) &&
+          !std::holds_alternative<double>(option.default_value))
+        continue;
+      EXPECT_GE(as_number(option.default_value).value(), option.minimum) << info.name << "." << option.name;
+      EXPECT_LE(as_number(option.default_value).value(), option.maximum) << info.name << "." << option.name;
+      StrategySettings settings;
+      settings.options[option.name] = std::int64_t{-1};
+      try {
+        registry.create(info.name, *space, settings);
+        ADD_FAILURE() << info.name << "." << option.name;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::bad_input);
+        EXPECT_THAT(error.what(), testing::HasSubstr("option '" + option.name + "' of strategy '" + info.name + "'"));
+      }
+    }
+  }
+  StrategySettings settings;
+  settings.options["population"] = std::int64_t{0};
+  try {
+    registry.create("genetic", *space, settings);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "option 'population' of strategy 'genetic' must be at least 2 (default 20), found 0");
+  }
+  settings.options["population"] = std::int64_t{2};
+  EXPECT_NO_THROW(registry.create("genetic", *space, settings));
+  settings.options = {{"mutation", 1.5}};
+  EXPECT_THROW(registry.create("genetic", *space, settings), Error);
+}
+
 TEST(StrategyRegistry, OptionsAreChecked) {
   auto registry = StrategyRegistry::with_defaults();
   StrategySettings settings;

@@ -201,6 +201,12 @@ void check_parameter(const Checker& checker, const Parameter& parameter) {
     const Value& value = parameter.values[i];
     const std::string item = join_index(key + ".values", i);
     if (!finite(value)) checker.fail(item, "a value must be finite, found " + to_string(value));
+    // A string among numbers equals none of them, in no constraint and in no expression.
+    if (!same_kind(value, parameter.values.front())) {
+      checker.fail(item, "the values of a parameter are of one kind; the first of '" + parameter.name + "' is " +
+                             kind_of(parameter.values.front()) + ", this is " + kind_of(value) + ", " +
+                             to_literal(value) + "; write all as numbers, all as strings, or all as booleans");
+    }
     const std::string* text = std::get_if<std::string>(&value);
     if (parameter.role == ParameterRole::option && !text) {
       checker.fail(item,

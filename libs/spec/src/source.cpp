@@ -76,7 +76,7 @@ class Inliner {
   static std::string read(const std::filesystem::path& file) {
     std::error_code ignored;
     if (std::filesystem::exists(file, ignored) && !std::filesystem::is_regular_file(file, ignored)) {
-      throw Error(ErrorCode::io, "'" + file.string() + "' is not a regular file");
+      throw Error(ErrorCode::bad_input, "'" + file.string() + "' is not a regular file");
     }
     return read_file(file);
   }

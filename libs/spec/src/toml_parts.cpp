@@ -1,6 +1,11 @@
 #include "toml_parts.hpp"
 
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
+#include <cstdlib>
+#include <fmt/format.h>
 #include <limits>
 #include <system_error>
 #include <utility>
@@ -36,6 +41,23 @@ RangeEnd range_number(const Section& range, std::string_view name) {
           "the range has more than " + std::to_string(max_values) + " values; use a larger step, or power");
 }
 
+// Digits behind the point in the shortest decimal text of `number`: 1 of 0.1, 4 of 5e-4, 0 of 1e6.
+int decimals_of(double number) {
+  std::array<char, 64> buffer{};
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number, std::chars_format::scientific);
+  const std::string text(buffer.data(), end.ptr);  // as 1.25e-03
+  const std::size_t exponent = text.find('e');
+  const std::size_t point = text.find('.');
+  const std::string digits = point == std::string::npos ? std::string() : text.substr(point + 1, exponent - point - 1);
+  return std::max(0, static_cast<int>(digits.size()) - std::atoi(text.c_str() + exponent + 1));
+}
+
+// A sum of decimals as people write them: 0.1 + 2 * 0.1 is 0.3, not 0.30000000000000004.
+double with_decimals(double number, int decimals) {
+  if (decimals > 17 || std::abs(number) > 1e15) return number;
+  return std::strtod(fmt::format("{:.{}f}", number, decimals).c_str(), nullptr);
+}
+
 std::vector<Value> stepped(const Section& range, const RangeEnd& from, const RangeEnd& to, const RangeEnd& step) {
   if (step.number == 0) range.fail("step", "must not be 0");
   if ((to.number - from.number) * step.number < 0) {
@@ -47,8 +69,9 @@ std::vector<Value> stepped(const Section& range, const RangeEnd& from, const Ran
     // The end counts as reached when rounding alone keeps it apart: 0.1 .. 0.5 step 0.1 has five values.
     const double count = std::floor((to.number - from.number) / step.number * (1 + 1e-12) + 1e-9);
     if (!(count < static_cast<double>(max_values))) too_many(range);
+    const int decimals = std::max(decimals_of(from.number), decimals_of(step.number));
     for (std::size_t i = 0; i <= static_cast<std::size_t>(count); ++i) {
-      values.emplace_back(from.number + static_cast<double>(i) * step.number);
+      values.emplace_back(with_decimals(from.number + static_cast<double>(i) * step.number, decimals));
     }
     return values;
   }
@@ -76,7 +99,8 @@ std::vector<Value> powers(const Section& range, const RangeEnd& from, const Rang
   if (from.real || to.real || power.real) {
     for (double value = from.number; value <= to.number * (1 + 1e-12); value *= power.number) {
       if (values.size() >= max_values) too_many(range);
-      values.emplace_back(value);
+      // Fifteen digits are what every double keeps: what differs behind them came from rounding.
+      values.emplace_back(std::strtod(fmt::format("{:.15g}", value).c_str(), nullptr));
     }
     return values;
   }

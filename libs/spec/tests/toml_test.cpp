@@ -259,6 +259,25 @@ TEST_F(Toml, ConstraintsMayStandAtTheTopOrAfterAnyParameter) {
   EXPECT_EQ(problem.build_space()->size(), 2u);  // 32x2 and 64x1
 }
 
+TEST_F(Toml, RangesOfDecimalsHaveTheDecimalsThatPeopleWrite) {
+  const auto values = [&](const std::string& range) {
+    Parts parts;
+    parts.parameters = "[parameters.block_x]\nvalues = [32]\n[parameters.p]\nrange = " + range;
+    return read(text(parts)).parameters.at(1).values;
+  };
+  EXPECT_EQ(values("{ from = 0.1, to = 1.0, step = 0.1 }"),
+            (std::vector<Value>{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0}));
+  EXPECT_EQ(values("{ from = 1, to = 0.7, step = -0.1 }"), (std::vector<Value>{1.0, 0.9, 0.8, 0.7}));
+  EXPECT_EQ(values("{ from = 1e-3, to = 3e-3, step = 5e-4 }"),
+            (std::vector<Value>{0.001, 0.0015, 0.002, 0.0025, 0.003}));
+  EXPECT_EQ(values("{ from = 2.25, to = 3, step = 0.25 }"), (std::vector<Value>{2.25, 2.5, 2.75, 3.0}));
+  EXPECT_EQ(values("{ from = 0.001, to = 10.0, power = 10 }"), (std::vector<Value>{0.001, 0.01, 0.1, 1.0, 10.0}));
+  EXPECT_EQ(values("{ from = 0.1, to = 3, power = 3.0 }"), (std::vector<Value>{0.1, 0.3, 0.9, 2.7}));
+  // Digits that do not end stay what they are.
+  EXPECT_EQ(values("{ from = 0.3333333333333333, to = 0.7, step = 0.3333333333333333 }"),
+            (std::vector<Value>{0.3333333333333333, 0.6666666666666666}));
+}
+
 TEST_F(Toml, RangesIncludeBothEndsWhereTheStepsReachThem) {
   const auto values = [&](const std::string& range) {
     Parts parts;

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <mutex>
 #include <sys/stat.h>
 #include <vector>
@@ -34,6 +35,8 @@ constexpr std::string_view temporary_mark = ".writing-";
 constexpr std::time_t abandoned_after_seconds = 3600;
 // Other processes add entries that this one does not see: look at the folder again after this many of our own.
 constexpr std::uint64_t puts_between_scans = 256;
+// To find a name for a temporary file that no thread or killed process has taken.
+constexpr unsigned most_attempts = 1000;
 
 template <class T>
 void append_number(std::string& bytes, T number) {
@@ -107,9 +110,14 @@ void touch(int descriptor) { static_cast<void>(::futimens(descriptor, now_twice(
 void touch(const char* path) { static_cast<void>(::utimensat(AT_FDCWD, path, now_twice().data(), 0)); }
 
 bool write_entry(const fs::path& path, std::string_view bytes) {
-  std::string temporary = path.string() + std::string(temporary_mark) + "XXXXXX";
-  const Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (!file) return false;
+  // Not mkstemp(): the umask decides who may read the file.
+  std::string temporary;
+  Descriptor file;
+  for (unsigned attempt = 0; !file; ++attempt) {
+    temporary = fmt::format("{}{}{}-{}", path.string(), temporary_mark, ::getpid(), attempt);
+    file = Descriptor(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (!file && (errno != EEXIST || attempt == most_attempts)) return false;
+  }
   bool written = true;
   while (!bytes.empty() && written) {
     const ssize_t put = ::write(file.value(), bytes.data(), bytes.size());
@@ -122,7 +130,7 @@ bool write_entry(const fs::path& path, std::string_view bytes) {
   // No fsync: an entry that a power loss damages fails its checksum and is compiled again.
   if (written) {
     touch(file.value());
-    written = ::fchmod(file.value(), 0644) == 0 && ::rename(temporary.c_str(), path.c_str()) == 0;
+    written = ::rename(temporary.c_str(), path.c_str()) == 0;
   }
   if (!written) ::unlink(temporary.c_str());
   return written;
@@ -172,11 +180,7 @@ struct BinaryCache::State {
 
 BinaryCache::BinaryCache(fs::path folder, Bytes limit)
     : folder_(std::move(folder)), limit_(limit), state_(std::make_shared<State>()) {
-  std::error_code status;
-  fs::create_directories(folder_, status);
-  if (status)
-    throw Error(ErrorCode::io, "cannot create the cache folder '" + folder_.string() + "'",
-                native_error(status.value()));
+  make_private_folder(folder_);
 }
 
 std::optional<device::Binary> BinaryCache::find(const std::string& key) const {

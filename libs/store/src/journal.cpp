@@ -165,12 +165,12 @@ Descriptor open_journal(const std::filesystem::path& file, int extra_flags) {
   if (descriptor) {
     struct stat status {};
     if (::fstat(descriptor.value(), &status) == 0 && !S_ISREG(status.st_mode))
-      throw Error(ErrorCode::io, "'" + file.string() + "' is no regular file");
+      throw Error(ErrorCode::bad_input, "'" + file.string() + "' is no regular file");
     return descriptor;
   }
   if (errno == ENOENT && (extra_flags & O_CREAT) == 0)
     throw Error(ErrorCode::not_found, "there is no session to resume: '" + file.string() + "' does not exist");
-  throw Error(ErrorCode::io, "cannot open '" + file.string() + "'", last_native_error());
+  throw Error(path_error_code(errno), "cannot open '" + file.string() + "'", last_native_error());
 }
 
 void lock_journal(const Descriptor& descriptor, const std::filesystem::path& file) {
@@ -378,7 +378,7 @@ Journal Journal::create(const std::filesystem::path& folder, const JournalHeader
   std::error_code status;
   std::filesystem::create_directories(folder, status);
   if (status)
-    throw Error(ErrorCode::io, "cannot create the session folder '" + folder.string() + "'",
+    throw Error(path_error_code(status.value()), "cannot create the session folder '" + folder.string() + "'",
                 native_error(status.value()));
   const std::filesystem::path file = journal_path(folder);
   Descriptor descriptor = open_journal(file, O_CREAT);

@@ -171,8 +171,14 @@ class CacheReader {
       trial.message = "'" + space_.objective + "' is not finite";
     }
     if (trial.status == TrialStatus::ok) trial.objective = objective;
-    if (!rows_.insert(trial.values)) return bad_row(key, "its configuration is there already");
-    space_.trials.push_back(std::move(trial));
+    // As Kernel Tuner reads it: a run that went on appends what it measured again.
+    const auto [place, is_new] = rows_.place(trial.values);
+    if (is_new) {
+      space_.trials.push_back(std::move(trial));
+    } else {
+      space_.trials[place] = std::move(trial);
+      bad_row(key, "its configuration comes again later, and the last counts");
+    }
   }
 
   // Fields with a meaning of their own.

@@ -9,6 +9,7 @@
 
 #include <warpwright/store/profile_database.hpp>
 
+#include "database_file.hpp"
 #include "json_reader.hpp"
 #include "sqlite.hpp"
 
@@ -17,8 +18,6 @@ namespace {
 
 using namespace detail;
 
-// "WpWr": marks the file as ours, so that another program's database is never touched.
-constexpr std::int64_t application_id = 0x57705772;
 constexpr int export_schema_version = 1;
 
 // Step i brings a database from schema version i to i + 1, inside one transaction. Append; never change a released
@@ -220,29 +219,62 @@ void use_write_ahead_log(const SqliteConnection& connection) {
   }
 }
 
-// Checks that the file is ours or new before anything is written to it.
-void prepare(const SqliteConnection& connection) {
-  const bool empty = connection.integer("SELECT count(*) FROM sqlite_master") == 0;
-  const std::int64_t id = connection.integer("PRAGMA application_id");
+void check_version(const SqliteConnection& connection) {
   const std::int64_t version = connection.integer("PRAGMA user_version");
-  if (id != application_id && (!empty || id != 0 || version != 0))
-    throw Error(ErrorCode::corrupted, "'" + connection.file().string() +
-                                          "' is no profile database: it is an SQLite file of another program, and was "
-                                          "left as it is");
   if (version > database_version) reject_newer(connection, version);
+}
+
+// A whole database of this version at `file`, unless another process is faster.
+void create(const std::filesystem::path& file) {
+  create_database_file(file, [](const SqliteConnection& connection) {
+    migrate(connection);
+    use_write_ahead_log(connection);
+  });
+}
+
+SqliteConnection open_to_write(const std::filesystem::path& file) {
+  check_is_ours(file);
+  SqliteConnection connection(file, SqliteAccess::write);
+  check_version(connection);
   use_write_ahead_log(connection);
-  if (version < database_version) migrate(connection);
+  if (connection.integer("PRAGMA user_version") < database_version) migrate(connection);
+  return connection;
+}
+
+SqliteConnection open_to_read(const std::filesystem::path& file) {
+  check_is_ours(file);
+  SqliteConnection connection = open_database_to_read(file);
+  check_version(connection);
+  if (connection.integer("PRAGMA user_version") < database_version)
+    throw Error(ErrorCode::unsupported,
+                "'" + file.string() +
+                    "' was made by an older Warpwright and cannot be read as it is; open it once where it can be "
+                    "written to, as 'warpwright profiles import' does, which brings it up to date");
+  return connection;
 }
 
 }  // namespace
 
 struct ProfileDatabase::State {
-  explicit State(const std::filesystem::path& file) : connection(file) { prepare(connection); }
+  State(SqliteConnection opened, bool may_write) : connection(std::move(opened)), writable(may_write) {}
   SqliteConnection connection;
+  bool writable;
   std::int64_t own_writes = 0;
 };
 
-ProfileDatabase::ProfileDatabase(const std::filesystem::path& file) : state_(std::make_unique<State>(file)) {}
+ProfileDatabase::ProfileDatabase(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ProfileDatabase::ProfileDatabase(const std::filesystem::path& file) {
+  if (!database_file_exists(file)) create(file);
+  const bool writable = can_write_database(file);
+  state_ = std::make_unique<State>(writable ? open_to_write(file) : open_to_read(file), writable);
+}
+
+ProfileDatabase ProfileDatabase::open_read_only(const std::filesystem::path& file) {
+  return ProfileDatabase(std::make_unique<State>(open_to_read(file), false));
+}
+
+bool ProfileDatabase::writable() const { return state_->writable; }
+
 ProfileDatabase::~ProfileDatabase() = default;
 ProfileDatabase::ProfileDatabase(ProfileDatabase&&) noexcept = default;
 ProfileDatabase& ProfileDatabase::operator=(ProfileDatabase&&) noexcept = default;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
 #include <limits>
 
@@ -266,7 +267,30 @@ bool is_minimised(const std::string& objective) {
   return !(ends_with("/s") || ends_with("/W") || ends_with("/J") || objective == "fitness");
 }
 
-bool RowSet::insert(const std::vector<std::uint32_t>& row) { return rows_.emplace(row, true).second; }
+std::optional<double> milliseconds_in(std::string_view unit) {
+  std::string word;
+  for (const char c : unit)
+    if (c != ' ') word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  struct Unit {
+    double milliseconds;
+    std::array<std::string_view, 5> names;
+  };
+  static constexpr std::array<Unit, 5> units = {
+      {{1e-6, {"ns", "nanosecond", "nanoseconds", "nsec"}},
+       {1e-3, {"us", "microsecond", "microseconds", "usec", "\xc2\xb5s"}},
+       {1, {"ms", "millisecond", "milliseconds", "msec", "miliseconds"}},  // the last: files of the public hub
+       {1e3, {"s", "second", "seconds", "sec"}},
+       {60e3, {"min", "minute", "minutes"}}}};
+  for (const Unit& known : units)
+    for (const std::string_view name : known.names)
+      if (!name.empty() && name == word) return known.milliseconds;
+  return std::nullopt;
+}
+
+std::pair<std::size_t, bool> RowSet::place(const std::vector<std::uint32_t>& row) {
+  const auto [found, is_new] = rows_.emplace(row, rows_.size());
+  return {found->second, is_new};
+}
 
 std::size_t RowSet::Hash::operator()(const std::vector<std::uint32_t>& row) const {
   std::uint64_t hash = 0x9e3779b97f4a7c15ULL;  // golden ratio, as in Fibonacci hashing

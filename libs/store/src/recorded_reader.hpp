@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <warpwright/model/recorded_space.hpp>
@@ -61,16 +62,23 @@ bool is_ordered(const std::vector<Value>& values);
 // Kernel Tuner's rule: rates are maximised, times and energies minimised.
 bool is_minimised(const std::string& objective);
 
-// Refuses rows that are there already.
+// Milliseconds in one of a unit of time, as T1 and T4 files write them ("ms", "Microseconds", "s", "miliseconds");
+// nullopt for any other unit.
+std::optional<double> milliseconds_in(std::string_view unit);
+
+// Counts different rows.
 class RowSet {
  public:
-  bool insert(const std::vector<std::uint32_t>& row);
+  // False for a row that is there already.
+  bool insert(const std::vector<std::uint32_t>& row) { return place(row).second; }
+  // How many different rows came before this one did first, and whether this is the first.
+  std::pair<std::size_t, bool> place(const std::vector<std::uint32_t>& row);
 
  private:
   struct Hash {
     std::size_t operator()(const std::vector<std::uint32_t>& row) const;
   };
-  std::unordered_map<std::vector<std::uint32_t>, bool, Hash> rows_;
+  std::unordered_map<std::vector<std::uint32_t>, std::size_t, Hash> rows_;
 };
 
 RecordedSpace parse_kernel_tuner(std::string_view text, const std::string& name);

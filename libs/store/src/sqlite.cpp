@@ -1,6 +1,6 @@
 #include "sqlite.hpp"
 
-#include "descriptor.hpp"
+#include <algorithm>
 
 namespace warpwright::store::detail {
 namespace {
@@ -64,22 +64,34 @@ std::string SqliteStatement::text(int column) const {
   return data == nullptr ? std::string() : std::string(static_cast<const char*>(data), static_cast<std::size_t>(size));
 }
 
-SqliteConnection::SqliteConnection(const std::filesystem::path& file) : file_(file) {
-  if (file.has_parent_path()) {
-    std::error_code status;
-    std::filesystem::create_directories(file.parent_path(), status);
-    if (status)
-      throw Error(ErrorCode::io, "cannot create folder '" + file.parent_path().string() + "' for the profile database",
-                  native_error(status.value()));
-  }
+SqliteConnection::SqliteConnection(const std::filesystem::path& file, SqliteAccess access) : file_(file) {
+  const int flags = access == SqliteAccess::write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
   sqlite3* handle = nullptr;
   // FULLMUTEX: const members may be called from several threads at once.
-  const int status = sqlite3_open_v2(file.c_str(), &handle,
-                                     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
+  const int status = sqlite3_open_v2(file.c_str(), &handle, flags | SQLITE_OPEN_FULLMUTEX, nullptr);
   handle_.reset(handle);
   if (status != SQLITE_OK) throw error(status);
   sqlite3_extended_result_codes(handle, 1);
   sqlite3_busy_timeout(handle, busy_timeout_ms);
+}
+
+SqliteConnection::SqliteConnection(const std::filesystem::path& file, std::string_view bytes) : file_(file) {
+  sqlite3* handle = nullptr;
+  int status = sqlite3_open_v2(":memory:", &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, nullptr);
+  handle_.reset(handle);
+  if (status != SQLITE_OK) throw error(status);
+  sqlite3_extended_result_codes(handle, 1);
+  auto* copy = static_cast<unsigned char*>(sqlite3_malloc64(bytes.size()));
+  if (copy == nullptr) throw error(SQLITE_NOMEM);
+  std::copy(bytes.begin(), bytes.end(), copy);
+  // Bytes 18 and 19 of the header say whether there is a write-ahead log: 2 for yes, and 1 for no, as in memory.
+  for (const std::size_t at : {std::size_t{18}, std::size_t{19}})
+    if (bytes.size() > at && copy[at] == 2) copy[at] = 1;
+  // The connection frees the copy, also where it refuses it.
+  const auto size = static_cast<sqlite3_int64>(bytes.size());
+  status = sqlite3_deserialize(handle, "main", copy, size, size,
+                               SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_READONLY);
+  if (status != SQLITE_OK) throw error(status);
 }
 
 void SqliteConnection::execute(const char* sql) const {
@@ -104,6 +116,8 @@ Error SqliteConnection::error(int status) const {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return Error(ErrorCode::timeout, "the profile database " + name + " is held by another process", native);
+    case SQLITE_READONLY:
+      return Error(ErrorCode::bad_input, "the profile database " + name + " cannot be written to", native);
     case SQLITE_NOMEM:
       return Error(ErrorCode::out_of_memory, "reading the profile database " + name, native);
     case SQLITE_ERROR:

@@ -53,10 +53,14 @@ class SqliteStatement {
   int next_parameter_ = 1;
 };
 
+enum class SqliteAccess { read, write };
+
 class SqliteConnection {
  public:
-  // Opens or creates. Errors name the file.
-  explicit SqliteConnection(const std::filesystem::path& file);
+  // The file must be there; an empty one is an empty database. Errors name the file.
+  SqliteConnection(const std::filesystem::path& file, SqliteAccess access);
+  // A copy in memory of `bytes`, which were read from `file`; cannot be written to, and touches no file.
+  SqliteConnection(const std::filesystem::path& file, std::string_view bytes);
 
   void execute(const char* sql) const;
   // The first column of the first row; 0 without one.

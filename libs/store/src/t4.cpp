@@ -63,6 +63,7 @@ class T4Reader {
                   position);
     }
     settle_values();
+    settle_units(document.header);
     return std::move(space_);
   }
 
@@ -82,6 +83,7 @@ class T4Reader {
     if (!reason.empty()) return bad_row(ordinal, reason);
     if (!rows_.insert(trial.values)) return bad_row(ordinal, "its configuration is there already");
     space_.trials.push_back(std::move(trial));
+    own_unit_.push_back(has_own_unit_);
   }
 
   std::string read_configuration(const Json& configuration, RecordedTrial& trial) {
@@ -129,6 +131,7 @@ class T4Reader {
     if (const auto stamp = entry.find("timestamp"); stamp != entry.end() && stamp->is_string())
       trial.timestamp = stamp->get<std::string>();
     std::optional<double> objective;
+    has_own_unit_ = false;
     if (const auto list = entry.find("measurements"); list != entry.end() && list->is_array()) {
       for (const Json& measurement : *list) read_measurement(measurement, trial, objective);
     }
@@ -144,6 +147,37 @@ class T4Reader {
     else
       trial.status = TrialStatus::not_finite;
     return {};
+  }
+
+  // The file says what its times are in, perhaps only at its end; the objective may say so itself.
+  void settle_units(const Json& header) {
+    const auto metadata = header.find("metadata");
+    std::string unit;
+    if (metadata != header.end() && metadata->is_object() && metadata->contains("timeunit") &&
+        metadata->at("timeunit").is_string())
+      unit = metadata->at("timeunit").get<std::string>();
+    const auto given = detail::milliseconds_in(unit);
+    if (!unit.empty() && !given)
+      space_.problems.push_back(
+          {0, "'timeunit' is '" + unit + "', no unit of time; its times are read as milliseconds"});
+    const double scale = given.value_or(1);
+    const auto convert = [&](std::optional<Milliseconds>& cost) {
+      if (cost && scale != 1) *cost *= scale;
+    };
+    for (std::size_t i = 0; i < space_.trials.size(); ++i) {
+      RecordedTrial& trial = space_.trials[i];
+      for (auto* cost : {&trial.costs.compile, &trial.costs.benchmark, &trial.costs.framework, &trial.costs.strategy,
+                         &trial.costs.verify})
+        convert(*cost);
+      if (scale != 1)
+        for (Milliseconds& sample : trial.samples) sample *= scale;
+      if (trial.objective && !own_unit_[i] && space_.objective_is_time()) *trial.objective *= scale;
+    }
+    if (space_.objective_is_time()) space_.minimise = true;
+    if (!unknown_unit_.empty())
+      space_.problems.push_back(
+          {0, "the unit of '" + space_.objective + "' is '" + unknown_unit_ + "', no unit of time; it is read as " +
+                  (unit.empty() || !given ? std::string("milliseconds") : "'timeunit' says, " + unit)});
   }
 
   void read_times(const Json& times, RecordedTrial& trial) {
@@ -168,13 +202,14 @@ class T4Reader {
     }
   }
 
-  void read_measurement(const Json& measurement, RecordedTrial& trial, std::optional<double>& objective) const {
+  void read_measurement(const Json& measurement, RecordedTrial& trial, std::optional<double>& objective) {
     if (!measurement.is_object() || !measurement.contains("name") || !measurement.contains("value")) return;
     const Json& name = measurement.at("name");
     const Json& value = measurement.at("value");
     if (!name.is_string()) return;
     if (name == space_.objective) {
       objective = detail::read_number(value);
+      read_unit(measurement, objective);
     } else if (name == status_measurement && value.is_string()) {
       if (const auto status = parse_trial_status(value.get<std::string>());
           status && (*status == TrialStatus::ok) == (trial.status == TrialStatus::ok))
@@ -185,6 +220,19 @@ class T4Reader {
       const auto unit = measurement.find("unit");
       trial.other.push_back({name.get<std::string>(), compact(value),
                              unit != measurement.end() && unit->is_string() ? unit->get<std::string>() : ""});
+    }
+  }
+
+  // Whatever its name, an objective in a unit of time is a time, and times are in milliseconds.
+  void read_unit(const Json& measurement, std::optional<double>& objective) {
+    const auto unit = measurement.find("unit");
+    if (!objective || unit == measurement.end() || !unit->is_string() || unit->get<std::string>().empty()) return;
+    if (const auto scale = detail::milliseconds_in(unit->get<std::string>())) {
+      if (*scale != 1) *objective *= *scale;
+      has_own_unit_ = true;
+      space_.has_unit_of_time = true;
+    } else if (space_.objective == "time") {
+      unknown_unit_ = unit->get<std::string>();
     }
   }
 
@@ -208,6 +256,9 @@ class T4Reader {
   std::unordered_map<std::string, std::size_t> columns_;
   detail::RowSet rows_;
   std::size_t ordinal_ = 0;
+  bool has_own_unit_ = false;   // of the objective of the row that is read
+  std::vector<bool> own_unit_;  // of every trial
+  std::string unknown_unit_;    // of "time"
 };
 
 Json number_json(double number) {
@@ -245,7 +296,7 @@ Json result_json(const RecordedSpace& space, const RecordedTrial& trial) {
   if (trial.objective)
     measurements.push_back({{"name", space.objective},
                             {"value", number_json(*trial.objective)},
-                            {"unit", space.objective == "time" ? "ms" : ""}});
+                            {"unit", space.objective_is_time() ? "ms" : ""}});
   // The first word of its kind says the status by itself.
   const auto first = std::find_if(invalidity_words.begin(), invalidity_words.end(),
                                   [&](const InvalidityWord& known) { return known.word == invalidity; });

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <thread>
 
 #include <warpwright/base/hash.hpp>
@@ -249,8 +250,25 @@ TEST(BinaryCache, FilesOfOthersStay) {
 TEST(BinaryCache, AnUnusableFolderIsAnErrorWhenMade) {
   const TemporaryFolder folder;
   write_text_file(folder / "plain", "x");
-  error_of(ErrorCode::io, [&] { BinaryCache{folder / "plain"}; });
-  error_of(ErrorCode::io, [&] { BinaryCache{folder / "plain" / "below"}; });
+  error_of(ErrorCode::not_found, [&] { BinaryCache{folder / "plain"}; });
+  error_of(ErrorCode::not_found, [&] { BinaryCache{folder / "plain" / "below"}; });
+}
+
+TEST(BinaryCache, TheFolderIsTheOwnersAloneAndFilesKeepTheUmask) {
+  const TemporaryFolder folder;
+  const mode_t before = ::umask(077);
+  const BinaryCache cache(folder / "new");
+  ASSERT_TRUE(cache.put(key_of(1), binary("x")));
+  ::umask(before);
+  const auto mode = [](const std::filesystem::path& path) {
+    return static_cast<unsigned>(std::filesystem::status(path).permissions());
+  };
+  EXPECT_EQ(mode(folder / "new"), 0700u);
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "new")) EXPECT_EQ(mode(entry.path()), 0600u);
+  std::filesystem::permissions(folder / "new", std::filesystem::perms(0770));
+  const std::string refusal = error_of(ErrorCode::bad_input, [&] { BinaryCache{folder / "new"}; });
+  EXPECT_THAT(refusal, ::testing::HasSubstr("may be written to by others"));
+  EXPECT_THAT(refusal, ::testing::HasSubstr((folder / "new").string()));
 }
 
 // Where nothing can be created, even by the superuser, whom permissions do not stop.

@@ -432,10 +432,10 @@ TEST(Journal, HasOneWriterAcrossProcesses) {
 TEST(Journal, RefusesWhatIsNoFile) {
   const TemporaryFolder folder;
   std::filesystem::create_symlink("/dev/full", file_in(folder));
-  EXPECT_THAT(error_of(ErrorCode::io, [&] { Journal::create(folder.path(), sample_header()); }),
+  EXPECT_THAT(error_of(ErrorCode::bad_input, [&] { Journal::create(folder.path(), sample_header()); }),
               HasSubstr("no regular file"));
   write_text_file(folder / "plain", "x");
-  EXPECT_THAT(error_of(ErrorCode::io, [&] { Journal::create(folder / "plain", sample_header()); }),
+  EXPECT_THAT(error_of(ErrorCode::not_found, [&] { Journal::create(folder / "plain", sample_header()); }),
               HasSubstr((folder / "plain").string()));
 }
 

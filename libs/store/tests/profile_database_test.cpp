@@ -3,6 +3,8 @@
 #include <memory>
 #include <set>
 #include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <warpwright/store/profile_database.hpp>
 
@@ -31,9 +33,43 @@ void run_sql(const std::filesystem::path& file, const char* sql) {
   sqlite3_close(handle);
 }
 
+std::set<std::string> names_in(const std::filesystem::path& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) names.insert(entry.path().filename().string());
+  return names;
+}
+
+// "log" and "log-wal" in `folder`: a database whose only content is in its log, as after a kill.
+void files_of_a_killed_writer(const TemporaryFolder& folder, const std::string& sql) {
+  const auto live = folder / "live";
+  sqlite3* handle = nullptr;
+  EXPECT_EQ(sqlite3_open(live.c_str(), &handle), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(handle, ("PRAGMA journal_mode = WAL; " + sql).c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
+  std::filesystem::copy_file(live, folder / "log");
+  std::filesystem::copy_file(folder / "live-wal", folder / "log-wal");
+  sqlite3_close(handle);
+  std::filesystem::remove(live);
+}
+
+// The superuser may write everywhere; as one of these he is nobody for a while. Other users stay who they are.
+class Unprivileged {
+ public:
+  Unprivileged() { change(65534); }
+  ~Unprivileged() { change(0); }
+  Unprivileged(const Unprivileged&) = delete;
+  Unprivileged& operator=(const Unprivileged&) = delete;
+
+ private:
+  static void change(uid_t user) {
+    if (::getuid() == 0) {
+      ASSERT_EQ(::seteuid(user), 0);
+    }
+  }
+};
+
 TEST(ProfileDatabase, KeepsEveryField) {
   const TemporaryFolder folder;
-  const auto file = folder / "deep" / "profiles.db";
+  const auto file = folder / "profiles.db";
   std::int64_t id = 0;
   {
     ProfileDatabase database(file);
@@ -260,21 +296,120 @@ TEST(ProfileDatabase, ANewerSchemaSaysWhoWroteIt) {
   EXPECT_THAT(error_of(ErrorCode::unsupported, [&] { ProfileDatabase{file}; }), HasSubstr("a newer Warpwright"));
 }
 
-TEST(ProfileDatabase, AnInterruptedCreationIsFinished) {
+TEST(ProfileDatabase, AnEmptyFileIsNoDatabaseAndStaysEmpty) {
   const TemporaryFolder folder;
   const auto file = folder / "profiles.db";
   write_text_file(file, "");
-  { EXPECT_TRUE(ProfileDatabase(file).list().empty()); }
+  for (const bool reads : {false, true}) {
+    const auto open = [&] { reads ? ProfileDatabase::open_read_only(file) : ProfileDatabase(file); };
+    EXPECT_THAT(error_of(ErrorCode::bad_input, open), AllOf(HasSubstr(file.string()), HasSubstr("it is empty")));
+  }
+  EXPECT_EQ(read_text_file(file), "");
+  EXPECT_EQ(names_in(folder.path()), std::set<std::string>{"profiles.db"});
   const auto marked = folder / "marked.db";
   run_sql(marked, "PRAGMA application_id = 0x57705772");
   EXPECT_GT(ProfileDatabase(marked).put(full_profile()), 0);
 }
 
-TEST(ProfileDatabase, AnUnusablePathIsAnIoError) {
+// Closing the last connection to a database with a log copies the log into the file: opening alone would write.
+TEST(ProfileDatabase, AForeignDatabaseWithALogIsLeftAlone) {
+  const TemporaryFolder folder;
+  const auto file = folder / "browser.db";
+  files_of_a_killed_writer(folder, "CREATE TABLE cookies (name TEXT)");
+  std::filesystem::rename(folder / "log", file);
+  std::filesystem::rename(folder / "log-wal", folder / "browser.db-wal");
+  const std::string before = read_text_file(file), log = read_text_file(folder / "browser.db-wal");
+  ASSERT_FALSE(log.empty());
+  for (const bool reads : {false, true}) {
+    const auto open = [&] { reads ? ProfileDatabase::open_read_only(file) : ProfileDatabase(file); };
+    EXPECT_THAT(error_of(ErrorCode::corrupted, open), HasSubstr("another program"));
+    EXPECT_EQ(read_text_file(file), before);
+    EXPECT_EQ(read_text_file(folder / "browser.db-wal"), log);
+  }
+}
+
+TEST(ProfileDatabase, AnUnusablePathIsNamedAndCreatesNothing) {
   const TemporaryFolder folder;
   write_text_file(folder / "plain", "x");
-  error_of(ErrorCode::io, [&] { ProfileDatabase{folder / "plain" / "profiles.db"}; });
-  EXPECT_THAT(error_of(ErrorCode::io, [&] { ProfileDatabase{folder.path()}; }), HasSubstr(folder.path().string()));
+  error_of(ErrorCode::not_found, [&] { ProfileDatabase{folder / "plain" / "profiles.db"}; });
+  EXPECT_THAT(error_of(ErrorCode::bad_input, [&] { ProfileDatabase{folder.path()}; }),
+              HasSubstr(folder.path().string()));
+  EXPECT_THAT(error_of(ErrorCode::not_found, [&] { ProfileDatabase{folder / "misspelt" / "profiles.db"}; }),
+              HasSubstr("there is no folder '" + (folder / "misspelt").string()));
+  error_of(ErrorCode::not_found, [&] { ProfileDatabase::open_read_only(folder / "absent.db"); });
+  EXPECT_EQ(names_in(folder.path()), std::set<std::string>{"plain"});
+}
+
+TEST(ProfileDatabase, ReadingOnlyWritesNothing) {
+  const TemporaryFolder folder;
+  const auto file = folder / "profiles.db";
+  const std::int64_t id = ProfileDatabase(file).put(full_profile());
+  const std::string before = read_text_file(file);
+  {
+    ProfileDatabase database = ProfileDatabase::open_read_only(file);
+    EXPECT_FALSE(database.writable());
+    ASSERT_EQ(database.list().size(), 1u);
+    EXPECT_TRUE(same(database.list()[0], full_profile()));
+    EXPECT_TRUE(database.find(full_profile().key, MatchPolicy::exact).has_value());
+    EXPECT_THAT(error_of(ErrorCode::bad_input, [&] { database.put(full_profile()); }),
+                AllOf(HasSubstr(file.string()), HasSubstr("cannot be written")));
+    error_of(ErrorCode::bad_input, [&] { database.remove(id); });
+    EXPECT_EQ(names_in(folder.path()), std::set<std::string>{"profiles.db"});
+  }
+  EXPECT_EQ(read_text_file(file), before);
+  EXPECT_EQ(names_in(folder.path()), std::set<std::string>{"profiles.db"});
+}
+
+TEST(ProfileDatabase, ReadingOnlySeesWhatAnOpenWriterHasInItsLog) {
+  const TemporaryFolder folder;
+  const auto file = folder / "profiles.db";
+  ProfileDatabase writer(file);
+  writer.put(profile_for(1));
+  ASSERT_TRUE(std::filesystem::exists(folder / "profiles.db-wal"));
+  const ProfileDatabase reader = ProfileDatabase::open_read_only(file);
+  EXPECT_EQ(reader.list().size(), 1u);
+  writer.put(profile_for(2));
+  EXPECT_EQ(reader.list().size(), 2u);
+}
+
+// Another user's database, or one on a read-only disk: neither the file nor its folder can be written to, so the files
+// of a write-ahead log cannot be made.
+TEST(ProfileDatabase, IsReadWhereNothingCanBeWritten) {
+  const TemporaryFolder folder;
+  const auto file = folder / "profiles.db";
+  { ProfileDatabase(file).put(full_profile()); }
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0555));
+  std::filesystem::permissions(file, std::filesystem::perms(0444));
+  {
+    const Unprivileged user;
+    ProfileDatabase database(file);
+    EXPECT_FALSE(database.writable());
+    EXPECT_EQ(database.list().size(), 1u);
+    EXPECT_TRUE(database.find(full_profile().key, MatchPolicy::exact).has_value());
+    EXPECT_THAT(error_of(ErrorCode::bad_input, [&] { database.put(full_profile()); }), HasSubstr("cannot be written"));
+    EXPECT_EQ(ProfileDatabase::open_read_only(file).list().size(), 1u);
+  }
+  EXPECT_EQ(names_in(folder.path()), std::set<std::string>{"profiles.db"});
+  // With the log of a writer that was killed, and without a way to read that.
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
+  std::filesystem::permissions(file, std::filesystem::perms(0644));
+  files_of_a_killed_writer(folder, "PRAGMA application_id = 0x57705772");
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0555));
+  {
+    const Unprivileged user;
+    EXPECT_THAT(error_of(ErrorCode::bad_input, [&] { ProfileDatabase{folder / "log"}; }),
+                AllOf(HasSubstr((folder / "log").string()), HasSubstr("-wal")));
+  }
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
+}
+
+TEST(ProfileDatabase, ANewFileHasTheModeThatTheUmaskLeaves) {
+  const TemporaryFolder folder;
+  const mode_t before = ::umask(027);
+  { ProfileDatabase{folder / "profiles.db"}; }
+  ::umask(before);
+  EXPECT_EQ(static_cast<unsigned>(std::filesystem::status(folder / "profiles.db").permissions()), 0640u);
+  EXPECT_EQ(names_in(folder.path()), std::set<std::string>{"profiles.db"});
 }
 
 // ---- export and import ----------------------------------------------------------------------------------------------

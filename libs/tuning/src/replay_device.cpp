@@ -224,7 +224,7 @@ struct ReplayDevice::State {
   State(RecordedSpace given, const std::string& identity, const std::string& name, const Problem* specification)
       : recorded(std::move(given)) {
     if (recorded.trials.empty()) throw Error(ErrorCode::bad_input, "'" + name + "' records no configuration");
-    if (recorded.objective != "time" || !recorded.minimise)
+    if (!recorded.objective_is_time() || !recorded.minimise)
       throw Error(ErrorCode::unsupported,
                   fmt::format("'{}' records '{}'{}; only a recording of the time can stand for a device. 'warpwright "
                               "simulate' searches any",

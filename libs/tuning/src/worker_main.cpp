@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/tuning/confinement.hpp>
 #include <warpwright/tuning/worker.hpp>
 
 #include "memory_limit.hpp"
@@ -81,6 +82,13 @@ class Worker {
     options.log = [this](LogLevel level, std::string_view text) {
       channel_.send({{{"type", "log"}, {"level", static_cast<int>(level)}, {"text", std::string(text)}}, {}});
     };
+    // Before a driver is opened, whose threads would not be confined.
+    const bool runs_command = options.allow_commands && std::holds_alternative<ReferenceCommand>(problem.reference);
+    if (message.head.contains("confined_to") && !runs_command) {
+      std::vector<std::filesystem::path> folders;
+      for (const auto& folder : message.head.at("confined_to")) folders.emplace_back(folder.get<std::string>());
+      confine_this_thread(folders);
+    }
     const device::Backend& backend = backends_.find(device.id);
     if (message.head.at("role") == "compile") {
       stand_back_as_compiler(message.head.at("yields").get<bool>());

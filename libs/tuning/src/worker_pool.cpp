@@ -185,6 +185,10 @@ class WorkerPool final : public Evaluation {
                    {"cache", std::string(measure::to_string(options_.cache))},
                    {"allow_commands", options_.allow_commands}},
                   {}};
+    if (options_.confined_to) {
+      auto& folders = hello.head["confined_to"] = store::Json::array();
+      for (const auto& folder : *options_.confined_to) folders.push_back(folder.string());
+    }
     try {
       slot.process->channel().send(hello, send_patience_ms);
     } catch (const Error&) {

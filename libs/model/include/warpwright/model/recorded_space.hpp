@@ -37,7 +37,7 @@ struct RecordedField {
 struct RecordedTrial {
   std::vector<std::uint32_t> values;  // for every parameter, the position in its list of values
   TrialStatus status = TrialStatus::ok;
-  std::optional<double> objective;    // present when ok; for "time" in milliseconds
+  std::optional<double> objective;    // present when ok; a time in milliseconds
   std::vector<Milliseconds> samples;  // every timed run, in order
   RecordedCosts costs;
   std::string timestamp;
@@ -57,10 +57,13 @@ struct RecordedSpace {
   std::vector<Parameter> parameters;  // in file order
   std::string objective = "time";
   bool minimise = true;
+  // By its unit: the objective is a time under another name than "time".
+  bool has_unit_of_time = false;
   std::vector<RecordedTrial> trials;      // in file order, no configuration twice
   std::vector<RecordedField> header;      // other fields of the file
   std::vector<RecordedProblem> problems;  // rows left out, and why
 
+  bool objective_is_time() const { return objective == "time" || has_unit_of_time; }
   Configuration configuration(const RecordedTrial& trial) const;
   std::size_t count(TrialStatus status) const;
 };

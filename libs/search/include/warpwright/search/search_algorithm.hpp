@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,6 +37,8 @@ class SearchAlgorithm {
 struct StrategyOption {
   std::string name, description;
   Value default_value;
+  // Of an option that is a number; both ends belong to it.
+  double minimum = 0, maximum = std::numeric_limits<double>::infinity();
 };
 
 struct StrategyInfo {

@@ -15,7 +15,9 @@ namespace warpwright::store {
 // Thread-safe. Copies share one bookkeeping.
 class BinaryCache {
  public:
-  // Creates the folder. Least recently used entries go when the whole exceeds `limit`. Throws Error(io).
+  // Makes the folder with mode 0700, or takes one that only its owner may write to: what lies in it is run. Least
+  // recently used entries go when the whole exceeds `limit`. Throws Error(bad_input) for a folder that others could
+  // write to, and as make_private_folder() does.
   explicit BinaryCache(std::filesystem::path folder, Bytes limit = Bytes{std::uint64_t{2} << 30});
   // nullopt if absent, unreadable or damaged (a damaged entry is removed).
   std::optional<device::Binary> find(const std::string& key) const;

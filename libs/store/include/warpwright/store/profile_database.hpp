@@ -90,13 +90,22 @@ std::vector<ProfileMatch> rank_profiles(const ProfileKey& wanted, std::vector<Tu
 // over (a local disk). A writer that finds the file busy waits for up to 30 s, then throws Error(timeout).
 class ProfileDatabase {
  public:
-  // Opens or creates (with parent folders); migrates older schemas. Throws Error(io) or, for a file that is no profile
-  // database (which is left as it is), Error(corrupted), naming the file; Error(unsupported) for a newer schema, saying
-  // which version wrote it. Every member below throws these two as well.
+  // Opens, or creates a file in a folder that is there; migrates older schemas. Where the file or its folder cannot be
+  // written to it is opened as open_read_only() does, and writable() is false. Throws Error(not_found) for a folder
+  // that is not there, Error(bad_input) for an empty file or a path that cannot be used, Error(corrupted) for a file
+  // that is no profile database (neither is ever written to), Error(unsupported) for a newer schema, saying which
+  // version wrote it, and Error(io); each names the file. Every member below throws Error(io) and Error(corrupted) as
+  // well.
   explicit ProfileDatabase(const std::filesystem::path& file);
+  // Writes nothing, not even the files of a write-ahead log, and creates nothing: a file on a read-only disk will do.
+  // If there is no log of a writer beside it, it is read as it is now, and what is stored later is not seen. Throws as the
+  // constructor does, Error(not_found) for a file that is not there, and Error(unsupported) for an older schema.
+  static ProfileDatabase open_read_only(const std::filesystem::path& file);
   ~ProfileDatabase();
   ProfileDatabase(ProfileDatabase&&) noexcept;
   ProfileDatabase& operator=(ProfileDatabase&&) noexcept;
+  // Whether put(), remove() and import_json() can work; otherwise they throw Error(bad_input).
+  bool writable() const;
 
   // Replaces the profile with an equal key, if any, and keeps its id; returns the id (profile.id is not read). Durable
   // when it returns. Throws Error(bad_input) for a profile without a kernel name or whose median is no positive number.
@@ -123,6 +132,7 @@ class ProfileDatabase {
 
  private:
   struct State;
+  explicit ProfileDatabase(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -39,6 +40,10 @@ struct WorkerPoolOptions {
   bool allow_commands = false;
   measure::CacheMode cache = measure::CacheMode::cold;           // as EvaluatorOptions::cache
   std::vector<std::pair<std::string, std::string>> environment;  // additions for the workers
+  // Where workers may write to, beside devices and shared memory: cache folders and those of temporary files;
+  // everything else is closed to them where the kernel can do that (confinement.hpp). nullopt: workers are not
+  // confined. A worker that runs the command of a [reference] never is: that is the user's own program.
+  std::optional<std::vector<std::filesystem::path>> confined_to;
   LogSink log;
   const std::atomic<bool>* stop = nullptr;  // looked at while workers start: start() then throws Error(interrupted)
 };
