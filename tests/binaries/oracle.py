@@ -96,6 +96,8 @@ def attributes(cubin):
             entry = found.setdefault(match.group(2), {})
             if older:
                 entry["barriers"] = (int(match.group(1), 16) >> 20) & 0x7F
+        if match := re.search(r" FUNC .* ENTRY\s+\w+\s+(\S+)\s*$", line):
+            found.setdefault(match.group(1), {})["kernel"] = True
         if match := re.match(r"\.nv\.info\.(\S+)\s*$", line):
             section = match.group(1)
         elif line.startswith("."):
