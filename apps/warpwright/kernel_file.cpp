@@ -1,13 +1,10 @@
 #include "kernel_file.hpp"
 
 #include <algorithm>
-#include <cstdlib>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <map>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <memory>
+#include <set>
+#include <unordered_set>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
@@ -17,55 +14,195 @@
 
 #include "backends.hpp"
 #include "command.hpp"
-
-extern char** environ;
+#include "cuobjdump.hpp"
+#include "kernel_metadata.hpp"
 
 namespace warpwright::app {
 namespace {
 
-constexpr std::string_view elf_magic(
-    "\x7f"
-    "ELF",
-    4);
-constexpr std::string_view fatbin_magic("\x50\xed\x55\xba", 4);
-constexpr std::size_t elf_machine_offset = 18;
-constexpr unsigned char elf_machine_cuda = 190;
+// One cubin of a file with its kernels.
+struct Image {
+  cuda::CubinDescription description;
+  std::string member;                                // of an archive
+  std::optional<cuda::ContainedBinary> contained{};  // its bytes, in those of the file
+  std::string extracted{};                           // its bytes, where cuobjdump took them out
+};
 
-enum class FileKind { source, cubin, fatbin, ptx };
+struct Images {
+  std::shared_ptr<const std::string> bytes;  // of the file; binaries point into them
+  std::vector<Image> images;
+  std::string origin;
+  std::vector<std::string> notes;
+};
+
+enum class FileKind { source, binary, ptx };
 
 FileKind kind_of(const std::string& file, std::string_view bytes) {
-  if (bytes.starts_with(elf_magic)) {
-    const bool cuda = bytes.size() > elf_machine_offset + 1 &&
-                      static_cast<unsigned char>(bytes[elf_machine_offset]) == elf_machine_cuda &&
-                      bytes[elf_machine_offset + 1] == 0;
-    return cuda ? FileKind::cubin : FileKind::fatbin;  // a program of the host may hold GPU binaries
-  }
-  if (bytes.starts_with(fatbin_magic)) return FileKind::fatbin;
+  if (cuda::file_format(bytes) != cuda::FileFormat::unknown) return FileKind::binary;
   const std::filesystem::path path(file);
   if (path.extension() == ".ptx") return FileKind::ptx;
   // What only a binary has. A cubin by name that is none is refused by the reader, with the reason.
   if (path.extension() == ".cubin" || path.extension() == ".fatbin" || bytes.substr(0, 4096).find('\0') != bytes.npos)
-    return FileKind::cubin;
+    return FileKind::binary;
   return FileKind::source;
 }
 
-// The file's kernel, by name or as its only one.
-const KernelResources& choose(const cuda::CubinDescription& description, const KernelFileArguments& arguments) {
-  if (!arguments.entry.empty()) return cuda::find_kernel(description, arguments.entry);
-  if (description.kernels.size() == 1) return description.kernels.front();
-  std::string names;
-  for (const auto& kernel : description.kernels) names += (names.empty() ? "" : ", ") + kernel.entry;
-  throw Error(ErrorCode::bad_input,
-              description.kernels.empty()
-                  ? fmt::format("'{}' has no kernel; a template needs --entry 'name<arguments>'", arguments.file)
-                  : fmt::format("'{}' has {} kernels; choose one with --entry: {}", arguments.file,
-                                description.kernels.size(), names));
+[[noreturn]] void refuse(const std::string& file, const Error& error) {
+  throw Error(error.code() == ErrorCode::corrupted ? ErrorCode::bad_input : error.code(),
+              fmt::format("--kernel '{}': {}", file, error.message()));
 }
 
-device::Binary as_binary(std::string image, const std::string& architecture, const KernelResources& kernel) {
+std::string origin_of(cuda::FileFormat format) {
+  switch (format) {
+    case cuda::FileFormat::fatbin:
+      return "read from the fatbin";
+    case cuda::FileFormat::host_program:
+      return "read from the program";
+    case cuda::FileFormat::archive:
+      return "read from the archive";
+    case cuda::FileFormat::cubin:
+    case cuda::FileFormat::unknown:
+      break;
+  }
+  return "read from the cubin";
+}
+
+// Adds the cubins of the container; relocatable ones are counted and left out.
+void add_contained(Images& file, std::optional<Error>& relocatable, std::set<std::string>& ptx) {
+  std::string storage;
+  int left_out = 0;
+  for (const auto& binary : cuda::list_binaries(*file.bytes)) {
+    if (binary.kind == cuda::ContainedBinary::Kind::ptx) ptx.insert(binary.target);
+    if (binary.kind != cuda::ContainedBinary::Kind::cubin) continue;
+    try {
+      file.images.push_back({cuda::describe_cubin(cuda::binary_bytes(binary, storage)), binary.member, binary});
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::unsupported) throw;
+      relocatable = error;
+      ++left_out;
+    }
+  }
+  if (left_out > 0 && !file.images.empty())
+    file.notes.push_back(
+        fmt::format("{} relocatable binaries of the file are left out: their kernels are not linked yet", left_out));
+}
+
+Images read_images(const std::string& name, std::string bytes) {
+  Images file;
+  file.bytes = std::make_shared<const std::string>(std::move(bytes));
+  const cuda::FileFormat format = cuda::file_format(*file.bytes);
+  file.origin = origin_of(format);
+  if (format == cuda::FileFormat::cubin || format == cuda::FileFormat::unknown) {
+    try {
+      Image& image = file.images.emplace_back();
+      image.description = cuda::describe_cubin(*file.bytes);
+      image.contained = cuda::ContainedBinary{};
+      image.contained->stored = *file.bytes;
+      image.contained->size = file.bytes->size();
+    } catch (const Error& error) {
+      refuse(name, error);
+    }
+    return file;
+  }
+  std::optional<Error> relocatable;
+  std::set<std::string> ptx;
+  try {
+    add_contained(file, relocatable, ptx);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::unsupported) refuse(name, error);
+    file.images.clear();
+    for (std::string& image : extract_with_cuobjdump(name, error.message())) {
+      Image& extracted = file.images.emplace_back();
+      extracted.extracted = std::move(image);
+      try {
+        extracted.description = cuda::describe_cubin(extracted.extracted);
+      } catch (const Error& second) {
+        refuse(name, second);
+      }
+    }
+    file.origin += " by cuobjdump";
+  }
+  if (!file.images.empty()) return file;
+  if (relocatable) refuse(name, *relocatable);
+  if (!ptx.empty()) {
+    std::string list;
+    for (const auto& one : ptx) list += (list.empty() ? "" : ", ") + one;
+    throw Error(ErrorCode::bad_input,
+                fmt::format("--kernel '{}' holds PTX only (for {}), whose registers are not allocated yet; compile for "
+                            "a real architecture too (nvcc -arch=sm_90)",
+                            name, list));
+  }
+  throw Error(ErrorCode::bad_input, fmt::format("--kernel '{}' holds no GPU binary", name));
+}
+
+// "sm_90a" of "90a", "9.0" and "compute_90": the name that a binary's target has.
+std::string canonical_target(const std::string& text) {
+  if (text.starts_with("sm_")) return text;
+  std::string target = architecture_properties(text).architecture;
+  if (text.ends_with('a') || text.ends_with('f')) target += text.back();
+  return target;
+}
+
+// What of the file the question is about: the target itself; of a device the most specific one of its architecture.
+std::string choose_target(const Images& file, const std::string& name, const KernelTarget& wanted) {
+  std::vector<std::string> there;
+  for (const Image& image : file.images)
+    if (std::find(there.begin(), there.end(), image.description.target) == there.end())
+      there.push_back(image.description.target);
+  std::string list;
+  for (const auto& one : there) list += (list.empty() ? "" : ", ") + one;
+  if (wanted.architecture.empty()) {
+    if (there.size() > 1)
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("--kernel '{}' holds binaries for {}; choose one with --arch", name, list));
+    return there.front();
+  }
+  const std::string target = canonical_target(wanted.architecture);
+  const auto has = [&](const std::string& one) { return std::find(there.begin(), there.end(), one) != there.end(); };
+  if (wanted.of_a_device) {
+    for (const char* variant : {"a", "f", ""})
+      if (has(target + variant)) return target + variant;
+  } else {
+    if (has(target)) return target;
+    // There is nothing to mix up where only one variant is there.
+    std::vector<std::string> variants;
+    for (const char* variant : {"a", "f"})
+      if (has(target + variant)) variants.push_back(target + variant);
+    if (variants.size() == 1) return variants.front();
+  }
+  throw Error(ErrorCode::bad_input, fmt::format("--kernel '{}' holds no binary for {}; it has {}", name, target, list));
+}
+
+struct Chosen {
+  const Image* image = nullptr;
+  const cuda::KernelDescription* kernel = nullptr;
+};
+
+// The kernel by name or as the only one, among those of all images of the target.
+Chosen choose_kernel(const Images& file, const std::string& target, const KernelFileArguments& arguments) {
+  std::vector<Chosen> all;
+  std::unordered_set<std::string_view> known;
+  for (const Image& image : file.images) {
+    if (image.description.target != target) continue;
+    // The same kernel in several objects, as templates are: one of them stands for all.
+    for (const auto& kernel : image.description.kernels)
+      if (known.insert(kernel.entry).second) all.push_back({&image, &kernel});
+  }
+  std::vector<const cuda::KernelDescription*> kernels;
+  for (const Chosen& one : all) kernels.push_back(one.kernel);
+  if (!arguments.entry.empty()) return all[cuda::find_kernel(kernels, arguments.entry)];
+  if (all.size() == 1) return all.front();
+  std::vector<std::string> names;
+  for (const auto* kernel : kernels) names.push_back(kernel->name);
+  throw Error(ErrorCode::bad_input, all.empty() ? fmt::format("'{}' has no kernel", arguments.file)
+                                                : fmt::format("'{}' has {} kernels; choose one with --entry: {}",
+                                                              arguments.file, all.size(), cuda::kernel_list(names)));
+}
+
+device::Binary as_binary(std::string image, const std::string& target, const KernelResources& kernel) {
   device::Binary binary;
   binary.backend = "cuda";
-  binary.target = architecture;
+  binary.target = target;
   binary.format = "cubin";
   binary.image = std::move(image);
   binary.symbols[kernel.entry] = kernel.entry;
@@ -73,23 +210,54 @@ device::Binary as_binary(std::string image, const std::string& architecture, con
   return binary;
 }
 
-KernelFile read_cubin_file(const KernelFileArguments& arguments, std::string image, const std::string& origin) {
-  cuda::CubinDescription description;
-  try {
-    description = cuda::describe_cubin(image);
-  } catch (const Error& error) {
-    throw Error(ErrorCode::bad_input, fmt::format("--kernel '{}': {}", arguments.file, error.message()));
+// What a launch may need and no binary tells. `metadata` is what lies beside the binary, null for a source.
+void add_untold(KernelFile& file, const KernelMetadata* metadata) {
+  const cuda::KernelDescription& kernel = file.kernel;
+  std::optional<KernelMetadata::Answer> told;
+  if (metadata != nullptr) {
+    told = metadata->dynamic_shared(kernel.entry);
+    file.notes.insert(file.notes.end(), metadata->notes().begin(), metadata->notes().end());
   }
+  if (told) {
+    file.dynamic_shared = told->dynamic_shared;
+    file.notes.push_back(
+        fmt::format("dynamic shared memory, {} bytes, is taken from '{}'", told->dynamic_shared.count, told->file));
+  } else if (kernel.untold_shared) {
+    file.notes.push_back(
+        "the kernel may use dynamic shared memory (extern __shared__), whose size only its launch tells: give it with "
+        "--dynamic-shared, or the answer is that of 0 bytes");
+  }
+  if (kernel.needs_cluster)
+    file.notes.push_back("the kernel wants a cluster, whose size only its launch tells: give it with --cluster");
+}
+
+KernelFile read_binary_file(const KernelFileArguments& arguments, std::string bytes, const KernelTarget& wanted) {
+  Images images = read_images(arguments.file, std::move(bytes));
+  const bool single = images.images.size() == 1 && images.origin == "read from the cubin";
+  const std::string target =
+      single ? images.images.front().description.target : choose_target(images, arguments.file, wanted);
+  const Chosen chosen = choose_kernel(images, target, arguments);
   KernelFile file;
-  file.architecture = description.architecture;
-  file.resources = choose(description, arguments);
-  file.binary = as_binary(std::move(image), description.architecture, file.resources);
-  file.origin = origin;
+  file.architecture = chosen.image->description.architecture;
+  file.target = target;
+  file.kernel = *chosen.kernel;
+  file.origin = images.origin + (chosen.image->member.empty() ? "" : ", " + chosen.image->member);
+  file.notes = images.notes;
   file.notes.push_back("a cubin does not tell spilled bytes; compile the source to see them");
+  const KernelMetadata metadata(arguments.file);
+  add_untold(file, &metadata);
+  std::string image;
+  if (!chosen.image->contained) {
+    image = chosen.image->extracted;
+  } else {
+    const std::string_view whole = cuda::binary_bytes(*chosen.image->contained, image);
+    if (whole.data() != image.data()) image = std::string(whole);
+  }
+  file.binary = as_binary(std::move(image), target, file.kernel);
   return file;
 }
 
-KernelFile compile_source(const KernelFileArguments& arguments, const std::string& architecture) {
+device::Binary compile(const KernelFileArguments& arguments, const std::string& architecture, std::string& version) {
   if (architecture.empty())
     throw Error(ErrorCode::bad_input,
                 fmt::format("--kernel '{}' is source code: name what to compile it for with --arch "
@@ -113,127 +281,113 @@ KernelFile compile_source(const KernelFileArguments& arguments, const std::strin
       architecture.starts_with("sm_") || architecture.find_first_not_of("0123456789af") == std::string::npos;
   const auto compiler = cuda::make_nvrtc_compiler(
       plain ? architecture : architecture_properties(architecture).architecture, cuda_options());
+  version = compiler->version();
+  return compiler->compile(job);
+}
+
+// What the cubin tells of each kernel, with the compiler's resources of those that were asked for.
+std::vector<cuda::KernelDescription> describe_compiled(const device::Binary& binary,
+                                                       cuda::CubinDescription& description) {
+  description = cuda::describe_cubin(binary.image);
+  std::vector<cuda::KernelDescription> kernels;
+  for (const KernelResources& resources : binary.resources) {
+    const auto symbol = binary.symbols.find(resources.entry);
+    const std::string& name = symbol == binary.symbols.end() ? resources.entry : symbol->second;
+    for (cuda::KernelDescription& kernel : description.kernels) {
+      if (kernel.entry != name) continue;
+      cuda::KernelDescription& compiled = kernels.emplace_back(kernel);
+      static_cast<KernelResources&>(compiled) = resources;
+    }
+  }
+  return kernels;
+}
+
+KernelFile compile_source(const KernelFileArguments& arguments, const std::string& architecture) {
+  std::string version;
   KernelFile file;
-  file.binary = compiler->compile(job);
+  file.binary = compile(arguments, architecture, version);
   cuda::CubinDescription description;
-  description.kernels = file.binary->resources;
-  file.resources = arguments.entry.empty() ? choose(description, arguments) : description.kernels.front();
-  if (file.binary->symbols.empty()) file.binary->symbols[file.resources.entry] = file.resources.entry;
-  file.architecture = cuda::describe_cubin(file.binary->image).architecture;
-  file.origin = "compiled by " + compiler->version();
+  const auto kernels = describe_compiled(*file.binary, description);
+  if (kernels.size() != 1) {
+    std::vector<std::string> names;
+    for (const auto& kernel : kernels) names.push_back(kernel.name);
+    throw Error(ErrorCode::bad_input,
+                kernels.empty()
+                    ? fmt::format("'{}' has no kernel; a template needs --entry 'name<arguments>'", arguments.file)
+                    : fmt::format("'{}' has {} kernels; choose one with --entry: {}", arguments.file, kernels.size(),
+                                  cuda::kernel_list(names)));
+  }
+  file.kernel = kernels.front();
+  if (file.binary->symbols.empty()) file.binary->symbols[file.kernel.entry] = file.kernel.entry;
+  file.architecture = description.architecture;
+  file.target = description.target;
+  file.origin = "compiled by " + version;
+  add_untold(file, nullptr);
   return file;
 }
 
-// A folder that is removed with what is in it.
-class Scratch {
- public:
-  Scratch() {
-    std::string name = (std::filesystem::temp_directory_path() / "warpwright-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw Error(ErrorCode::io, "cannot make a temporary folder " + name);
-    path_ = name;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-// cuobjdump of the toolkits, else of PATH; runs in `folder`, its output goes to a file there.
-void run_cuobjdump(const std::string& file, const std::filesystem::path& folder) {
-  std::string program = "cuobjdump";
-  auto toolkits = cuda_options().toolkit_folders;
-  toolkits.emplace_back("/usr/local/cuda");
-  for (const auto& toolkit : toolkits)
-    if (access((toolkit / "bin/cuobjdump").c_str(), X_OK) == 0) {
-      program = toolkit / "bin/cuobjdump";
-      break;
-    }
-  const std::string input = std::filesystem::absolute(file).string();
-  const std::string log = (folder / "log").string();
-  std::vector<std::string> words = {program, "-xelf", "all", input};
-  std::vector<char*> arguments;
-  for (auto& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addchdir_np(&actions, folder.c_str());
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-  pid_t child = 0;
-  const int failed = posix_spawnp(&child, program.c_str(), &actions, nullptr, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (failed != 0)
-    throw Error(
-        ErrorCode::unavailable,
-        fmt::format("--kernel '{}' is a container of binaries whose format is not published: cuobjdump takes it "
-                    "apart, and was not found in PATH or a CUDA toolkit; install cuda-cuobjdump, or give a .cubin",
-                    file));
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    throw Error(ErrorCode::bad_input, fmt::format("--kernel '{}': cuobjdump refuses it: {}", file, read_file(log)));
-}
-
-KernelFile read_fatbin(const KernelFileArguments& arguments, const std::string& architecture) {
-  const Scratch scratch;
-  run_cuobjdump(arguments.file, scratch.path());
-  std::map<std::string, std::vector<std::string>> images;  // by architecture
-  for (const auto& entry : std::filesystem::directory_iterator(scratch.path())) {
-    if (entry.path().extension() != ".cubin") continue;
-    std::string image = read_file(entry.path());
-    images[cuda::describe_cubin(image).architecture].push_back(std::move(image));
-  }
-  std::string there;
-  for (const auto& [name, list] : images) there += (there.empty() ? "" : ", ") + name;
-  if (images.empty())
-    throw Error(ErrorCode::bad_input, fmt::format("--kernel '{}' holds no GPU binary", arguments.file));
-  const std::string wanted = architecture.empty() ? std::string() : architecture_properties(architecture).architecture;
-  if (wanted.empty() && images.size() > 1)
-    throw Error(ErrorCode::bad_input,
-                fmt::format("--kernel '{}' holds binaries for {}; choose one with --arch", arguments.file, there));
-  const auto found = wanted.empty() ? images.begin() : images.find(wanted);
-  if (found == images.end())
-    throw Error(ErrorCode::bad_input,
-                fmt::format("--kernel '{}' holds no binary for {}; it has {}", arguments.file, wanted, there));
-  // One architecture may have several images, one per translation unit: the first that has the entry.
-  std::optional<Error> missing;
-  for (auto& image : found->second) {
-    try {
-      return read_cubin_file(arguments, std::move(image), "read from the fatbin by cuobjdump");
-    } catch (const Error& error) {
-      missing = error;
-    }
-  }
-  throw *missing;
-}
-
-}  // namespace
-
-KernelFile read_kernel_file(const KernelFileArguments& arguments, const std::string& architecture) {
-  const std::string bytes = read_file(arguments.file);
-  switch (kind_of(arguments.file, bytes)) {
-    case FileKind::source:
-      return compile_source(arguments, architecture);
-    case FileKind::cubin:
-      return read_cubin_file(arguments, bytes, "read from the cubin");
-    case FileKind::fatbin:
-      return read_fatbin(arguments, architecture);
-    case FileKind::ptx:
-      break;
-  }
+[[noreturn]] void refuse_ptx(const std::string& file) {
   throw Error(
       ErrorCode::bad_input,
       fmt::format("--kernel '{}' is PTX, whose registers are not allocated yet; give the CUDA source, or a .cubin "
                   "made with 'ptxas -arch=sm_90'",
-                  arguments.file));
+                  file));
+}
+
+}  // namespace
+
+KernelFile read_kernel_file(const KernelFileArguments& arguments, const KernelTarget& target) {
+  std::string bytes = read_file(arguments.file);
+  switch (kind_of(arguments.file, bytes)) {
+    case FileKind::source:
+      return compile_source(arguments, target.architecture);
+    case FileKind::binary:
+      return read_binary_file(arguments, std::move(bytes), target);
+    case FileKind::ptx:
+      break;
+  }
+  refuse_ptx(arguments.file);
+}
+
+KernelList list_kernels(const KernelFileArguments& arguments, const KernelTarget& wanted) {
+  std::string bytes = read_file(arguments.file);
+  const FileKind kind = kind_of(arguments.file, bytes);
+  if (kind == FileKind::ptx) refuse_ptx(arguments.file);
+  KernelList list;
+  if (kind == FileKind::source) {
+    std::string version;
+    const device::Binary binary = compile(arguments, wanted.architecture, version);
+    cuda::CubinDescription description;
+    for (auto& kernel : describe_compiled(binary, description))
+      list.kernels.push_back({description.architecture, description.target, {}, std::move(kernel), std::nullopt});
+    list.origin = "compiled by " + version;
+  } else {
+    Images images = read_images(arguments.file, std::move(bytes));
+    const std::string target =
+        wanted.architecture.empty() ? std::string() : choose_target(images, arguments.file, wanted);
+    const KernelMetadata metadata(arguments.file);
+    for (Image& image : images.images) {
+      if (!target.empty() && image.description.target != target) continue;
+      for (auto& kernel : image.description.kernels) {
+        const auto told = metadata.dynamic_shared(kernel.entry);
+        list.kernels.push_back({image.description.architecture, image.description.target, image.member,
+                                std::move(kernel), told ? std::optional(told->dynamic_shared) : std::nullopt});
+      }
+    }
+    list.origin = images.origin;
+    list.notes = images.notes;
+    list.notes.insert(list.notes.end(), metadata.notes().begin(), metadata.notes().end());
+    if (!arguments.entry.empty()) {
+      std::vector<const cuda::KernelDescription*> kernels;
+      std::unordered_set<std::string_view> known;
+      for (const ListedKernel& one : list.kernels)
+        if (known.insert(one.kernel.entry).second) kernels.push_back(&one.kernel);
+      const std::string symbol = kernels[cuda::find_kernel(kernels, arguments.entry)]->entry;
+      std::erase_if(list.kernels, [&](const ListedKernel& one) { return one.kernel.entry != symbol; });
+    }
+  }
+  if (list.kernels.empty()) throw Error(ErrorCode::bad_input, fmt::format("'{}' has no kernel", arguments.file));
+  return list;
 }
 
 }  // namespace warpwright::app

@@ -33,6 +33,8 @@ GlobalCaching parse_caching(const std::string& text) {
                                                 close ? "; did you mean '" + *close + "'?" : ""));
 }
 
+}  // namespace
+
 void read_kernel_numbers(const OccupancyArguments& arguments, KernelConfig& config) {
   const auto bytes = [](const std::string& text, const char* flag) {
     return Bytes{static_cast<std::uint64_t>(parse_whole(text, flag, 0, absurd_bytes))};
@@ -55,8 +57,6 @@ void read_kernel_numbers(const OccupancyArguments& arguments, KernelConfig& conf
   config.caching = parse_caching(arguments.caching);
 }
 
-}  // namespace
-
 void OccupancyArguments::add_to(CLI::App& command) {
   auto* by_name =
       command.add_option("--arch", architecture, "Architecture, e.g. sm_90: no device is needed")->type_name("SM");
@@ -77,7 +77,9 @@ void OccupancyArguments::add_to(CLI::App& command) {
        "off|on|strict");
   text("--barriers", barriers, "Named barriers of a block", "N");
   text("--launch-bounds", launch_bounds, "Most threads the function was compiled for", "N");
-  text("--kernel", kernel.file, "Take what the kernel needs from CUDA source, a cubin or a fatbin", "FILE");
+  text("--kernel", kernel.file,
+       "Take what the kernel needs from CUDA source, a cubin, a fatbin, a program, or a shared or static library",
+       "FILE");
   text("--entry", kernel.entry, "The kernel in that file (default: its only one)", "NAME");
   const auto list = [&](const char* flag, std::vector<std::string>& target, const char* help, const char* type) {
     command.add_option(flag, target, help)->type_name(type)->allow_extra_args(false);
@@ -87,36 +89,44 @@ void OccupancyArguments::add_to(CLI::App& command) {
   list("--option", kernel.options, "Any other option of NVRTC; may be given several times", "OPTION");
 }
 
-OccupancyQuestion read_question(const OccupancyArguments& arguments, const device::BackendRegistry& backends) {
-  OccupancyQuestion question;
-  if (arguments.kernel.file.empty() && !arguments.kernel.entry.empty())
-    throw Error(ErrorCode::bad_input, fmt::format("--entry '{}' names a kernel, but of which file? add --kernel FILE",
-                                                  arguments.kernel.entry));
+OccupancyTarget read_target(const OccupancyArguments& arguments, const device::BackendRegistry& backends) {
+  OccupancyTarget target;
   if (!arguments.architecture.empty()) {
-    question.tuner = KernelTuner::for_architecture(arguments.architecture);
+    target.tuner = KernelTuner::for_architecture(arguments.architecture);
+    target.kernel_target.architecture = arguments.architecture;
   } else if (!arguments.device.empty()) {
-    question.device = backends.describe(DeviceId::parse(arguments.device));
+    target.device = backends.describe(DeviceId::parse(arguments.device));
   } else if (arguments.kernel.file.empty()) {
     const auto best = backends.best_device();
     if (!best || !device_properties(*best))
       throw Error(ErrorCode::bad_input,
                   "for which GPU? name an architecture with --arch (e.g. --arch sm_90), or a device with --device");
-    question.device = best;
+    target.device = best;
   }
-  if (question.device && device_properties(*question.device))
-    question.tuner = KernelTuner::for_device(*question.device);
+  if (target.device && device_properties(*target.device)) target.tuner = KernelTuner::for_device(*target.device);
+  if (!arguments.kernel.file.empty() && target.device) {
+    if (target.device->id.backend != "cuda")
+      throw Error(ErrorCode::unsupported,
+                  fmt::format("--kernel reads binaries for CUDA, and {} is not a CUDA device; leave out --kernel and "
+                              "give --static-shared and --dynamic-shared",
+                              target.device->id.to_string()));
+    target.kernel_target = {target.device->architecture, true};
+  }
+  return target;
+}
+
+OccupancyQuestion read_question(const OccupancyArguments& arguments, const device::BackendRegistry& backends) {
+  if (arguments.kernel.file.empty() && !arguments.kernel.entry.empty())
+    throw Error(ErrorCode::bad_input, fmt::format("--entry '{}' names a kernel, but of which file? add --kernel FILE",
+                                                  arguments.kernel.entry));
+  OccupancyTarget target = read_target(arguments, backends);
+  OccupancyQuestion question;
+  question.tuner = std::move(target.tuner);
+  question.device = std::move(target.device);
   if (!arguments.kernel.file.empty()) {
-    std::string target = arguments.architecture;
-    if (question.device) {
-      if (question.device->id.backend != "cuda")
-        throw Error(ErrorCode::unsupported,
-                    fmt::format("--kernel reads binaries for CUDA, and {} is not a CUDA device; leave out --kernel and "
-                                "give --static-shared and --dynamic-shared",
-                                question.device->id.to_string()));
-      target = question.device->architecture;
-    }
-    question.file = read_kernel_file(arguments.kernel, target);
-    question.config = question.config.with_resources(question.file->resources);
+    question.file = read_kernel_file(arguments.kernel, target.kernel_target);
+    question.config = question.config.with_resources(question.file->kernel);
+    if (question.file->dynamic_shared) question.config.shared_memory = *question.file->dynamic_shared;
     if (!question.tuner)
       question.tuner = KernelTuner::for_architecture(question.file->architecture);
     else if (question.file->architecture != question.tuner->properties().architecture)
@@ -153,6 +163,13 @@ Dim3 parse_dim3(const std::string& text, const std::string& flag) {
     begin = end + 1;
   }
   return Dim3(sizes);
+}
+
+std::string shape_text(const Dim3& sizes) {
+  std::string text = std::to_string(sizes.x);
+  if (sizes.y != 1 || sizes.z != 1) text += "x" + std::to_string(sizes.y);
+  if (sizes.z != 1) text += "x" + std::to_string(sizes.z);
+  return text;
 }
 
 std::string percent(double fraction) { return fmt::format("{:.3g} %", fraction * 100); }
@@ -205,7 +222,10 @@ Json to_json(const KernelConfig& config) {
       {"caching", to_string(config.caching)},
       {"barriers", config.barriers},
       {"max_threads_per_block", or_null(config.max_threads_per_block)},
-      {"cluster", sizes(config.cluster_size)}};
+      {"required_block", config.required_block ? sizes(*config.required_block) : Json(nullptr)},
+      {"cluster", sizes(config.cluster_size)},
+      {"required_cluster", config.required_cluster ? sizes(*config.required_cluster) : Json(nullptr)},
+      {"max_cluster_blocks", or_null(config.max_cluster_blocks)}};
 }
 
 }  // namespace warpwright::app

@@ -8,6 +8,8 @@
 
 #include "backends.hpp"
 #include "command.hpp"
+#include "kernel_hints.hpp"
+#include "kernel_table.hpp"
 #include "occupancy_arguments.hpp"
 #include "occupancy_plot.hpp"
 
@@ -19,6 +21,7 @@ using store::Json;
 struct Arguments {
   OccupancyArguments question;
   std::string block, grid, cluster, sweep, svg;
+  bool all = false;
   bool json = false;
 };
 
@@ -45,7 +48,7 @@ DriverAnswer ask_driver(const OccupancyQuestion& question, const KernelConfig& c
                         const device::BackendRegistry& backends) {
   const auto context = backends.find(question.device->id).open(question.device->id);
   const auto module = context->load(*question.file->binary);
-  const auto kernel = module->kernel(question.file->resources.entry);
+  const auto kernel = module->kernel(question.file->kernel.entry);
   DriverAnswer answer;
   answer.resources = kernel->resources();
   answer.blocks_per_sm = kernel->max_active_blocks(config.block_size.count(), config.shared_memory);
@@ -113,8 +116,15 @@ int print_launch_limits(const DeviceInfo& device, const KernelConfig& config, bo
 // -------------------------------------------------------------------------------------------------------
 
 Json resources_json(const KernelFile& file) {
-  Json json = store::to_json(file.resources);
+  const cuda::KernelDescription& kernel = file.kernel;
+  Json json = store::to_json(static_cast<const KernelResources&>(kernel));
+  json["name"] = kernel.name;
   json["architecture"] = file.architecture;
+  json["target"] = file.target;
+  json["untold_shared"] = kernel.untold_shared && !file.dynamic_shared;
+  json["register_limit"] = kernel.register_limit ? Json(*kernel.register_limit) : Json(nullptr);
+  json["shared_spills_bytes"] = kernel.shared_spills.count;
+  json["reassigns_registers"] = kernel.reassigns_registers;
   json["origin"] = file.origin;
   return json;
 }
@@ -136,6 +146,11 @@ Json answer_json(const OccupancyQuestion& question, const KernelConfig& config,
     suggestions.push_back({{"text", suggestion.describe()},
                            {"occupancy", suggestion.occupancy_after},
                            {"configuration", to_json(suggestion.config)}});
+  if (question.file)
+    for (const auto& hint : explain_kernel(tuner, config, question.file->kernel))
+      suggestions.push_back({{"text", hint.text},
+                             {"occupancy", hint.occupancy ? Json(*hint.occupancy) : Json(nullptr)},
+                             {"configuration", hint.config ? to_json(*hint.config) : Json(nullptr)}});
   if (info.clusters_unknown)
     json["active_clusters"] = driver && driver->active_clusters ? Json(*driver->active_clusters) : Json("unknown");
   if (question.file) json["kernel"] = resources_json(*question.file);
@@ -159,14 +174,18 @@ void print_answer(const OccupancyQuestion& question, const KernelConfig& config,
   fmt::print(out, "{}: {}\n", gpu.name == gpu.architecture ? gpu.name : gpu.name + " (" + gpu.architecture + ")",
              describe(config));
   if (question.file) {
-    const auto& needs = question.file->resources;
-    std::string text = fmt::format("{} ({})", needs.entry, question.file->origin);
+    const cuda::KernelDescription& needs = question.file->kernel;
+    std::string text = fmt::format("{} ({})", needs.name, question.file->origin);
     if (needs.spill_stores)
       text += fmt::format(", spills {} bytes out and {} in a thread", needs.spill_stores->count,
                           needs.spill_loads.value_or(Bytes{}).count);
     if (needs.local_per_thread) text += fmt::format(", {} bytes of stack a thread", needs.local_per_thread->count);
     if (needs.barriers) text += fmt::format(", {} barriers", *needs.barriers);
     if (needs.max_threads_per_block) text += fmt::format(", at most {} threads a block", *needs.max_threads_per_block);
+    if (needs.required_block)
+      text += fmt::format(", blocks of {} threads only", Dim3(*needs.required_block).to_string());
+    if (needs.required_cluster)
+      text += fmt::format(", clusters of {} blocks only", Dim3(*needs.required_cluster).to_string());
     line("kernel", text);
   }
   line("occupancy", fmt::format("{}: {} blocks, {} of {} warps per SM", percent(info.occupancy), info.blocks_per_sm,
@@ -199,6 +218,8 @@ void print_answer(const OccupancyQuestion& question, const KernelConfig& config,
   }
   if (driver && driver->blocks_per_sm) line("driver says", fmt::format("{} blocks per SM", *driver->blocks_per_sm));
   for (const auto& suggestion : tuner.suggestions(config)) line("would help", suggestion.describe());
+  if (question.file)
+    for (const auto& hint : explain_kernel(tuner, config, question.file->kernel)) line("would help", hint.text);
 }
 
 OccupancyCurve make_curve(const KernelTuner& tuner, const KernelConfig& config, SweepAxis axis) {
@@ -231,6 +252,11 @@ KernelConfig complete(const Arguments& arguments, const OccupancyQuestion& quest
   KernelConfig config = question.config;
   if (!arguments.grid.empty()) config.grid_size = parse_dim3(arguments.grid, "--grid");
   if (!arguments.cluster.empty()) config.cluster_size = parse_dim3(arguments.cluster, "--cluster");
+  if (config.grid_size && question.file && question.file->kernel.grid_counts_clusters) {
+    const Dim3 &grid = *config.grid_size, &cluster = config.cluster_size;
+    config.grid_size = Dim3(grid.x * cluster.x, grid.y * cluster.y, grid.z * cluster.z);
+    notes.push_back(fmt::format("the grid of this kernel counts clusters: {} blocks", config.grid_size->count()));
+  }
   if (!arguments.block.empty()) {
     config.block_size = parse_dim3(arguments.block, "--block");
     const std::int64_t most =
@@ -240,6 +266,12 @@ KernelConfig complete(const Arguments& arguments, const OccupancyQuestion& quest
                   fmt::format("--block {} has {} threads; a block of {} has 1 to {}", arguments.block,
                               config.block_size.count(),
                               question.tuner ? question.tuner->properties().name : question.device->name, most));
+    return config;
+  }
+  if (config.required_block) {
+    config.block_size = *config.required_block;
+    notes.push_back(fmt::format("no --block: the kernel was compiled for blocks of {} threads and no other",
+                                config.block_size.to_string()));
     return config;
   }
   if (!question.tuner)
@@ -254,12 +286,28 @@ KernelConfig complete(const Arguments& arguments, const OccupancyQuestion& quest
   return config;
 }
 
+// What makes no sense for many kernels at once is refused.
+void check_all(const Arguments& arguments) {
+  if (arguments.question.kernel.file.empty())
+    throw Error(ErrorCode::bad_input, "--all lists the kernels of a file: of which one? add --kernel FILE");
+  for (const auto& [flag, value] : {std::pair("--grid", &arguments.grid), std::pair("--cluster", &arguments.cluster),
+                                    std::pair("--sweep", &arguments.sweep), std::pair("--svg", &arguments.svg)})
+    if (!value->empty())
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("{} is about one kernel; leave out --all and name the kernel with --entry", flag));
+}
+
 int run_occupancy(const Arguments& arguments, const Console& console) {
   const bool sweeps = !arguments.sweep.empty();
   const SweepAxis axis = sweeps ? parse_axis(arguments.sweep) : SweepAxis::block;
   if (!arguments.svg.empty() && !sweeps)
     throw Error(ErrorCode::bad_input, "--svg draws a sweep: add --sweep block, --sweep registers or --sweep shared");
   const auto backends = make_backends(console.log());
+  if (arguments.all) {
+    check_all(arguments);
+    print_all_kernels(arguments.question, arguments.block, arguments.json, backends, console.out, console.err);
+    return exit_success;
+  }
   const OccupancyQuestion question = read_question(arguments.question, backends);
   std::vector<std::string> notes;
   const KernelConfig config = complete(arguments, question, notes);
@@ -307,6 +355,7 @@ void add_occupancy_command(CLI::App& app, const Console& console, int& exit_code
   command->add_option("--sweep", arguments->sweep, "Plot occupancy against block, registers or shared")
       ->type_name("AXIS");
   command->add_option("--svg", arguments->svg, "Write that plot as SVG")->type_name("FILE");
+  command->add_flag("--all", arguments->all, "All kernels of --kernel in one table");
   command->add_flag("--json", arguments->json, "Print JSON");
   command->callback([arguments, console, &exit_code] { exit_code = run_occupancy(*arguments, console); });
 }

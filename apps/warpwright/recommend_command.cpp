@@ -60,6 +60,8 @@ int recommend(const Arguments& arguments, const Console& console) {
     throw Error(ErrorCode::unsupported,
                 "no configuration can be recommended: " + unknown_occupancy_reason(*question.device));
   const KernelTuner& tuner = *question.tuner;
+  if (question.file && !arguments.json)
+    for (const auto& note : question.file->notes) fmt::print(console.err, "note: {}\n", note);
   const auto found = tuner.recommend(workload, question.config, options);
   if (arguments.json) {
     Json list = Json::array();
@@ -77,9 +79,23 @@ int recommend(const Arguments& arguments, const Console& console) {
               {"workload", workload.elements},
               {"elements_per_thread", workload.elements_per_thread},
               {"min_occupancy", options.min_occupancy},
-              {"recommendations", std::move(list)}};
+              {"recommendations", std::move(list)},
+              {"notes", question.file ? question.file->notes : std::vector<std::string>{}}};
     fmt::print(console.out, "{}\n", json.dump(2));
     return found.empty() ? exit_failure : exit_success;
+  }
+  if (found.empty() && question.config.required_block) {
+    KernelConfig only = question.config;
+    only.block_size = *only.required_block;
+    const std::string refusal = tuner.refusal_reason(only);
+    fmt::print(console.err,
+               "the kernel was compiled for blocks of {} threads and no other, and {}; see 'warpwright occupancy'\n",
+               only.block_size.to_string(),
+               refusal.empty()
+                   ? fmt::format("with them it has an occupancy of {}, below --min-occupancy {}",
+                                 percent(tuner.calculate_occupancy(only).occupancy), percent(options.min_occupancy))
+                   : refusal);
+    return exit_failure;
   }
   if (found.empty()) {
     fmt::print(
@@ -101,7 +117,7 @@ int recommend(const Arguments& arguments, const Console& console) {
                    {"score", Align::right},
                    {"limited by"}});
   for (const auto& one : found)
-    table.add({std::to_string(one.config.block_size.x), std::to_string(one.config.grid_size->x),
+    table.add({shape_text(one.config.block_size), std::to_string(one.config.grid_size->count()),
                std::to_string(one.config.static_shared_memory.count + one.config.shared_memory.count),
                percent(one.occupancy.occupancy),
                one.occupancy.waves ? fmt::format("{:.3g}", *one.occupancy.waves) : "unknown",

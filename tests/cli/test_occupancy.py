@@ -5,6 +5,7 @@ import pathlib
 import stat
 import xml.etree.ElementTree
 
+import cubins
 from support import CommandLineTest, EXIT_FAILURE, EXIT_SUCCESS, SOURCE
 
 CUBINS = SOURCE / "fuzz" / "corpus" / "cubin"
@@ -251,6 +252,171 @@ extern "C" __global__ void other(float* a) { a[threadIdx.x] = 1; }
                                   environment=environment)
         self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr)
         self.assertIn("cuobjdump", result.stdout)
+
+
+class Binaries(CommandLineTest):
+    """What other compilers' binaries say, on files made here."""
+
+    def write(self, name, data):
+        path = self.home / name
+        path.write_bytes(data)
+        return path
+
+    def ask(self, path, *flags):
+        return self.run_json("occupancy", "--kernel", path, *flags)
+
+    def test_barriers_of_cuda_12(self):
+        path = self.write("k.cubin", cubins.cubin([cubins.Kernel("k", code_flags=0x1000006)], cubins.OLDER_SM_90A))
+        answer = self.ask(path, "--block", "128")
+        self.assertEqual((answer["blocks_per_sm"], answer["occupancy"]), (4, 0.25))
+        self.assertEqual(answer["kernel"]["target"], "sm_90a")
+
+    def test_a_required_block_is_the_block(self):
+        path = self.write("k.cubin", cubins.cubin([cubins.Kernel("k", info=cubins.required_block(128, 2))]))
+        answer = self.ask(path)
+        self.assertEqual(answer["configuration"]["block"], [128, 2, 1])
+        self.assertEqual(answer["configuration"]["required_block"], [128, 2, 1])
+        self.assertEqual(answer["kernel"]["required_block"], [128, 2, 1])
+        self.assertEqual(answer["blocks_per_sm"], 8)
+        other = self.ask(path, "--block", "256")
+        self.assertEqual((other["blocks_per_sm"], other["refusal"]), (0, "required_block"))
+        self.assertIn("128 x 2 x 1", other["reason"])
+        found = self.run_json("recommend", "--kernel", path, "--workload", "1000000")["recommendations"]
+        self.assertEqual([one["configuration"]["block"] for one in found], [[128, 2, 1]])
+        text = self.run_program("recommend", "--kernel", path, "--workload", "1000000").stdout
+        self.assertIn("128x2", text)
+        path = self.write("large.cubin", cubins.cubin([cubins.Kernel("k", registers=255, info=cubins.required_block(64))]))
+        result = self.run_program("recommend", "--kernel", path, "--workload", "1000000")
+        self.assertEqual(result.returncode, EXIT_FAILURE)
+        self.assertIn("compiled for blocks of 64 x 1 x 1 threads and no other", result.stderr)
+        self.assertIn("12.5 %", result.stderr)
+
+    def test_clusters_are_said_unasked(self):
+        path = self.write("k.cubin", cubins.cubin([cubins.Kernel("k", info=cubins.required_cluster(2))]))
+        answer = self.ask(path, "--block", "128")
+        self.assertEqual(answer["active_clusters"], "unknown")
+        self.assertEqual(answer["configuration"]["required_cluster"], [2, 1, 1])
+        refused = self.ask(path, "--block", "128", "--cluster", "4")
+        self.assertEqual((refused["blocks_per_sm"], refused["refusal"]), (0, "required_cluster"))
+        self.assertIn("clusters of 2 x 1 x 1", refused["reason"])
+
+    def test_launch_bounds_beyond_a_block(self):
+        path = self.write("k.cubin", cubins.cubin([cubins.Kernel("k", info=cubins.max_threads(2048))]))
+        answer = self.ask(path, "--block", "1024")
+        self.assertEqual(answer["kernel"]["max_threads_per_block"], 2048)
+        self.assertEqual(answer["blocks_per_sm"], 2)
+
+    def test_dynamic_memory_is_asked_for_or_read(self):
+        image = cubins.cubin([cubins.Kernel("k", refers=True)])
+        path = self.write("k.sm90.cubin", image)
+        answer = self.ask(path, "--block", "128")
+        self.assertTrue(answer["kernel"]["untold_shared"])
+        self.assertTrue(any("--dynamic-shared" in note for note in answer["notes"]))
+        for name, text in (("k.sm90.json", '{"name": "k", "shared": 50000}'), ("k.meta", '{"k_smem_bytes": 50000}')):
+            metadata = self.write(name, text.encode())
+            answer = self.ask(path, "--block", "128")
+            self.assertEqual(answer["configuration"]["dynamic_shared_bytes"], 50000, name)
+            self.assertTrue(any(name in note for note in answer["notes"]), answer["notes"])
+            self.assertFalse(answer["kernel"]["untold_shared"])
+            self.assertEqual(self.ask(path, "--block", "128", "--dynamic-shared", "9")["configuration"]["dynamic_shared_bytes"], 9)
+            listed = self.ask(path, "--block", "128", "--all")["kernels"][0]
+            self.assertEqual(listed["configuration"]["dynamic_shared_bytes"], 50000)
+            metadata.unlink()
+        for text in ("no JSON", "[1]", '{"name": "k", "shared": 99999999999999}', '{"name": "k", "shared": -1}'):
+            self.write("k.json", text.encode())
+            answer = self.ask(path, "--block", "128")
+            self.assertEqual(answer["configuration"]["dynamic_shared_bytes"], 0)
+        self.write("k.json", b"no JSON")
+        self.assertTrue(any("'k.json' beside the binary is not used" in note for note in self.ask(path, "--block", "128")["notes"]))
+
+    def test_containers_gather_all_images(self):
+        first, second = (cubins.cubin([cubins.Kernel(name)]) for name in ("first", "second"))
+        special = cubins.cubin([cubins.Kernel("first", registers=99)], note=b"-arch sm_90a ")
+        path = self.write("both.fatbin", cubins.fatbin([(90, "", first), (90, "", second), (90, "a", special)]))
+        self.assert_bad_input(["occupancy", "--kernel", path, "--block", "64"], "sm_90, sm_90a", "--arch")
+        answer = self.ask(path, "--arch", "sm_90", "--entry", "second", "--block", "64")
+        self.assertEqual(answer["kernel"]["origin"], "read from the fatbin")
+        self.assertEqual(self.ask(path, "--arch", "90a", "--block", "64")["kernel"]["registers_per_thread"], 99)
+        self.assert_bad_input(["occupancy", "--kernel", path, "--arch", "sm_90", "--block", "64"], "2 kernels", "'first', 'second'")
+        self.assert_bad_input(["occupancy", "--kernel", path, "--arch", "sm_80", "--block", "64"], "no binary for sm_80")
+        library = self.write("lib.a", cubins.archive([("one.o", first), ("two.o", second), ("text", b"nothing")]))
+        answer = self.ask(library, "--entry", "second", "--block", "64")
+        self.assertEqual(answer["kernel"]["origin"], "read from the archive, two.o")
+        self.assertEqual([one["member"] for one in self.ask(library, "--all")["kernels"]], ["one.o", "two.o"])
+
+    def test_what_is_not_linked_is_refused(self):
+        image = cubins.cubin([cubins.Kernel("k")], kind=1)
+        for path in (self.write("k.cubin", image), self.write("k.fatbin", cubins.fatbin([(90, "", image)]))):
+            self.assert_bad_input(["occupancy", "--kernel", path, "--block", "64"], "link it first", path.name)
+        mixed = self.write("mixed.fatbin", cubins.fatbin([(90, "", image), (90, "", cubins.cubin([cubins.Kernel("linked")]))]))
+        answer = self.ask(mixed, "--block", "64")
+        self.assertEqual(answer["kernel"]["entry"], "linked")
+        self.assertTrue(any("relocatable" in note for note in answer["notes"]))
+
+    def test_names_without_return_type_and_parameters(self):
+        symbols = ("_ZN2ns4tmplILi8EfEEvPT0_", "_ZN2ns4tmplILi4EfEEvPT0_", "_ZN2ns33_GLOBAL__N__21f63f3b_4_k_cu_plain6hiddenEPf")
+        path = self.write("k.cubin", cubins.cubin([cubins.Kernel(symbol) for symbol in symbols]))
+        for entry, symbol in (("ns::tmpl<8,float>", symbols[0]), ("tmpl<4, float>", symbols[1]), ("ns::hidden", symbols[2])):
+            answer = self.ask(path, "--entry", entry, "--block", "64")
+            self.assertEqual(answer["kernel"]["entry"], symbol)
+        self.assertEqual(answer["kernel"]["name"], "ns::(anonymous namespace)::hidden")
+        self.assert_bad_input(["occupancy", "--kernel", path, "--entry", "tmpl", "--block", "64"], "'ns::tmpl<8, float>'")
+        self.assert_bad_input(["occupancy", "--kernel", path, "--entry", "hiden", "--block", "64"], "did you mean 'hidden'")
+        many = self.write("many.cubin", cubins.cubin([cubins.Kernel(f"k{i}") for i in range(60)]))
+        result = self.assert_bad_input(["occupancy", "--kernel", many, "--block", "64"], "60 kernels", "and 40 others")
+        self.assertNotIn("'k20'", result.stderr)
+
+    def test_what_can_be_changed_is_explained(self):
+        bounds = cubins.max_threads(512) + cubins.register_limit(128)
+        kernels = [cubins.Kernel("stopped", registers=32, stack=856, info=bounds),
+                   cubins.Kernel("spills", registers=32, shared=1024 + 40960, info=cubins.shared_spills(40960)),
+                   cubins.Kernel("padded", shared=3072, alignment=1024),
+                   cubins.Kernel("moves", registers=168, info=cubins.SETMAXNREG),
+                   cubins.Kernel("plain")]
+        path = self.write("k.cubin", cubins.cubin(kernels))
+
+        def hints(entry):
+            return [one for one in self.ask(path, "--entry", entry, "--block", "512")["suggestions"]]
+
+        stopped = next(one for one in hints("stopped") if "__launch_bounds__(512, 1)" in one["text"])
+        self.assertIn("856 bytes", stopped["text"])
+        self.assertEqual(stopped["configuration"]["registers_per_thread"], 128)
+        self.assertEqual(stopped["occupancy"], 0.25)
+        spills = next(one for one in hints("spills") if "enable_smem_spilling" in one["text"])
+        self.assertEqual(spills["occupancy"], 1)
+        padded = next(one for one in hints("padded") if "alignment of 1024" in one["text"])
+        self.assertEqual(padded["configuration"]["static_shared_bytes"], 2048 - 1023)
+        moves = next(one for one in hints("moves") if "setmaxnreg" in one["text"])
+        self.assertIsNone(moves["occupancy"])
+        for word in ("launch_bounds", "spilling", "alignment", "setmaxnreg"):
+            self.assertFalse(any(word in one["text"] for one in hints("plain")))
+        self.assertIn("would help", self.run_program("occupancy", "--kernel", path, "--entry", "moves", "--block", "64").stdout)
+
+    def test_all_kernels_of_a_file(self):
+        kernels = [cubins.Kernel("wide", registers=64, info=cubins.required_block(256) + cubins.barriers(4)),
+                   cubins.Kernel("bound", info=cubins.max_threads(64)), cubins.Kernel("asks", refers=True)]
+        path = self.write("k.cubin", cubins.cubin(kernels))
+        rows = {one["entry"]: one for one in self.ask(path, "--all", "--block", "128")["kernels"]}
+        self.assertEqual(rows["wide"]["configuration"]["block"], [256, 1, 1])
+        self.assertEqual((rows["wide"]["blocks_per_sm"], rows["wide"]["limiting_factors"]), (4, ["registers"]))
+        self.assertEqual((rows["bound"]["blocks_per_sm"], rows["bound"]["refusal"]), (0, "launch_bounds"))
+        self.assertTrue(rows["asks"]["untold_shared"])
+        self.assertEqual(self.ask(path, "--all", "--entry", "asks")["kernels"][0]["configuration"]["block"], [1024, 1, 1])
+        table = self.run_program("occupancy", "--kernel", path, "--all")
+        self.assertEqual(table.returncode, EXIT_SUCCESS, table.stderr)
+        self.assertEqual(len(table.stdout.splitlines()), 5)
+        self.assertIn("0+?", table.stdout)
+        self.assertIn("--dynamic-shared", table.stderr)
+        self.assert_bad_input(["occupancy", "--all", "--arch", "sm_90"], "--kernel")
+        self.assert_bad_input(["occupancy", "--all", "--kernel", path, "--sweep", "block"], "--sweep")
+
+    def test_five_thousand_kernels(self):
+        path = self.write("large.cubin", cubins.cubin([cubins.Kernel(f"_ZN2ns4tmplILi{i}EfEEvPT0_", refers=i % 2 == 0,
+                                                                     info=cubins.max_threads(256)) for i in range(5000)]))
+        kernels = self.ask(path, "--all")["kernels"]
+        self.assertEqual(len(kernels), 5000)
+        self.assertEqual(kernels[4999]["name"], "ns::tmpl<4999, float>")
+        self.assertEqual(self.ask(path, "--entry", "tmpl<77, float>")["kernel"]["name"], "ns::tmpl<77, float>")
 
 
 class Mistakes(CommandLineTest):

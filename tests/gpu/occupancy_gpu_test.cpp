@@ -7,6 +7,7 @@
 #include <map>
 
 #include <warpwright/base/files.hpp>
+#include <warpwright/cuda/binaries.hpp>
 #include <warpwright/measure/kernel_job.hpp>
 #include <warpwright/spec/read.hpp>
 #include <warpwright/store/json.hpp>

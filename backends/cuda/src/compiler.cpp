@@ -2,7 +2,6 @@
 // thread that measures, and its register count would be known only then.
 #include <algorithm>
 #include <cstdlib>
-#include <cxxabi.h>
 #include <optional>
 #include <utility>
 
@@ -10,6 +9,8 @@
 #include <warpwright/cuda/backend.hpp>
 
 #include "cubin.hpp"
+#include "cubin_description.hpp"
+#include "kernel_names.hpp"
 #include "nvrtc.hpp"
 #include "toolkit.hpp"
 
@@ -19,9 +20,11 @@ namespace {
 
 using nvrtc_abi::Result;
 
-// Compute capabilities with architecture-specific targets ("sm_90a"), as of CUDA 13.0. Code for such a target runs on
+// Compute capabilities with architecture-specific targets ("sm_90a"), as of CUDA 13.5. Code for such a target runs on
 // exactly that compute capability.
-constexpr int architecture_specific[] = {90, 100, 101, 103, 110, 120, 121};
+constexpr int architecture_specific[] = {90, 100, 101, 103, 107, 110, 120, 121};
+// Family-specific targets ("sm_100f") came with this release, for compute capabilities from 10.0 on.
+constexpr int first_family_compute = 100, first_family_release = 1209;
 // Integrated GPUs: their code is not interchangeable with that of discrete GPUs of the same major version.
 constexpr int integrated[] = {53, 62, 72, 87, 101, 110};
 
@@ -32,19 +35,6 @@ bool contains(std::span<const int> numbers, int number) {
 // "gemm<4>" and "ns::f" need the name that the compiler makes of them; "gemm" may already be one.
 bool is_name_expression(const std::string& entry) {
   return entry.find('<') != std::string::npos || entry.find("::") != std::string::npos;
-}
-
-// The unqualified part of what `symbol` is in C++: "scale" of "_Z5scalePf"; nullopt if it is not a plain C++ function.
-std::optional<std::string> plain_name(const std::string& symbol) {
-  int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> text(
-      ::abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status), &std::free);
-  if (status != 0 || text == nullptr) return std::nullopt;
-  const std::string demangled = text.get();
-  const auto parenthesis = demangled.find('(');
-  const std::string name = demangled.substr(0, parenthesis);
-  if (parenthesis == std::string::npos || is_name_expression(name)) return std::nullopt;
-  return name;
 }
 
 // The program handle, destroyed whatever happens.
@@ -183,53 +173,6 @@ std::map<std::string, std::string> NvrtcCompiler::lowered_names(const Program& p
   return names;
 }
 
-// The symbol of `entry` among the kernels of `cubin`: the kernel itself (extern "C"), else the one C++ function of that
-// name. `where` is what has them ("the source").
-std::string resolve_entry(const std::string& entry, const std::vector<std::string>& symbols, const std::string& where) {
-  std::vector<std::string> matches, known;
-  for (const std::string& symbol : symbols) {
-    if (symbol == entry) return symbol;
-    const auto name = plain_name(symbol);
-    known.push_back(name.value_or(symbol));
-    if (name == entry) matches.push_back(symbol);
-  }
-  if (matches.size() == 1) return matches.front();
-  std::string message;
-  if (matches.size() > 1) {
-    message = "kernel entry '" + entry + "' is overloaded; declare the one that is meant extern \"C\"";
-  } else {
-    message = where + " has no kernel '" + entry + "'";
-    if (const auto close = closest_match(entry, known)) message += "; did you mean '" + *close + "'?";
-    message += known.empty() ? "; it has none at all" : "; it has";
-    const char* separator = " ";
-    for (const auto& name : known) message += std::exchange(separator, ", ") + ("'" + name + "'");
-    message += " (a template needs its arguments, as in 'f<4>')";
-  }
-  throw Error(ErrorCode::bad_input, message);
-}
-
-KernelResources resources_of(const std::string& entry, const CubinKernel& kernel, const Bytes& constant,
-                             const std::vector<PtxasReport>& reports) {
-  KernelResources resources;
-  resources.entry = entry;
-  resources.registers_per_thread = kernel.registers;
-  resources.local_per_thread = kernel.stack;
-  resources.constant = constant;
-  resources.max_threads_per_block = kernel.max_threads_per_block;
-  resources.static_shared = kernel.static_shared;
-  resources.barriers = kernel.barriers;
-  const auto report = std::find_if(reports.begin(), reports.end(),
-                                   [&](const PtxasReport& candidate) { return candidate.symbol == kernel.symbol; });
-  if (report != reports.end()) {
-    if (report->registers) resources.registers_per_thread = report->registers;
-    if (report->stack) resources.local_per_thread = report->stack;
-    if (report->static_shared) resources.static_shared = report->static_shared;
-    resources.spill_stores = report->spill_stores;
-    resources.spill_loads = report->spill_loads;
-  }
-  return resources;
-}
-
 device::Binary NvrtcCompiler::compile(const device::CompileJob& job) {
   const std::vector<std::string> line = command_line(job);
   Program program(*nvrtc_, job);
@@ -264,16 +207,19 @@ device::Binary NvrtcCompiler::compile(const device::CompileJob& job) {
 
   const Cubin cubin = read_cubin(binary.image);
   binary.symbols = lowered_names(program, job);
-  std::vector<std::string> symbols;
-  for (const CubinKernel& kernel : cubin.kernels) symbols.push_back(kernel.symbol);
+  std::vector<KernelName> names;
+  for (const CubinKernel& kernel : cubin.kernels) names.push_back(kernel_name(kernel.symbol));
   for (const auto& entry : job.entries) {
-    if (!is_name_expression(entry)) binary.symbols[entry] = resolve_entry(entry, symbols, "the source");
+    if (!is_name_expression(entry)) binary.symbols[entry] = names[resolve_entry(entry, names, "the source")].symbol;
   }
   const std::vector<PtxasReport> reports = parse_ptxas_log(log);
   const auto add_resources = [&](const std::string& entry, const std::string& symbol) {
     for (const CubinKernel& kernel : cubin.kernels) {
       if (kernel.symbol == symbol) {
-        binary.resources.push_back(resources_of(entry, kernel, cubin.constant, reports));
+        const auto report = std::find_if(reports.begin(), reports.end(),
+                                         [&](const PtxasReport& candidate) { return candidate.symbol == symbol; });
+        binary.resources.push_back(
+            resources_of(entry, kernel, cubin.constant, report == reports.end() ? nullptr : &*report));
         return;
       }
     }
@@ -336,7 +282,8 @@ std::unique_ptr<device::Compiler> make_nvrtc_compiler(const std::string& archite
   }
   const int number = std::stoi(text.substr(0, digits));
   const bool has_variant = suffix.empty() || (suffix == "a" && contains(architecture_specific, number)) ||
-                           (suffix == "f" && number >= 100 && nvrtc->major() >= 13);
+                           (suffix == "f" && number >= first_family_compute &&
+                            nvrtc->major() * 100 + nvrtc->minor() >= first_family_release);
   if (!contains(nvrtc->architectures(), number) || !has_variant) {
     std::string message = "NVRTC " + nvrtc->version_text() + " cannot compile for sm_" + text + "; it knows " +
                           nvrtc->architecture_list();
@@ -347,23 +294,6 @@ std::unique_ptr<device::Compiler> make_nvrtc_compiler(const std::string& archite
     throw Error(ErrorCode::unsupported, message);
   }
   return make_compiler(std::move(nvrtc), "sm_" + text, options);
-}
-
-CubinDescription describe_cubin(std::string_view image) {
-  const Cubin cubin = read_cubin(image);
-  CubinDescription description;
-  description.architecture = "sm_" + std::to_string(cubin.compute);
-  for (const CubinKernel& kernel : cubin.kernels)
-    description.kernels.push_back(resources_of(kernel.symbol, kernel, cubin.constant, {}));
-  return description;
-}
-
-const KernelResources& find_kernel(const CubinDescription& description, const std::string& entry) {
-  std::vector<std::string> symbols;
-  for (const auto& kernel : description.kernels) symbols.push_back(kernel.entry);
-  const std::string symbol = resolve_entry(entry, symbols, "the binary");
-  return *std::find_if(description.kernels.begin(), description.kernels.end(),
-                       [&](const KernelResources& kernel) { return kernel.entry == symbol; });
 }
 
 std::vector<std::string> nvrtc_architectures(const Options& options) {

@@ -1,107 +1,60 @@
 #include "cubin.hpp"
 
-#include <cstdint>
-#include <cstring>
-#include <map>
+#include <algorithm>
+#include <cctype>
+#include <limits>
+#include <unordered_map>
 
 #include <warpwright/base/error.hpp>
+
+#include "elf.hpp"
 
 namespace warpwright::cuda {
 
 namespace {
 
-// Numbers of the ELF specification, and of NVIDIA's use of it.
-constexpr std::size_t header_size = 64;
-constexpr std::size_t section_header_size = 64;
+// Numbers of NVIDIA's use of ELF.
 constexpr std::size_t symbol_size = 24;
 constexpr std::uint16_t machine_cuda = 190;
-constexpr std::uint32_t section_symbol_table = 2;
-constexpr std::uint32_t section_no_bits = 8;
+constexpr std::uint16_t type_relocatable = 1;
 constexpr std::uint8_t symbol_function = 2;
 constexpr std::uint8_t symbol_other_entry = 0x10;  // st_other: callable from the host
+constexpr std::uint16_t section_index_elsewhere = 0xffff;
 
-constexpr std::uint8_t format_sized = 0x04;  // a size of two bytes and that many bytes follow
+// Formats of an attribute.
 constexpr std::uint8_t format_byte = 0x02;   // one byte of value follows
-constexpr std::uint8_t attribute_max_threads = 0x05;
-constexpr std::uint8_t attribute_min_stack_size = 0x12;
-constexpr std::uint8_t attribute_register_count = 0x2f;
-constexpr std::uint8_t attribute_barriers = 0x4c;
+constexpr std::uint8_t format_short = 0x03;  // two bytes
+constexpr std::uint8_t format_sized = 0x04;  // a size of two bytes and that many bytes follow
 
+constexpr std::uint8_t attribute_max_threads = 0x05;
+constexpr std::uint8_t attribute_required_block = 0x10;
+constexpr std::uint8_t attribute_min_stack_size = 0x12;
+constexpr std::uint8_t attribute_register_limit = 0x1b;
+constexpr std::uint8_t attribute_register_count = 0x2f;
+constexpr std::uint8_t attribute_shared_scratch = 0x32;
+constexpr std::uint8_t attribute_blocks_per_cluster = 0x3d;
+constexpr std::uint8_t attribute_explicit_cluster = 0x3e;
+constexpr std::uint8_t attribute_max_cluster_rank = 0x3f;
+constexpr std::uint8_t attribute_barriers = 0x4c;
+constexpr std::uint8_t attribute_register_reconfiguration = 0x54;
+constexpr std::uint8_t attribute_blocks_are_clusters = 0x5b;
+
+constexpr std::string_view text_prefix = ".text.";
 constexpr std::string_view shared_prefix = ".nv.shared.";
-constexpr std::uint8_t newer_abi = 8;  // from CUDA 13 on; e_flags has another layout
+constexpr std::string_view info_prefix = ".nv.info.";
+constexpr std::string_view relocation_prefix = ".rela.text.";
+
+constexpr std::uint8_t newer_abi = 8;
+constexpr int older_barrier_shift = 20;  // of the flags of ".text.NAME"
+constexpr std::uint64_t older_barrier_mask = 0x7f;
+constexpr std::uint32_t older_flag_variant = 1u << 11;  // of e_flags: "sm_90a"
+constexpr int no_register_limit = 255;
 // From compute capability 9.0 on the shared memory of a kernel's section includes the part that the driver reserves.
 constexpr int first_compute_with_reserve = 90;
 constexpr std::uint64_t reserved_shared = 1024;
 
-[[noreturn]] void corrupted(const std::string& what) { throw Error(ErrorCode::corrupted, "not a cubin: " + what); }
-
-// Little-endian reads with bounds.
-class View {
- public:
-  explicit View(std::string_view bytes) : bytes_(bytes) {}
-
-  std::size_t size() const { return bytes_.size(); }
-  template <class T>
-  T read(std::uint64_t offset) const {
-    if (offset > bytes_.size() || sizeof(T) > bytes_.size() - offset) corrupted("it ends inside a structure");
-    T value{};
-    for (std::size_t i = 0; i < sizeof(T); ++i) {
-      value = static_cast<T>(value |
-                             static_cast<T>(static_cast<T>(static_cast<std::uint8_t>(bytes_[offset + i])) << (8 * i)));
-    }
-    return value;
-  }
-  View part(std::uint64_t offset, std::uint64_t size) const {
-    if (offset > bytes_.size() || size > bytes_.size() - offset) corrupted("a section lies outside the file");
-    return View(bytes_.substr(offset, size));
-  }
-  // The NUL-terminated string at `offset`.
-  std::string_view text(std::uint64_t offset) const {
-    if (offset >= bytes_.size()) corrupted("a name lies outside its string table");
-    const auto end = bytes_.find('\0', offset);
-    if (end == std::string_view::npos) corrupted("a name has no end");
-    return bytes_.substr(offset, end - offset);
-  }
-
- private:
-  std::string_view bytes_;
-};
-
-struct Section {
-  std::string_view name;
-  std::uint32_t type = 0;
-  std::uint64_t offset = 0, size = 0;
-  std::uint32_t link = 0;
-};
-
-std::vector<Section> read_sections(const View& file) {
-  const auto table = file.read<std::uint64_t>(40);
-  const auto entry_size = file.read<std::uint16_t>(58);
-  const std::size_t count = file.read<std::uint16_t>(60);
-  const auto names_index = file.read<std::uint16_t>(62);
-  if (entry_size != section_header_size) corrupted("its section headers have " + std::to_string(entry_size) + " bytes");
-  if (names_index >= count) corrupted("it has no section names");
-  const View headers = file.part(table, count * section_header_size);
-  const auto header = [&](std::size_t index) { return headers.part(index * section_header_size, section_header_size); };
-  const View names_header = header(names_index);
-  const View names = file.part(names_header.read<std::uint64_t>(24), names_header.read<std::uint64_t>(32));
-
-  std::vector<Section> sections(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const View h = header(i);
-    Section& s = sections[i];
-    s.name = names.text(h.read<std::uint32_t>(0));
-    s.type = h.read<std::uint32_t>(4);
-    s.offset = h.read<std::uint64_t>(24);
-    s.size = h.read<std::uint64_t>(32);
-    s.link = h.read<std::uint32_t>(40);
-    if (s.type != section_no_bits) file.part(s.offset, s.size);
-  }
-  return sections;
-}
-
-// Calls visit(attribute, payload) for each attribute of a ".nv.info" section; single bytes come as a payload of one
-// byte.
+// Calls visit(attribute, payload) for each attribute of a ".nv.info" section; single bytes and shorts come as a payload
+// of one or two bytes, attributes without a value as an empty one.
 template <class Visitor>
 void for_each_attribute(const View& info, Visitor&& visit) {
   std::uint64_t at = 0;
@@ -112,16 +65,12 @@ void for_each_attribute(const View& info, Visitor&& visit) {
       const auto size = info.read<std::uint16_t>(at + 2);
       visit(attribute, info.part(at + 4, size));
       at += 4u + size;
-    } else if (format == format_byte) {
-      visit(attribute, info.part(at + 2, 1));
-      at += 4;
     } else {
+      visit(attribute, info.part(at + 2, format == format_byte ? 1 : format == format_short ? 2 : 0));
       at += 4;
     }
   }
 }
-
-bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
 
 // An undocumented number as a small count; what does not fit is not believed.
 std::optional<int> small(std::uint32_t value) {
@@ -129,88 +78,176 @@ std::optional<int> small(std::uint32_t value) {
   return static_cast<int>(value);
 }
 
+// Three sizes of a block or cluster; sizes below 1 or beyond 31 bits are not believed.
+std::optional<std::array<std::int64_t, 3>> three_sizes(const View& payload) {
+  if (payload.size() < 12) return std::nullopt;
+  std::array<std::int64_t, 3> sizes{};
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const auto size = small(payload.read<std::uint32_t>(4 * i));
+    if (!size || *size < 1) return std::nullopt;
+    sizes[i] = *size;
+  }
+  return sizes;
+}
+
+// The product, or the largest integer.
+int saturated_product(const std::array<std::int64_t, 3>& sizes) {
+  constexpr std::int64_t most = std::numeric_limits<int>::max();
+  std::int64_t product = 1;
+  for (const std::int64_t size : sizes) product = std::min(most, product * size);  // both below 2^31
+  return static_cast<int>(product);
+}
+
+// "a" of "-arch sm_90a" in the note that holds ptxas's command line, for the architecture of the file itself.
+std::string variant_of(std::string_view note, int compute) {
+  const std::string target = "sm_" + std::to_string(compute);
+  for (auto at = note.find(target); at != std::string_view::npos; at = note.find(target, at + 1)) {
+    const auto end = at + target.size();
+    if (end >= note.size() || (note[end] != 'a' && note[end] != 'f')) continue;
+    if (end + 1 == note.size() || std::isalnum(static_cast<unsigned char>(note[end + 1])) == 0)
+      return std::string(1, note[end]);
+  }
+  return {};
+}
+
+void read_attribute(CubinKernel& kernel, std::uint8_t attribute, const View& payload) {
+  switch (attribute) {
+    case attribute_barriers:
+      if (payload.size() == 1) kernel.barriers = payload.read<std::uint8_t>(0);
+      break;
+    case attribute_max_threads:
+      if (const auto sizes = three_sizes(payload)) kernel.max_threads_per_block = saturated_product(*sizes);
+      break;
+    case attribute_required_block:
+      kernel.required_block = three_sizes(payload);
+      break;
+    case attribute_blocks_per_cluster:
+      kernel.required_cluster = three_sizes(payload);
+      break;
+    case attribute_explicit_cluster:
+      kernel.needs_cluster = true;
+      break;
+    case attribute_max_cluster_rank:
+      if (payload.size() >= 4) {
+        const auto most = small(payload.read<std::uint32_t>(0));
+        if (most && *most >= 1) kernel.max_cluster_blocks = most;
+      }
+      break;
+    case attribute_blocks_are_clusters:
+      kernel.grid_counts_clusters = true;
+      break;
+    case attribute_register_limit:
+      if (payload.size() == 2) {
+        const int limit = payload.read<std::uint16_t>(0);
+        if (limit >= 1 && limit < no_register_limit) kernel.register_limit = limit;
+      }
+      break;
+    case attribute_register_reconfiguration:
+      kernel.reassigns_registers = true;
+      break;
+    case attribute_shared_scratch:
+      if (payload.size() >= 8) kernel.shared_spills = Bytes{payload.read<std::uint32_t>(4)};
+      break;
+    default:
+      break;
+  }
+}
+
+using KernelIndex = std::unordered_map<std::string_view, std::size_t>;
+
+// The kernels' symbols: those of `cubin` by the number of their symbol in `of_symbol`, by name in `of_name`.
+void read_symbols(const View& file, const std::vector<ElfSection>& sections, std::size_t table, Cubin& cubin,
+                  std::unordered_map<std::uint32_t, std::size_t>& of_symbol, KernelIndex& of_name) {
+  const ElfSection& s = sections[table];
+  if (s.link >= sections.size()) View::corrupted("its symbol table names no string table");
+  if (sections[s.link].type == section_no_bits) View::corrupted("its string table has no bytes");
+  const View symbols = file.part(s.offset, s.size);
+  const View names = file.part(sections[s.link].offset, sections[s.link].size);
+  // Indices of sections that 16 bits do not hold stand in a table of their own.
+  const auto wide = std::find_if(sections.begin(), sections.end(), [&](const ElfSection& other) {
+    return other.type == section_symbol_indices && other.link == table;
+  });
+  for (std::uint64_t i = 0; i < s.size / symbol_size; ++i) {
+    const View symbol = symbols.part(i * symbol_size, symbol_size);
+    const auto type = symbol.read<std::uint8_t>(4) & 0xf;
+    const auto other = symbol.read<std::uint8_t>(5);
+    if (type != symbol_function || (other & symbol_other_entry) == 0) continue;
+    std::uint32_t section = symbol.read<std::uint16_t>(6);
+    if (section == section_index_elsewhere && wide != sections.end())
+      section = file.part(wide->offset, wide->size).read<std::uint32_t>(i * 4);
+    if (section >= sections.size()) continue;
+    const std::string_view name = names.text(symbol.read<std::uint32_t>(0));
+    const ElfSection& code = sections[section];
+    if (!code.name.starts_with(text_prefix) || code.name.substr(text_prefix.size()) != name) continue;
+    if (!of_name.emplace(name, cubin.kernels.size()).second) continue;
+    of_symbol[static_cast<std::uint32_t>(i)] = cubin.kernels.size();
+    cubin.kernels.emplace_back().symbol = name;
+  }
+}
+
 }  // namespace
 
 Cubin read_cubin(std::string_view image) {
+  const ElfFile elf = read_elf(image);
+  if (elf.machine != machine_cuda)
+    View::corrupted("it is made for machine " + std::to_string(elf.machine) + ", not for CUDA (190)");
+  if (elf.type == type_relocatable)
+    throw Error(ErrorCode::unsupported,
+                "it is a relocatable object (made with -dc or -rdc=true): its registers and stack do not count the "
+                "functions that it calls; link it first, with nvcc -dlink or nvlink");
   const View file(image);
-  if (image.size() < header_size || image.substr(0, 4) !=
-                                        "\x7f"
-                                        "ELF")
-    corrupted("it has no ELF header");
-  if (image[4] != 2 || image[5] != 1) corrupted("it is not little-endian ELF64");
-  if (file.read<std::uint16_t>(18) != machine_cuda) {
-    corrupted("it is made for machine " + std::to_string(file.read<std::uint16_t>(18)) + ", not for CUDA (190)");
-  }
-  // Not used here, but by the driver.
-  file.part(file.read<std::uint64_t>(32), std::uint64_t{file.read<std::uint16_t>(54)} * file.read<std::uint16_t>(56));
-  const std::vector<Section> sections = read_sections(file);
-
+  const bool newer = elf.abi >= newer_abi;
   Cubin cubin;
-  const auto flags = file.read<std::uint32_t>(48);
-  cubin.compute = static_cast<int>(file.read<std::uint8_t>(8) >= newer_abi ? (flags >> 8) & 0xff : flags & 0xff);
-  std::map<std::uint32_t, std::size_t> kernel_of_symbol;  // symbol index -> kernel
-  std::map<std::string_view, std::size_t> kernel_of_name;
-  for (const Section& s : sections) {
-    if (s.type != section_symbol_table) continue;
-    if (s.link >= sections.size()) corrupted("its symbol table names no string table");
-    const View symbols = file.part(s.offset, s.size);
-    const View names = file.part(sections[s.link].offset, sections[s.link].size);
-    for (std::uint64_t i = 0; (i + 1) * symbol_size <= s.size; ++i) {
-      const View symbol = symbols.part(i * symbol_size, symbol_size);
-      const auto type = symbol.read<std::uint8_t>(4) & 0xf;
-      const auto other = symbol.read<std::uint8_t>(5);
-      const auto section = symbol.read<std::uint16_t>(6);
-      if (type != symbol_function || (other & symbol_other_entry) == 0 || section >= sections.size()) continue;
-      const std::string_view name = names.text(symbol.read<std::uint32_t>(0));
-      if (sections[section].name != ".text." + std::string(name)) continue;
-      if (kernel_of_name.contains(name)) continue;
-      kernel_of_symbol[static_cast<std::uint32_t>(i)] = cubin.kernels.size();
-      kernel_of_name[name] = cubin.kernels.size();
-      cubin.kernels.emplace_back().symbol = name;
-    }
-  }
+  cubin.compute = static_cast<int>(newer ? (elf.flags >> 8) & 0xff : elf.flags & 0xff);
+  if (!newer && (elf.flags & older_flag_variant) != 0) cubin.variant = "a";
 
-  for (const Section& s : sections) {
+  std::unordered_map<std::uint32_t, std::size_t> kernel_of_symbol;
+  KernelIndex kernel_of_name;
+  for (std::size_t i = 0; i < elf.sections.size(); ++i)
+    if (elf.sections[i].type == section_symbol_table)
+      read_symbols(file, elf.sections, i, cubin, kernel_of_symbol, kernel_of_name);
+
+  const auto kernel_after = [&](const ElfSection& s, std::string_view prefix) -> CubinKernel* {
+    if (!s.name.starts_with(prefix)) return nullptr;
+    const auto found = kernel_of_name.find(s.name.substr(prefix.size()));
+    return found == kernel_of_name.end() ? nullptr : &cubin.kernels[found->second];
+  };
+  const std::uint64_t reserved = cubin.compute >= first_compute_with_reserve ? reserved_shared : 0;
+  for (const ElfSection& s : elf.sections) {
     // Bank 3 holds the program's own __constant__ variables; the other banks belong to the compiler and the driver.
     if (s.name == ".nv.constant3") cubin.constant = Bytes{s.size};
-    if (starts_with(s.name, shared_prefix)) {
-      const auto kernel = kernel_of_name.find(s.name.substr(shared_prefix.size()));
-      if (kernel != kernel_of_name.end()) {
-        const std::uint64_t reserved = cubin.compute >= first_compute_with_reserve ? reserved_shared : 0;
-        cubin.kernels[kernel->second].static_shared = Bytes{s.size < reserved ? 0 : s.size - reserved};
-      }
+    if (CubinKernel* kernel = kernel_after(s, shared_prefix)) {
+      kernel->static_shared = Bytes{s.size < reserved ? 0 : s.size - reserved};
+      kernel->shared_alignment = s.alignment;
+      // Without a reserve the section itself says that shared memory is referred to.
+      if (reserved == 0 && s.size == 0) kernel->untold_shared = true;
+    } else if (CubinKernel* code = kernel_after(s, text_prefix); code != nullptr && !newer) {
+      code->barriers = static_cast<int>((s.flags >> older_barrier_shift) & older_barrier_mask);
+    } else if (CubinKernel* relocated = kernel_after(s, relocation_prefix); relocated != nullptr && reserved != 0) {
+      relocated->untold_shared = true;  // until its own shared memory is known
     }
-    if (!starts_with(s.name, ".nv.info") || s.type == section_no_bits) continue;
-    const View info = file.part(s.offset, s.size);
-    if (s.name == ".nv.info") {
-      for_each_attribute(info, [&](std::uint8_t attribute, const View& payload) {
+    if (s.type == section_no_bits) continue;
+    const View bytes = file.part(s.offset, s.size);
+    if (s.name == ".note.nv.tkinfo") {
+      if (cubin.variant.empty()) cubin.variant = variant_of(bytes.bytes(), cubin.compute);
+    } else if (s.name == ".nv.info") {
+      for_each_attribute(bytes, [&](std::uint8_t attribute, const View& payload) {
         if (payload.size() < 8) return;
         const auto kernel = kernel_of_symbol.find(payload.read<std::uint32_t>(0));
         if (kernel == kernel_of_symbol.end()) return;
         const auto value = small(payload.read<std::uint32_t>(4));
         if (attribute == attribute_register_count) cubin.kernels[kernel->second].registers = value;
-        if (attribute == attribute_min_stack_size && value) {
+        if (attribute == attribute_min_stack_size && value)
           cubin.kernels[kernel->second].stack = Bytes{static_cast<std::uint64_t>(*value)};
-        }
       });
-      continue;
+    } else if (CubinKernel* kernel = kernel_after(s, info_prefix)) {
+      for_each_attribute(
+          bytes, [&](std::uint8_t attribute, const View& payload) { read_attribute(*kernel, attribute, payload); });
     }
-    const auto kernel = kernel_of_name.find(s.name.substr(std::string_view(".nv.info.").size()));
-    if (kernel == kernel_of_name.end()) continue;
-    for_each_attribute(info, [&](std::uint8_t attribute, const View& payload) {
-      CubinKernel& k = cubin.kernels[kernel->second];
-      if (attribute == attribute_barriers && payload.size() == 1) k.barriers = payload.read<std::uint8_t>(0);
-      if (attribute == attribute_max_threads && payload.size() >= 12) {
-        std::uint64_t threads = 1;
-        for (std::uint64_t i = 0; i < 3; ++i) {
-          // A block has at most 1024 threads; a larger factor is no launch bound.
-          const auto n = payload.read<std::uint32_t>(4 * i);
-          if (n == 0 || n > 1024) return;
-          threads *= n;
-        }
-        k.max_threads_per_block = static_cast<int>(threads);
-      }
-    });
+  }
+  for (CubinKernel& kernel : cubin.kernels) {
+    if (kernel.static_shared.count > 0) kernel.untold_shared = false;
+    kernel.shared_spills = std::min(kernel.shared_spills, kernel.static_shared);
   }
   return cubin;
 }

@@ -22,6 +22,7 @@ class Nvrtc {
   const nvrtc_abi::Functions& api() const noexcept { return functions_; }
   const std::filesystem::path& path() const noexcept { return path_; }
   int major() const noexcept { return major_; }
+  int minor() const noexcept { return minor_; }
   // "13.0".
   std::string version_text() const { return std::to_string(major_) + "." + std::to_string(minor_); }
   // Sorted: 75, 80, ..., 121.

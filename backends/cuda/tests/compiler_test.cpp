@@ -7,6 +7,7 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
 #include <warpwright/cuda/backend.hpp>
+#include <warpwright/cuda/binaries.hpp>
 
 #include "cubin.hpp"
 #include "nvrtc.hpp"

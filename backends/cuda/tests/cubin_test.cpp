@@ -5,6 +5,7 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/rng.hpp>
 #include <warpwright/cuda/backend.hpp>
+#include <warpwright/cuda/binaries.hpp>
 
 #include "cubin_builder.hpp"
 
@@ -65,6 +66,124 @@ TEST(Cubin, SharedMemoryBefore90HasNoReserveInIt) {
   builder.abi = 8;
   builder.kernels[0].shared = 100;  // less than the reserve: nothing of its own
   EXPECT_EQ(read_cubin(builder.build()).kernels[0].static_shared, Bytes{0});
+}
+
+// CUDA 12 up to sm_90a: 16 barriers in the flags of the code, nothing in an attribute.
+TEST(Cubin, BarriersOfTheOlderLayoutAreInTheFlags) {
+  CubinBuilder builder;
+  builder.flags = 0x005a0d5a;  // sm_90a of 12.6
+  builder.abi = 7;
+  builder.kernels.push_back({"sixteen", true, {}, 16, 1024});
+  builder.kernels[0].code_flags = 0x1000006;
+  builder.kernels.push_back({"none", true, {}, 16, 1024});
+  const Cubin cubin = read_cubin(builder.build());
+  EXPECT_EQ(cubin.compute, 90);
+  EXPECT_EQ(cubin.variant, "a");
+  EXPECT_EQ(cubin.kernels[0].barriers, 16);
+  EXPECT_EQ(cubin.kernels[1].barriers, 0);
+  builder.abi = 8;
+  builder.flags = 0x06005a04;
+  EXPECT_EQ(read_cubin(builder.build()).kernels[0].barriers, 0) << "the newer layout has other flags there";
+  builder.flags = 0x005a055a;
+  builder.abi = 7;
+  EXPECT_EQ(read_cubin(builder.build()).variant, "");
+}
+
+TEST(Cubin, TheVariantOfTheNewerLayoutIsInTheNote) {
+  CubinBuilder builder;
+  builder.kernels.push_back({"k"});
+  const auto variant = [&](const std::string& note) {
+    builder.tool_note = note;
+    return read_cubin(builder.build()).variant;
+  };
+  EXPECT_EQ(variant(std::string("ptxas\0-arch sm_90a -m 64 ", 24)), "a");
+  EXPECT_EQ(variant("-arch sm_90 -m 64"), "");
+  EXPECT_EQ(variant("-arch sm_90f"), "f");
+  EXPECT_EQ(variant("-arch sm_100a"), "") << "another architecture";
+  EXPECT_EQ(variant("file sm_90abc.ptx -arch sm_90"), "");
+}
+
+TEST(Cubin, ReadsRequiredBlocksAndClusters) {
+  CubinBuilder builder;
+  builder.kernels.push_back(
+      {"fixed", true, {0x04, 0x10, 12, 0, 128, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0x01, 0x5b, 0, 0,  //
+                       0x04, 0x3d, 12, 0, 2,   0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0x01, 0x3e, 0, 0}});
+  builder.kernels.push_back({"bounded", true, {0x04, 0x3f, 4,    0, 4,    0,    0, 0, 0x04, 0x05, 12, 0,
+                                               0,    8,    0,    0, 1,    0,    0, 0, 1,    0,    0,  0,  //
+                                               0x03, 0x1b, 0x80, 0, 0x01, 0x3e, 0, 0}});
+  builder.kernels.push_back({"damaged", true, {0x04, 0x10, 12, 0, 0, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0}});
+  const Cubin cubin = read_cubin(builder.build());
+  const CubinKernel &fixed = cubin.kernels[0], &bounded = cubin.kernels[1];
+  EXPECT_EQ(fixed.required_block, (std::array<std::int64_t, 3>{128, 2, 1}));
+  EXPECT_EQ(fixed.required_cluster, (std::array<std::int64_t, 3>{2, 1, 1}));
+  EXPECT_TRUE(fixed.grid_counts_clusters);
+  EXPECT_EQ(bounded.max_threads_per_block, 2048) << "more than a block can have is a bound all the same";
+  EXPECT_EQ(bounded.max_cluster_blocks, 4);
+  EXPECT_EQ(bounded.register_limit, 128);
+  EXPECT_FALSE(bounded.required_cluster);
+  EXPECT_FALSE(cubin.kernels[2].required_block) << "no block has 0 threads";
+  const CubinDescription description = describe_cubin(builder.build());
+  EXPECT_EQ(description.kernels[0].required_block, fixed.required_block);
+  EXPECT_FALSE(description.kernels[0].needs_cluster) << "it says which";
+  EXPECT_TRUE(description.kernels[1].needs_cluster);
+}
+
+TEST(Cubin, TellsDynamicSharedMemoryApart) {
+  CubinBuilder builder;
+  const auto untold = [&](std::int64_t shared, bool relocations) {
+    builder.kernels = {{"k", true, {}, 16, shared}};
+    builder.kernels[0].relocations = relocations;
+    return read_cubin(builder.build()).kernels[0].untold_shared;
+  };
+  EXPECT_TRUE(untold(1024, true)) << "it refers to shared memory, and none is its own";
+  EXPECT_FALSE(untold(1024, false));
+  EXPECT_FALSE(untold(1424, true));
+  builder.flags = 0x06005004;  // sm_80
+  EXPECT_TRUE(untold(0, false));
+  EXPECT_FALSE(untold(-1, false));
+  EXPECT_FALSE(untold(400, false));
+}
+
+TEST(Cubin, ReadsWhatExplainsItsNeeds) {
+  CubinBuilder builder;
+  builder.kernels.push_back(
+      {"k", true, {0x04, 0x32, 8, 0, 0, 0, 0, 0, 0, 0xa0, 0, 0, 0x01, 0x54, 0, 0}, 168, 1024 + 40960});
+  builder.kernels[0].shared_alignment = 1024;
+  const CubinDescription description = describe_cubin(builder.build());
+  EXPECT_EQ(description.kernels[0].shared_spills, Bytes{40960});
+  EXPECT_TRUE(description.kernels[0].reassigns_registers);
+  EXPECT_EQ(description.kernels[0].shared_alignment, 1024u);
+  builder.kernels[0].shared = 2048;
+  EXPECT_EQ(describe_cubin(builder.build()).kernels[0].shared_spills, Bytes{1024}) << "no more than there is";
+}
+
+TEST(Cubin, RelocatableObjectsAreRefused) {
+  CubinBuilder builder = example();
+  builder.type = 1;
+  try {
+    read_cubin(builder.build());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::unsupported);
+    EXPECT_NE(std::string(error.what()).find("link it first"), std::string::npos) << error.what();
+  }
+}
+
+TEST(Cubin, MoreSectionsThanSixteenBitsCount) {
+  CubinBuilder builder = example();
+  builder.extra_sections = 70000;
+  const std::string image = builder.build();
+  const Cubin cubin = read_cubin(image);
+  ASSERT_EQ(cubin.kernels.size(), 2u);
+  EXPECT_EQ(cubin.kernels[0].registers, 40);
+  EXPECT_EQ(cubin.kernels[0].static_shared, Bytes{400});
+  std::string hostile = image;
+  std::uint64_t at = 0;
+  for (std::size_t i = 0; i < 8; ++i) at |= std::uint64_t{static_cast<std::uint8_t>(image[40 + i])} << (8 * i);
+  CubinBuilder::put(hostile, at + 32, ~std::uint64_t{0} / 64);
+  expect_corrupted(hostile, "sections, which its size cannot hold");
+  CubinBuilder::put(hostile, at + 32, std::uint64_t{1} << 62);  // 64 times that is 0 in 64 bits
+  expect_corrupted(hostile, "sections, which its size cannot hold");
 }
 
 TEST(Cubin, DescriptionNamesArchitectureAndResources) {

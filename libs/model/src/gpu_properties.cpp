@@ -19,9 +19,10 @@ struct Row {
   int barriers;
 };
 
-// Blocks, granularities, sub-partitions and barriers follow NVIDIA's occupancy calculator of CUDA 13.0; warps, shared
+// Blocks, granularities, sub-partitions and barriers follow NVIDIA's occupancy calculator of CUDA 13.5; warps, shared
 // memory and registers its published architecture traits. A test compares the first group with the calculator's header
-// where a toolkit is installed.
+// where a toolkit is installed. Shared memory of 10.7 is the largest carve-out of that header; the traits of
+// libcu++ 3.3 repeat the 228 KiB of 10.0.
 constexpr Row rows[] = {
     {50, 64, 32, 64, 4, 64, 48, 256, 64},    {52, 64, 32, 64, 4, 96, 48, 256, 64},
     {53, 64, 32, 32, 4, 64, 48, 256, 64},    {60, 64, 32, 64, 2, 64, 48, 256, 64},
@@ -31,18 +32,18 @@ constexpr Row rows[] = {
     {86, 48, 16, 64, 4, 100, 99, 128, 16},   {87, 48, 16, 64, 4, 164, 163, 128, 16},
     {88, 48, 16, 64, 4, 100, 99, 128, 16},   {89, 48, 24, 64, 4, 100, 99, 128, 24},
     {90, 64, 32, 64, 4, 228, 227, 128, 64},  {100, 64, 32, 64, 4, 228, 227, 128, 64},
-    {101, 48, 24, 64, 4, 228, 227, 128, 24}, {103, 64, 32, 64, 4, 228, 227, 128, 64},
-    {110, 48, 24, 64, 4, 228, 227, 128, 24}, {120, 48, 24, 64, 4, 100, 99, 128, 24},
-    {121, 48, 24, 64, 4, 100, 99, 128, 24},
+    {101, 48, 24, 64, 4, 228, 227, 128, 24}, {103, 64, 32, 64, 4, 228, 227, 128, 32},
+    {107, 32, 16, 64, 4, 328, 327, 128, 16}, {110, 48, 24, 64, 4, 228, 227, 128, 24},
+    {120, 48, 24, 64, 4, 100, 99, 128, 24},  {121, 48, 24, 64, 4, 100, 99, 128, 24},
 };
 
 // In KiB; a size above the SM's shared memory is left out.
 constexpr std::uint32_t carveouts_volta[] = {0, 8, 16, 32, 64, 96};
 constexpr std::uint32_t carveouts_turing[] = {32, 64};
-constexpr std::uint32_t carveouts_ampere[] = {0, 8, 16, 32, 64, 100, 132, 164, 196, 228};
+constexpr std::uint32_t carveouts_ampere[] = {0, 8, 16, 32, 64, 100, 132, 164, 196, 228, 328};
 template <std::size_t count>
 constexpr bool in_steps(const std::uint32_t (&sizes)[count]) {
-  return std::all_of(sizes, sizes + count, [](std::uint32_t size) { return size % 4 == 0 && size < 256; });
+  return std::all_of(sizes, sizes + count, [](std::uint32_t size) { return size % 4 == 0 && size < 512; });
 }
 static_assert(in_steps(carveouts_volta) && in_steps(carveouts_turing) && in_steps(carveouts_ampere));
 
@@ -86,6 +87,14 @@ const Row* find_row(int compute) {
   const auto* found =
       std::find_if(std::begin(rows), std::end(rows), [&](const Row& row) { return row.compute == compute; });
   return found == std::end(rows) ? nullptr : found;
+}
+
+// The row of the nearest older design, for a compute capability without a row.
+const Row* find_older_row(int compute) {
+  const Row* older = nullptr;
+  for (const Row& row : rows)
+    if (row.compute < compute) older = &row;
+  return older;
 }
 
 std::string row_list() {
@@ -132,6 +141,12 @@ void replace(GpuProperties& gpu, T& value, const std::optional<T>& live, const c
   value = *live;
 }
 
+bool tells_every_limit(const DeviceInfo& device) {
+  return device.max_threads_per_multiprocessor && device.max_blocks_per_multiprocessor &&
+         device.registers_per_multiprocessor && device.registers_per_block && device.shared_per_multiprocessor &&
+         device.shared_per_block_optin && device.reserved_shared_per_block;
+}
+
 }  // namespace
 
 const std::vector<std::string>& known_architectures() {
@@ -161,8 +176,11 @@ GpuProperties architecture_properties(std::string_view architecture) {
 std::optional<GpuProperties> device_properties(const DeviceInfo& device) {
   if (!device.architecture.starts_with("sm_")) return std::nullopt;
   const auto compute = parse_compute(device.architecture);
-  const Row* row = compute ? find_row(*compute) : nullptr;
-  if (row == nullptr) return std::nullopt;
+  if (!compute) return std::nullopt;
+  const Row* row = find_row(*compute);
+  const bool guessed = row == nullptr;
+  if (guessed) row = find_older_row(*compute);
+  if (row == nullptr || (guessed && !tells_every_limit(device))) return std::nullopt;
   GpuProperties gpu = from_row(*row);
   if (device.warp_size != 0 && device.warp_size != gpu.warp_size) return std::nullopt;
   gpu.name = device.name;
@@ -182,6 +200,18 @@ std::optional<GpuProperties> device_properties(const DeviceInfo& device) {
     replace(gpu, gpu.shared_per_block, std::optional(device.shared_per_block), "shared memory per block");
   replace(gpu, gpu.shared_per_block_optin, device.shared_per_block_optin, "shared memory per block with opt-in");
   replace(gpu, gpu.reserved_shared_per_block, device.reserved_shared_per_block, "reserved shared memory per block");
+  if (guessed) {
+    // What the driver replaced was another architecture's.
+    gpu.notes = {
+        "no table knows " + architecture_name(*compute) +
+        ": warps, blocks, registers and shared memory of an SM are the driver's own answers; allocation units, "
+        "sub-partitions, carve-out sizes and barriers, which no driver tells, are taken to be those of " +
+        gpu.architecture + "; the driver's own number of blocks decides"};
+    gpu.architecture = architecture_name(*compute);
+    gpu.compute_major = *compute / 10;
+    gpu.compute_minor = *compute % 10;
+    gpu.provenance = "driver";
+  }
   if (device.id.backend == "opencl" && gpu.shared_per_block_optin > gpu.shared_per_block) {
     gpu.shared_per_block_optin = gpu.shared_per_block;
     gpu.notes.push_back("shared memory per block with opt-in: only CUDA has the opt-in, OpenCL stops at " +
@@ -192,7 +222,8 @@ std::optional<GpuProperties> device_properties(const DeviceInfo& device) {
 
 std::string unknown_occupancy_reason(const DeviceInfo& device) {
   if (device.architecture.starts_with("sm_"))
-    return "there is no occupancy table for " + device.architecture + "; only its driver's own query can tell";
+    return "there is no occupancy table for " + device.architecture +
+           ", and its driver does not tell all limits of a multiprocessor; only the driver's own query can tell";
   return "how many blocks share a multiprocessor of " + device.name + " (" + std::string(to_string(device.kind)) +
          ", " + device.id.backend +
          ") is told by no query of its driver: the granularity of its registers and local memory, and the most "

@@ -68,7 +68,10 @@ inline void check_input(const KernelConfig& config) {
                     (config.registers_per_thread | config.barriers | config.virtual_resources) >= 0 &&
                     carveout_of(config) <= 100 && (is_one(config.cluster_size) || positive(config.cluster_size)) &&
                     (!config.grid_size || positive(*config.grid_size)) &&
-                    (!config.max_threads_per_block || *config.max_threads_per_block >= 1);
+                    (!config.max_threads_per_block || *config.max_threads_per_block >= 1) &&
+                    (!config.required_block || positive(*config.required_block)) &&
+                    (!config.required_cluster || positive(*config.required_cluster)) &&
+                    (!config.max_cluster_blocks || *config.max_cluster_blocks >= 1);
   if (!good) refuse_input(config);
 }
 
@@ -86,6 +89,10 @@ void refuse_input(const KernelConfig& config) {
     bad("carveout_percent", *config.carveout_percent, "from 0 to 100");
   if (config.max_threads_per_block && *config.max_threads_per_block < 1)
     bad("max_threads_per_block", *config.max_threads_per_block, "at least 1");
+  if (config.required_block) check(*config.required_block, "required_block");
+  if (config.required_cluster) check(*config.required_cluster, "required_cluster");
+  if (config.max_cluster_blocks && *config.max_cluster_blocks < 1)
+    bad("max_cluster_blocks", *config.max_cluster_blocks, "at least 1");
   throw Error(ErrorCode::internal, "a kernel configuration was refused without a reason");
 }
 
@@ -100,6 +107,12 @@ std::uint32_t shape_refusals(const KernelConfig& config, std::int64_t threads, b
         LaunchRefusal::grid_shape);
   if (config.max_threads_per_block)
     refusals |= bit_if(threads > *config.max_threads_per_block, LaunchRefusal::launch_bounds);
+  if (config.required_block)
+    refusals |= bit_if(config.block_size != *config.required_block, LaunchRefusal::required_block);
+  if (config.required_cluster)
+    refusals |= bit_if(config.cluster_size != *config.required_cluster, LaunchRefusal::required_cluster);
+  if (config.max_cluster_blocks)
+    refusals |= bit_if(product_of(config.cluster_size) > *config.max_cluster_blocks, LaunchRefusal::required_cluster);
   if (clustered) {
     const auto& cluster = config.cluster_size;
     refusals |= bit_if(!has_clusters || (config.grid_size && (config.grid_size->x % cluster.x != 0 ||
@@ -124,6 +137,12 @@ KernelConfig KernelConfig::with_resources(const KernelResources& resources) cons
   if (resources.static_shared) config.static_shared_memory = *resources.static_shared;
   if (resources.barriers) config.barriers = *resources.barriers;
   if (resources.max_threads_per_block) config.max_threads_per_block = resources.max_threads_per_block;
+  if (resources.required_block) config.required_block = Dim3(*resources.required_block);
+  if (resources.max_cluster_blocks) config.max_cluster_blocks = resources.max_cluster_blocks;
+  if (resources.required_cluster) {
+    config.required_cluster = Dim3(*resources.required_cluster);
+    if (is_one(config.cluster_size)) config.cluster_size = *config.required_cluster;
+  }
   return config;
 }
 
@@ -175,8 +194,12 @@ std::string_view to_string(LaunchRefusal refusal) noexcept {
       return "grid_shape";
     case LaunchRefusal::launch_bounds:
       return "launch_bounds";
+    case LaunchRefusal::required_block:
+      return "required_block";
     case LaunchRefusal::cluster:
       return "cluster";
+    case LaunchRefusal::required_cluster:
+      return "required_cluster";
     case LaunchRefusal::registers_per_thread:
       return "registers_per_thread";
     case LaunchRefusal::registers_per_block:
@@ -251,13 +274,17 @@ OccupancyRules::OccupancyRules(const GpuProperties& gpu)
   default_cap_ = default_shared_ + counted;
   raised_cap_ = gpu.compute_major >= 7 ? clamp(gpu.shared_per_block_optin) + counted : default_cap_;
   optin_cap_ = most_shared_ + reserved_shared_ > default_shared_ ? raised_cap_ : default_cap_;
+  std::uint32_t largest = 0;
+  bool any = false;
   const auto add = [&](std::uint32_t size) {
-    if (size >> carveout_shift < carveout_steps) carveouts_ |= std::uint64_t{1} << (size >> carveout_shift);
+    const std::uint32_t step = size >> carveout_shift;
+    if (step >= carveout_steps) return;
+    carveouts_[step / 64] |= std::uint64_t{1} << (step % 64);
+    largest = std::max(largest, step << carveout_shift);
+    any = true;
   };
   for (const std::uint32_t size : gpu.carveout_sizes()) add(size);
-  if (carveouts_ == 0 && shared_per_sm_ % (1u << carveout_shift) == 0) add(shared_per_sm_);
-  const auto largest =
-      carveouts_ == 0 ? 0 : static_cast<std::uint32_t>(std::bit_width(carveouts_) - 1) << carveout_shift;
+  if (!any && shared_per_sm_ % (1u << carveout_shift) == 0) add(shared_per_sm_);
   carveouts_end_at_all_ = largest == shared_per_sm_ && std::max(default_cap_, raised_cap_) <= shared_per_sm_;
 }
 
@@ -283,16 +310,25 @@ std::uint32_t OccupancyRules::wanted_shared(std::uint32_t percent) const {
   return static_cast<std::uint32_t>(std::uint64_t{shared_per_sm_} * percent / 100);
 }
 
+// The first size of at least `step` steps; carveout_steps where there is none.
+inline std::uint32_t OccupancyRules::carveout_from(std::uint32_t step) const {
+  static_assert(carveout_steps == 2 * 64);
+  if (step < 64 && carveouts_[0] >> step != 0)
+    return step + static_cast<std::uint32_t>(std::countr_zero(carveouts_[0] >> step));
+  const std::uint32_t above = std::max(step, 64u) - 64;
+  if (above >= 64 || carveouts_[1] >> above == 0) return carveout_steps;
+  return 64 + above + static_cast<std::uint32_t>(std::countr_zero(carveouts_[1] >> above));
+}
+
 // The smallest size that holds both what is wanted and one block.
 std::uint32_t OccupancyRules::capacity_of(std::uint32_t percent, bool chosen, std::uint32_t needed) const {
   const std::uint32_t wanted = wanted_shared(percent);
   const std::uint32_t step = (std::max(wanted, needed) + (1u << carveout_shift) - 1) >> carveout_shift;
+  const std::uint32_t found = carveout_from(step);
   // Sizes that end with all of the memory answer for every step, also where none was chosen.
-  if (!carveouts_end_at_all_) {
-    if (!chosen && needed <= shared_per_sm_) return shared_per_sm_;
-    if (step >= carveout_steps || carveouts_ >> step == 0) return shared_per_sm_;
-  }
-  return (step + static_cast<std::uint32_t>(std::countr_zero(carveouts_ >> step))) << carveout_shift;
+  if (!carveouts_end_at_all_ && ((!chosen && needed <= shared_per_sm_) || found == carveout_steps))
+    return shared_per_sm_;
+  return found << carveout_shift;
 }
 
 // The hardware wants room as if the warps filled every sub-partition.
@@ -499,6 +535,16 @@ std::string refusal_reason(const GpuProperties& gpu, const KernelConfig& config,
     case LaunchRefusal::launch_bounds:
       return "the block has " + threads + " threads, the kernel was compiled for " +
              number(*config.max_threads_per_block) + " at most (__launch_bounds__ or its registers)";
+    case LaunchRefusal::required_block:
+      return "the block is " + config.block_size.to_string() + " threads, the kernel was compiled for blocks of " +
+             config.required_block->to_string() + " and no other (.reqntid, __block_size__)";
+    case LaunchRefusal::required_cluster:
+      if (config.required_cluster && config.cluster_size != *config.required_cluster)
+        return "the cluster is " + config.cluster_size.to_string() +
+               " blocks, the kernel was compiled for clusters of " + config.required_cluster->to_string() +
+               " and no other (__cluster_dims__)";
+      return "the cluster has " + number(config.cluster_size.count()) + " blocks, the kernel was compiled for " +
+             number(*config.max_cluster_blocks) + " at most (the third number of __launch_bounds__)";
     case LaunchRefusal::cluster:
       if (gpu.compute_major < 9) return "clusters need compute capability 9.0, " + gpu.name + " is " + gpu.architecture;
       return "the grid of " + config.grid_size->to_string() + " blocks is no multiple of the cluster of " +
@@ -583,6 +629,15 @@ BlockSizeAnswer best_block_size(const GpuProperties& gpu, const KernelConfig& co
   const OccupancyRules model(gpu);
   KernelConfig candidate = config;
   candidate.grid_size.reset();
+  if (config.required_block) {
+    candidate.block_size = *config.required_block;
+    const OccupancyInfo info = model.calculate(candidate);
+    if (!info.launchable()) return best;
+    best.block_size = static_cast<int>(candidate.block_size.count());
+    best.blocks_per_sm = info.blocks_per_sm;
+    if (gpu.sm_count) best.min_grid = best.blocks_per_sm * *gpu.sm_count;
+    return best;
+  }
   int best_threads = 0;
   for (int size =
            static_cast<int>(round_up(static_cast<std::uint32_t>(most), static_cast<std::uint32_t>(gpu.warp_size)));

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <warpwright/base/error.hpp>
-#include <warpwright/model/occupancy.hpp>
+#include <warpwright/model/occupancy_model.hpp>
 
 #include "error_of.hpp"
 
@@ -234,6 +234,9 @@ TEST(Occupancy, WhatIsNoQuestionIsAnError) {
   EXPECT_THAT(error([](auto& c) { c.carveout_percent = 101; }),
               HasSubstr("carveout_percent is 101; it must be from 0 to 100"));
   EXPECT_THAT(error([](auto& c) { c.max_threads_per_block = 0; }), HasSubstr("max_threads_per_block"));
+  EXPECT_THAT(error([](auto& c) { c.required_block = Dim3{0}; }), HasSubstr("required_block"));
+  EXPECT_THAT(error([](auto& c) { c.required_cluster = Dim3(1, -1); }), HasSubstr("required_cluster"));
+  EXPECT_THAT(error([](auto& c) { c.max_cluster_blocks = 0; }), HasSubstr("max_cluster_blocks"));
 }
 
 TEST(Occupancy, WavesAndTail) {
@@ -265,6 +268,52 @@ TEST(Occupancy, ResourcesOfABinaryReplaceWhatTheyTell) {
   EXPECT_EQ(config.barriers, 3);
   EXPECT_EQ(config.max_threads_per_block, 256);
   EXPECT_EQ(config.with_resources({}).registers_per_thread, 40);
+}
+
+TEST(Occupancy, ARequiredBlockIsTheOnlyOne) {
+  const GpuProperties gpu = architecture_properties("sm_90");
+  KernelResources resources;
+  resources.registers_per_thread = 32;
+  resources.required_block = {128, 2, 1};
+  const KernelConfig kernel = KernelConfig{}.with_resources(resources);
+  const auto other = calculate_occupancy(gpu, with(kernel, [](auto& c) { c.block_size = Dim3{256}; }));
+  EXPECT_EQ(other.refusal, LaunchRefusal::required_block) << "as many threads, in another shape";
+  EXPECT_EQ(other.blocks_per_sm, 0);
+  EXPECT_THAT(refusal_reason(gpu, with(kernel, [](auto& c) { c.block_size = Dim3{256}; }), other),
+              HasSubstr("256 x 1 x 1 threads, the kernel was compiled for blocks of 128 x 2 x 1 and no other"));
+  const KernelConfig right = with(kernel, [](auto& c) { c.block_size = Dim3(128, 2); });
+  EXPECT_EQ(calculate_occupancy(gpu, right).blocks_per_sm, 8);
+  EXPECT_EQ(OccupancyModel(gpu).calculate(right), calculate_occupancy(gpu, right));
+  EXPECT_EQ(OccupancyModel(gpu).calculate(kernel).refusal, LaunchRefusal::required_block);
+  EXPECT_EQ(best_block_size(gpu, kernel).block_size, 256);
+  EXPECT_EQ(best_block_size(gpu, kernel).blocks_per_sm, 8);
+  EXPECT_EQ(best_block_size(gpu, with(kernel, [](auto& c) { c.required_block = Dim3{2048}; })).block_size, 0);
+  for (const auto& suggestion : suggest_occupancy(gpu, with(right, [](auto& c) { c.registers_per_thread = 60; })))
+    EXPECT_EQ(suggestion.config.block_size, right.block_size) << suggestion.describe();
+}
+
+TEST(Occupancy, ClustersOfTheBinaryAreTakenAndOthersRefused) {
+  const GpuProperties gpu = architecture_properties("sm_90");
+  KernelResources resources;
+  resources.required_cluster = {2, 1, 1};
+  const KernelConfig kernel = make(128, 32).with_resources(resources);
+  EXPECT_EQ(kernel.cluster_size, Dim3{2});
+  EXPECT_TRUE(calculate_occupancy(gpu, kernel).clusters_unknown);
+  const KernelConfig other = with(kernel, [](auto& c) { c.cluster_size = Dim3{4}; });
+  EXPECT_EQ(calculate_occupancy(gpu, other).refusal, LaunchRefusal::required_cluster);
+  EXPECT_THAT(refusal_reason(gpu, other, calculate_occupancy(gpu, other)),
+              HasSubstr("4 x 1 x 1 blocks, the kernel was compiled for clusters of 2 x 1 x 1"));
+  resources = {};
+  resources.max_cluster_blocks = 4;
+  const KernelConfig bounded = with(make(128, 32), [](auto& c) { c.cluster_size = Dim3(2, 4); });
+  EXPECT_EQ(calculate_occupancy(gpu, bounded).refusal, LaunchRefusal::none);
+  const KernelConfig beyond = bounded.with_resources(resources);
+  EXPECT_EQ(calculate_occupancy(gpu, beyond).refusal, LaunchRefusal::required_cluster);
+  EXPECT_THAT(refusal_reason(gpu, beyond, calculate_occupancy(gpu, beyond)), HasSubstr("8 blocks"));
+  // A cluster of one block is no cluster, and is the only one where the binary says so.
+  resources = {};
+  resources.required_cluster = {1, 1, 1};
+  EXPECT_FALSE(calculate_occupancy(gpu, make(128, 32).with_resources(resources)).clusters_unknown);
 }
 
 TEST(Occupancy, BestBlockSizeIsTheLargestOfThoseThatTie) {
@@ -320,9 +369,34 @@ TEST(GpuPropertiesTest, EveryNameOfAnArchitecture) {
   for (const char* name : {"sm_90", "sm_90a", "90", "9.0", "compute_90"})
     EXPECT_EQ(architecture_properties(name).architecture, "sm_90") << name;
   EXPECT_EQ(architecture_properties("12.1").architecture, "sm_121");
-  EXPECT_EQ(known_architectures().size(), 21u);
+  EXPECT_EQ(known_architectures().size(), 22u);
   EXPECT_EQ(known_architectures().front(), "sm_50");
   EXPECT_EQ(known_architectures().back(), "sm_121");
+}
+
+TEST(GpuPropertiesTest, RowsOfNewerReleases) {
+  // Header of 13.3 and later: one set of barriers a block on 10.3.
+  EXPECT_EQ(calculate_occupancy(architecture_properties("sm_103"), with(make(128, 32), [](auto& c) { c.barriers = 4; }))
+                .blocks_per_sm,
+            8);
+  const GpuProperties gpu = architecture_properties("sm_107f");
+  EXPECT_EQ(gpu.max_blocks_per_sm, 16);
+  EXPECT_EQ(gpu.barriers_per_sm, 16);
+  EXPECT_EQ(gpu.carveout_sizes().back(), 328u * 1024);
+  // Each carve-out of the row answers, those above 256 KiB too.
+  for (const std::uint32_t size : gpu.carveout_sizes()) {
+    KernelConfig config = make(128, 32, 0, static_cast<int>(size == 0 ? 0 : size - 1024));
+    config.carveout_percent = 0;
+    if (size > 0 && size < 328 * 1024) {
+      EXPECT_EQ(calculate_occupancy(gpu, config).shared_capacity_per_sm, Bytes{size});
+    }
+    EXPECT_EQ(OccupancyModel(gpu).calculate(config), calculate_occupancy(gpu, config)) << size;
+  }
+  KernelConfig largest = make(128, 32, 0, 327 * 1024);
+  EXPECT_EQ(calculate_occupancy(gpu, largest).blocks_per_sm, 1);
+  EXPECT_EQ(calculate_occupancy(gpu, largest).shared_capacity_per_sm, Bytes{328 * 1024});
+  largest.shared_memory = Bytes{327 * 1024 + 1};
+  EXPECT_EQ(calculate_occupancy(gpu, largest).refusal, LaunchRefusal::shared_memory);
 }
 
 TEST(GpuPropertiesTest, UnknownArchitecturesAreRefused) {
@@ -374,11 +448,37 @@ TEST(GpuPropertiesTest, DriversValuesReplaceTheTables) {
   EXPECT_EQ(calculate_occupancy(*changed, make(32, 16)).blocks_per_sm, 24);
 }
 
+TEST(GpuPropertiesTest, ANewerDeviceIsCalculatedFromItsDriver) {
+  DeviceInfo device = h100();
+  device.architecture = "sm_130";
+  device.max_blocks_per_multiprocessor = 20;
+  device.shared_per_multiprocessor = Bytes{256 * 1024};
+  const auto gpu = device_properties(device);
+  ASSERT_TRUE(gpu);
+  EXPECT_EQ(gpu->architecture, "sm_130");
+  EXPECT_EQ(gpu->compute_major, 13);
+  EXPECT_EQ(gpu->max_blocks_per_sm, 20);
+  EXPECT_EQ(gpu->max_warps_per_sm, 64);
+  EXPECT_EQ(gpu->shared_per_sm, Bytes{256 * 1024});
+  EXPECT_EQ(gpu->provenance, "driver");
+  ASSERT_EQ(gpu->notes.size(), 1u);
+  EXPECT_THAT(gpu->notes[0], HasSubstr("no table knows sm_130"));
+  EXPECT_THAT(gpu->notes[0], HasSubstr("those of sm_121"));
+  EXPECT_EQ(calculate_occupancy(*gpu, make(32, 16)).blocks_per_sm, 20);
+  EXPECT_EQ(OccupancyModel(*gpu).calculate(make(128, 40, 0, 9000)), calculate_occupancy(*gpu, make(128, 40, 0, 9000)));
+  device.architecture = "sm_105";
+  EXPECT_THAT(device_properties(device)->notes[0], HasSubstr("those of sm_103"));
+}
+
 TEST(GpuPropertiesTest, OtherDevicesHaveNone) {
   DeviceInfo device = h100();
   device.architecture = "sm_130";
-  EXPECT_FALSE(device_properties(device));
+  device.reserved_shared_per_block.reset();
+  EXPECT_FALSE(device_properties(device)) << "what the driver does not tell is not made up";
   EXPECT_THAT(unknown_occupancy_reason(device), HasSubstr("no occupancy table for sm_130"));
+  device = h100();
+  device.architecture = "sm_30";
+  EXPECT_FALSE(device_properties(device)) << "older than the table";
   device.architecture = "gfx90a";
   device.id = DeviceId{"opencl", {0, 0}};
   EXPECT_FALSE(device_properties(device));

@@ -199,6 +199,16 @@ Configuration read_configuration(const Json& json, const Where& where) {
   return Configuration(std::move(entries));
 }
 
+namespace {
+
+std::array<std::int64_t, 3> read_three(const Json& json, const Where& where) {
+  const auto list = read_list(json, where, read_integer<std::int64_t>);
+  if (list.size() != 3) reject(json, where, "an array of 3 integers");
+  return {list[0], list[1], list[2]};
+}
+
+}  // namespace
+
 KernelResources read_resources(const Json& json, const Where& where) {
   const ObjectReader object(json, where);
   KernelResources resources;
@@ -212,6 +222,9 @@ KernelResources read_resources(const Json& json, const Where& where) {
   resources.barriers = object.maybe("barriers", read_integer<int>);
   resources.spill_stores = object.maybe("spill_stores_bytes", read_bytes);
   resources.spill_loads = object.maybe("spill_loads_bytes", read_bytes);
+  resources.required_block = object.maybe("required_block", read_three);
+  resources.required_cluster = object.maybe("required_cluster", read_three);
+  resources.max_cluster_blocks = object.maybe("max_cluster_blocks", read_integer<int>);
   return resources;
 }
 
@@ -228,11 +241,6 @@ LaunchOccupancy read_occupancy(const Json& json, const Where& where) {
 
 DeviceInfo read_device(const Json& json, const Where& where) {
   constexpr std::array kinds{DeviceKind::gpu, DeviceKind::cpu, DeviceKind::accelerator, DeviceKind::simulated};
-  const auto three = [](const Json& array, const Where& here) {
-    const auto list = read_list(array, here, read_integer<std::int64_t>);
-    if (list.size() != 3) reject(array, here, "an array of 3 integers");
-    return std::array<std::int64_t, 3>{list[0], list[1], list[2]};
-  };
   const ObjectReader object(json, where);
   DeviceInfo device;
   device.id = object.get("id", [](const Json& id, const Where& here) {
@@ -256,8 +264,8 @@ DeviceInfo read_device(const Json& json, const Where& where) {
   device.multiprocessors = object.integer<int>("multiprocessors");
   device.warp_size = object.integer<int>("warp_size");
   device.max_threads_per_block = object.integer<std::int64_t>("max_threads_per_block");
-  device.max_block = object.get("max_block", three);
-  device.max_grid = object.get("max_grid", three);
+  device.max_block = object.get("max_block", read_three);
+  device.max_grid = object.get("max_grid", read_three);
   device.shared_per_block = object.get("shared_per_block_bytes", read_bytes);
   device.shared_per_block_optin = object.maybe("shared_per_block_optin_bytes", read_bytes);
   device.shared_per_multiprocessor = object.maybe("shared_per_multiprocessor_bytes", read_bytes);
@@ -418,6 +426,9 @@ Json to_json(const KernelResources& resources) {
   add(object, "barriers", resources.barriers);
   add(object, "spill_stores_bytes", resources.spill_stores);
   add(object, "spill_loads_bytes", resources.spill_loads);
+  add(object, "required_block", resources.required_block);
+  add(object, "required_cluster", resources.required_cluster);
+  add(object, "max_cluster_blocks", resources.max_cluster_blocks);
   return object;
 }
 

@@ -103,6 +103,9 @@ KernelResources full_resources() {
   resources.barriers = 16;
   resources.spill_stores = Bytes{8};
   resources.spill_loads = Bytes{12};
+  resources.required_block = {128, 2, 1};
+  resources.required_cluster = {2, 1, 1};
+  resources.max_cluster_blocks = 8;
   return resources;
 }
 
@@ -351,7 +354,8 @@ bool same(const KernelResources& a, const KernelResources& b) {
   return a.entry == b.entry && a.registers_per_thread == b.registers_per_thread && a.static_shared == b.static_shared &&
          a.dynamic_shared == b.dynamic_shared && a.local_per_thread == b.local_per_thread && a.constant == b.constant &&
          a.max_threads_per_block == b.max_threads_per_block && a.barriers == b.barriers &&
-         a.spill_stores == b.spill_stores && a.spill_loads == b.spill_loads;
+         a.spill_stores == b.spill_stores && a.spill_loads == b.spill_loads && a.required_block == b.required_block &&
+         a.required_cluster == b.required_cluster && a.max_cluster_blocks == b.max_cluster_blocks;
 }
 
 bool same(const Trial& a, const Trial& b) {

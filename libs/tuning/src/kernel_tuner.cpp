@@ -28,7 +28,18 @@ void check(const Workload& workload, const RecommendOptions& options, const GpuP
 constexpr std::uint64_t divide_up(std::uint64_t a, std::uint64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
 double distance_to_favoured(const KernelConfig& config) {
-  return std::abs(std::log2(static_cast<double>(config.block_size.x) / favoured_block));
+  return std::abs(std::log2(static_cast<double>(config.block_size.count()) / favoured_block));
+}
+
+// Of a function that was compiled for one block, that one; else every number of whole warps.
+std::vector<Dim3> block_candidates(const GpuProperties& gpu, const KernelConfig& kernel,
+                                   const RecommendOptions& options) {
+  if (kernel.required_block) return {*kernel.required_block};
+  std::vector<Dim3> blocks;
+  const int most = std::min(options.max_block, gpu.max_threads_per_block);
+  for (int threads = gpu.warp_size; threads <= most; threads += gpu.warp_size)
+    if (threads >= options.min_block) blocks.push_back(Dim3{threads});
+  return blocks;
 }
 
 }  // namespace
@@ -58,17 +69,17 @@ KernelTuner KernelTuner::for_architecture(std::string_view architecture) {
 std::vector<Recommendation> KernelTuner::recommend(const Workload& workload, const KernelConfig& kernel,
                                                    const RecommendOptions& options) const {
   check(workload, options, gpu_);
+  (void)calculate_occupancy(kernel);  // refuses what is no kernel
   std::vector<Recommendation> found;
-  const int most = std::min(options.max_block, gpu_.max_threads_per_block);
-  for (int threads = gpu_.warp_size; threads <= most; threads += gpu_.warp_size) {
-    if (threads < options.min_block) continue;
+  const Dim3& cluster = kernel.cluster_size;
+  const auto cluster_blocks = static_cast<std::uint64_t>(cluster.count());
+  for (const Dim3& block : block_candidates(gpu_, kernel, options)) {
+    const auto per_block = static_cast<std::uint64_t>(block.count());
     Recommendation candidate;
     candidate.config = kernel;
-    candidate.config.block_size = Dim3{threads};
-    candidate.config.shared_memory =
-        kernel.shared_memory + options.shared_per_thread * static_cast<std::uint64_t>(threads);
+    candidate.config.block_size = block;
+    candidate.config.shared_memory = kernel.shared_memory + options.shared_per_thread * per_block;
     candidate.config.grid_size.reset();
-    const auto per_block = static_cast<std::uint64_t>(threads);
     const std::uint64_t wanted = divide_up(workload.elements, workload.elements_per_thread);  // threads with work
     std::uint64_t blocks = divide_up(wanted, per_block);
     if (options.grid_stride) {
@@ -77,8 +88,10 @@ std::vector<Recommendation> KernelTuner::recommend(const Workload& workload, con
           static_cast<std::uint64_t>(alone.blocks_per_sm) * static_cast<std::uint64_t>(*gpu_.sm_count);
       blocks = std::min(blocks, std::max<std::uint64_t>(1, at_a_time));
     }
+    blocks = divide_up(blocks, cluster_blocks) * cluster_blocks;  // a grid is made of whole clusters
     if (blocks > max_grid) continue;
-    candidate.config.grid_size = Dim3{static_cast<std::int64_t>(blocks)};
+    candidate.config.grid_size =
+        Dim3(static_cast<std::int64_t>(blocks) / (cluster.y * cluster.z), cluster.y, cluster.z);
     candidate.occupancy = calculate_occupancy(candidate.config);
     if (!candidate.occupancy.launchable() || candidate.occupancy.occupancy < options.min_occupancy) continue;
     // With a stride every thread takes part until the last round.

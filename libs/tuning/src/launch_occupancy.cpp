@@ -55,6 +55,9 @@ std::vector<KernelResources> merge_resources(std::vector<KernelResources> known,
     if (!one.barriers) one.barriers = other->barriers;
     if (!one.spill_stores) one.spill_stores = other->spill_stores;
     if (!one.spill_loads) one.spill_loads = other->spill_loads;
+    if (!one.required_block) one.required_block = other->required_block;
+    if (!one.required_cluster) one.required_cluster = other->required_cluster;
+    if (!one.max_cluster_blocks) one.max_cluster_blocks = other->max_cluster_blocks;
   }
   return known;
 }

@@ -98,6 +98,24 @@ TEST(Recommend, NothingElseIsBetter) {
   }
 }
 
+TEST(Recommend, ARequiredBlockIsTheOnlyOne) {
+  const KernelTuner tuner = KernelTuner::for_architecture("sm_90");
+  KernelConfig kernel;
+  kernel.registers_per_thread = 32;
+  kernel.required_block = Dim3(12, 12);
+  kernel.required_cluster = kernel.cluster_size = Dim3(2, 3);
+  RecommendOptions options;
+  options.min_block = 512;
+  const auto found = tuner.recommend({1'000'000}, kernel, options);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].config.block_size, Dim3(12, 12));
+  // 1,000,000 / 144 = 6945 blocks, and 6948 are whole clusters of 6.
+  EXPECT_EQ(*found[0].config.grid_size, Dim3(2316, 3));
+  EXPECT_TRUE(found[0].occupancy.clusters_unknown);
+  kernel.required_block = Dim3{2048};
+  EXPECT_THAT(tuner.recommend({1000}, kernel, {}), IsEmpty());
+}
+
 TEST(Recommend, KeepsTheConstraints) {
   const KernelTuner tuner = KernelTuner::for_architecture("sm_90");
   RecommendOptions options;
@@ -183,6 +201,7 @@ TEST(MergeResources, KeepsWhatOnlyTheCompilerTells) {
   compiled.barriers = 2;
   compiled.spill_stores = Bytes{8};
   compiled.spill_loads = Bytes{12};
+  compiled.required_block = {64, 1, 1};
   KernelResources other;
   other.entry = "other";
   const auto merged = tuning::merge_resources({driver, other}, {compiled});
@@ -191,6 +210,7 @@ TEST(MergeResources, KeepsWhatOnlyTheCompilerTells) {
   EXPECT_EQ(merged[0].barriers, 2);
   EXPECT_EQ(merged[0].spill_stores, Bytes{8});
   EXPECT_EQ(merged[0].spill_loads, Bytes{12});
+  EXPECT_EQ(merged[0].required_block, compiled.required_block) << "no driver tells it";
   EXPECT_FALSE(merged[1].barriers);
 }
 

@@ -50,18 +50,6 @@ std::vector<std::string> nvrtc_architectures(const Options& options = {});
 // ("sm_86" for 8.8), nullopt if none of `supported` (as nvrtcGetSupportedArchs numbers them: 90 for 9.0) fits.
 std::optional<std::string> compile_target(int major, int minor, const std::vector<int>& supported);
 
-// What a cubin tells of its kernels, without a device. Spilled bytes are not in the file, only in the compiler's log.
-struct CubinDescription {
-  std::string architecture;              // "sm_90": what it was compiled for
-  std::vector<KernelResources> kernels;  // entry is the symbol's name, mangled for C++ functions
-};
-// Throws Error(corrupted) saying what is wrong with the bytes, never reads outside them.
-CubinDescription describe_cubin(std::string_view image);
-// The kernel of that symbol, or the one C++ function of that name. Throws Error(bad_input) listing the kernels there
-// are
-// ("did you mean").
-const KernelResources& find_kernel(const CubinDescription& description, const std::string& entry);
-
 // What ptxas reports of one kernel, beyond device::Binary::resources.
 struct PtxasReport {
   std::string symbol;  // name in the image

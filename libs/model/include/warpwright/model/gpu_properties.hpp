@@ -2,8 +2,8 @@
 //
 // A row of the built-in table describes an architecture without any device. A device that is there is described by the
 // same row with what its driver reports put over it, because a driver knows its own product better than any table. The
-// granularities, sub-partitions, carve-out sizes and barriers are in no driver query: where the table has no row for a
-// compute capability, no exact occupancy is claimed for it.
+// granularities, sub-partitions, carve-out sizes and barriers are in no driver query: for a device without a row those
+// of the nearest older architecture are assumed, and a note says so.
 #pragma once
 
 #include <array>
@@ -43,8 +43,8 @@ struct GpuProperties {
   Bytes reserved_shared_per_block{};  // taken by the driver from every block
   int shared_unit = 0;                // bytes; a block's shared memory is rounded up to a multiple of this
   // Sizes that the shared memory of an SM can be set to, ascending, then the largest integer. None where it is fixed.
-  // Multiples of 4 KiB below 256 KiB.
-  std::array<std::uint32_t, 10> carveouts{};
+  // Multiples of 4 KiB below 512 KiB.
+  std::array<std::uint32_t, 12> carveouts{};
   int carveout_count = 0;
 
   int barriers_per_sm = 0;
@@ -67,8 +67,9 @@ GpuProperties architecture_properties(std::string_view architecture);
 // "sm_50", "sm_52", ..., oldest first.
 const std::vector<std::string>& known_architectures();
 
-// The row of the device's architecture with the driver's values put over it; nullopt where the device has none: it is
-// not NVIDIA's, or newer than the table. Never throws.
+// The row of the device's architecture with the driver's values put over it. Of an NVIDIA device without a row: the
+// driver's values, and what no driver tells as in the nearest older row, with a note. nullopt where that is not enough:
+// the device is not NVIDIA's, or its driver does not tell all limits of a multiprocessor. Never throws.
 std::optional<GpuProperties> device_properties(const DeviceInfo& device);
 
 // Why device_properties() has no answer for this device, in one sentence.

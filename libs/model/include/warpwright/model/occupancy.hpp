@@ -63,8 +63,13 @@ struct KernelConfig {
   std::optional<int> max_threads_per_block{};  // of the function: __launch_bounds__
   GlobalCaching caching = GlobalCaching::off;
   Dim3 cluster_size{1};  // blocks
+  // Of the function: the only block and cluster it can be launched with (.reqntid, __block_size__, __cluster_dims__),
+  // and the most blocks of a cluster.
+  std::optional<Dim3> required_block{}, required_cluster{};
+  std::optional<int> max_cluster_blocks{};
 
-  // This configuration with what the binary needs in place of its own numbers, where `resources` tells.
+  // This configuration with what the binary needs in place of its own numbers, where `resources` tells. A cluster that
+  // the binary requires is taken where this configuration has none.
   KernelConfig with_resources(const KernelResources& resources) const;
 };
 
@@ -102,8 +107,10 @@ enum class LaunchRefusal : std::uint8_t {
   block_too_large,  // more threads than the device allows
   block_shape,      // a dimension beyond its own limit
   grid_shape,
-  launch_bounds,  // more threads than the function was compiled for
-  cluster,        // no clusters on this architecture, or a grid that is no multiple of it
+  launch_bounds,     // more threads than the function was compiled for
+  required_block,    // another block than the only one the function was compiled for
+  cluster,           // no clusters on this architecture, or a grid that is no multiple of it
+  required_cluster,  // another cluster than the function was compiled for
   registers_per_thread,
   registers_per_block,   // the warps of a block, rounded up to fill all sub-partitions, need more than a block may have
   register_partition,    // compute capability 6.0: what would not fit its siblings is refused too
@@ -229,7 +236,7 @@ struct BlockSizeAnswer {
   std::optional<int> min_grid;  // blocks that fill the device
 };
 // The block size with most threads on an SM, the larger one where several have: NVIDIA's rule. A start for tuning,
-// never its end. config.block_size is not used.
+// never its end. config.block_size is not used; of a function with a required block it is that one.
 BlockSizeAnswer best_block_size(const GpuProperties& gpu, const KernelConfig& config);
 
 }  // namespace warpwright

@@ -33,7 +33,7 @@ inline constexpr std::uint32_t register_unit = 256;
 inline constexpr std::uint32_t registers_per_unit = register_unit / warp_size;  // of a thread
 // All sizes that a carve-out can have are multiples of this.
 inline constexpr unsigned carveout_shift = 12;
-inline constexpr std::uint32_t carveout_steps = 64;
+inline constexpr std::uint32_t carveout_steps = 128;
 
 // Choices without a branch: what limits is as good as random in a sweep, and a misprediction costs as much as half a
 // calculation. Compilers make a branch of the conditional operator where it saves a division or a load.
@@ -93,6 +93,7 @@ class OccupancyRules {
   std::uint32_t blocks_by_registers(std::uint32_t units, std::uint32_t warps) const;
   std::uint32_t wanted_shared(std::uint32_t percent) const;
   std::uint32_t capacity_of(std::uint32_t percent, bool chosen, std::uint32_t needed) const;
+  std::uint32_t carveout_from(std::uint32_t step) const;
 
   std::uint32_t max_threads_, max_warps_, max_blocks_;
   std::uint32_t max_registers_;  // of a thread
@@ -102,7 +103,8 @@ class OccupancyRules {
   std::uint32_t default_shared_, most_shared_;                   // of a block, without opt-in and with it
   // What shared_cap() answers without opt-in, with one that needs more than the default, and with one to the most.
   std::uint32_t default_cap_, raised_cap_, optin_cap_;
-  std::uint64_t carveouts_ = 0;                 // bit i: 4 KiB * i is a size of the carve-out
+  // Bit i of all: 4 KiB * i is a size of the carve-out.
+  std::array<std::uint64_t, occupancy_detail::carveout_steps / 64> carveouts_{};
   std::uint32_t barriers_, virtual_resources_;  // of an SM; 0: they do not limit
   std::uint32_t sm_count_;                      // 0: unknown
   bool carveouts_end_at_all_, partitioned_caching_, has_clusters_, checks_siblings_;
@@ -110,9 +112,9 @@ class OccupancyRules {
 
 // The same calculation for many questions about one device, as KernelTuner and searches ask them: limits by warps,
 // registers and barriers and the sizes of the carve-out come from tables (9 KB) made once, in microseconds. What is
-// rare (no registers, no opt-in or a limit of its own, more than 16 barriers, clusters, partitioned caching, virtual
-// resources, blocks beyond a limit of threads; every question about compute capability 6.0) goes to OccupancyRules and
-// takes longer. Tests compare both. Immutable, thread-safe, trivially copyable.
+// rare (no registers, no opt-in or a limit of its own, more than 16 barriers, clusters, a required block, partitioned
+// caching, virtual resources, blocks beyond a limit of threads; every question about compute capability 6.0) goes to
+// OccupancyRules and takes longer. Tests compare both. Immutable, thread-safe, trivially copyable.
 class OccupancyModel {
  public:
   explicit OccupancyModel(const GpuProperties& gpu);
@@ -159,6 +161,7 @@ class OccupancyModel {
   if (config.grid_size && !usual_grid(*config.grid_size)) return false;
   const Dim3& cluster = config.cluster_size;
   if (cluster.x != 1 || cluster.y != 1 || cluster.z != 1) return false;
+  if (config.required_block || config.required_cluster) return false;
   const std::uint32_t threads = threads_of(block);
   if (config.max_threads_per_block && static_cast<std::int64_t>(threads) > *config.max_threads_per_block) return false;
   return threads <= max_threads_ && percent <= 100;

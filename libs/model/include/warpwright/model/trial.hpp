@@ -1,6 +1,7 @@
 // The record of one configuration: whatever happened, it is data.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -46,6 +47,10 @@ struct KernelResources {
   std::optional<int> barriers;  // named barriers of a block
   std::optional<Bytes> spill_stores,
       spill_loads;  // per thread, of registers that did not fit; part of local_per_thread
+  // What every launch must have, in each dimension; absent where the launch chooses.
+  std::optional<std::array<std::int64_t, 3>> required_block;    // threads of a block
+  std::optional<std::array<std::int64_t, 3>> required_cluster;  // blocks of a cluster
+  std::optional<int> max_cluster_blocks;                        // most blocks of a cluster that a launch may ask for
 };
 
 // What one launch of a configuration does to a multiprocessor: calculate_occupancy() with the resources of its binary.

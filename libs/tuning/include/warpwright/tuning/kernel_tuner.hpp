@@ -76,10 +76,11 @@ class KernelTuner {
   }
 
   // Every block size that is a multiple of the warp, best first; empty if none reaches min_occupancy. `kernel` gives
-  // registers, static and fixed dynamic shared memory, barriers and launch bounds; its block and grid are not used.
-  // Among scores that agree to a thousandth the block nearest to 256 threads comes first: NVIDIA's guide to good
-  // practice advises 128 to 256 to begin with. Throws Error(bad_input) for an empty workload and for options out of
-  // range, Error(unsupported) for grid_stride without a device.
+  // registers, static and fixed dynamic shared memory, barriers, launch bounds and cluster; its block and grid are not
+  // used. Of a kernel with a required block it is that one, whatever min_block and max_block say; grids are whole
+  // clusters. Among scores that agree to a thousandth the block nearest to 256 threads comes first: NVIDIA's guide to
+  // good practice advises 128 to 256 to begin with. Throws Error(bad_input) for an empty workload and for options out
+  // of range, Error(unsupported) for grid_stride without a device.
   std::vector<Recommendation> recommend(const Workload& workload, const KernelConfig& kernel = {},
                                         const RecommendOptions& options = {}) const;
 
