@@ -33,7 +33,7 @@ Problem read_problem(const SpaceArguments& arguments) {
                   fmt::format("--problem: there is no dimension '{}'{}; the dimensions are {}", name,
                               close ? "; did you mean '" + *close + "'?" : "", fmt::join(names, ", ")));
     }
-    problem.dimensions.set(name, std::move(value));
+    problem = problem.with_dimensions({{name, std::move(value)}});
   }
   return problem;
 }

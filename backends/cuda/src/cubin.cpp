@@ -1,5 +1,7 @@
 #include "cubin.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <map>
@@ -23,6 +25,10 @@ constexpr std::uint8_t symbol_other_entry = 0x10;  // st_other: callable from th
 constexpr std::uint8_t format_sized = 0x04;  // a size of two bytes and that many bytes follow
 constexpr std::uint8_t format_byte = 0x02;   // one byte of value follows
 constexpr std::uint8_t attribute_max_threads = 0x05;
+constexpr std::uint8_t attribute_required_block = 0x10;
+// An index, 16 bits of ordinal, 16 of offset, and a word whose upper 14 bits are the size (sm_70 to
+// sm_100, 12.9, 13.0).
+constexpr std::uint8_t attribute_parameter = 0x17;
 constexpr std::uint8_t attribute_min_stack_size = 0x12;
 constexpr std::uint8_t attribute_register_count = 0x2f;
 constexpr std::uint8_t attribute_barriers = 0x4c;
@@ -197,8 +203,17 @@ Cubin read_cubin(std::string_view image) {
     }
     const auto kernel = kernel_of_name.find(s.name.substr(std::string_view(".nv.info.").size()));
     if (kernel == kernel_of_name.end()) continue;
+    std::map<std::uint16_t, std::size_t> parameters;  // ordinal -> size
     for_each_attribute(info, [&](std::uint8_t attribute, const View& payload) {
       CubinKernel& k = cubin.kernels[kernel->second];
+      if (attribute == attribute_parameter && payload.size() >= 12)
+        parameters[payload.read<std::uint16_t>(4)] = payload.read<std::uint32_t>(8) >> 18;
+      if (attribute == attribute_required_block && payload.size() >= 12) {
+        std::array<std::int64_t, 3> block{};
+        for (std::uint64_t i = 0; i < 3; ++i) block[i] = payload.read<std::uint32_t>(4 * i);
+        if (std::all_of(block.begin(), block.end(), [](std::int64_t n) { return n >= 1 && n <= 1024; }))
+          k.required_block = block;
+      }
       if (attribute == attribute_barriers && payload.size() == 1) k.barriers = payload.read<std::uint8_t>(0);
       if (attribute == attribute_max_threads && payload.size() >= 12) {
         std::uint64_t threads = 1;
@@ -211,6 +226,9 @@ Cubin read_cubin(std::string_view image) {
         k.max_threads_per_block = static_cast<int>(threads);
       }
     });
+    if (parameters.empty() || parameters.rbegin()->first != parameters.size() - 1) continue;
+    auto& sizes = cubin.kernels[kernel->second].parameter_sizes.emplace();
+    for (const auto& [ordinal, size] : parameters) sizes.push_back(size);
   }
   return cubin;
 }

@@ -3,6 +3,8 @@
 // reports (tests/compiler_test.cpp repeats that) and are only used where the compiler's log does not tell.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,7 +20,11 @@ struct CubinKernel {
   std::optional<Bytes> stack;                // per thread
   std::optional<int> max_threads_per_block;  // from __launch_bounds__
   Bytes static_shared{};                     // without what the driver reserves
-  int barriers = 0;                          // named barriers of a block
+  // The only block it may be launched with, from __block_size__ or .reqntid.
+  std::optional<std::array<std::int64_t, 3>> required_block;
+  // In bytes, in order; nullopt where there are none or they are not listed.
+  std::optional<std::vector<std::size_t>> parameter_sizes;
+  int barriers = 0;  // named barriers of a block
 };
 
 struct Cubin {

@@ -77,6 +77,8 @@ class Session {
     settings.budget = {options_.max_evaluations, options_.time_limit};
     strategy_ = strategies_.create(result_.strategy, space_, settings);
     result_.evaluation = evaluation_.start();
+    for (auto& warning : measure::warnings_about(result_.evaluation.reference_outputs))
+      result_.warnings.push_back(std::move(warning));
     open_journal();
     account_.enter(Part::tuner);
     try {

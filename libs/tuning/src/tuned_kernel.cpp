@@ -159,6 +159,7 @@ void TunedKernel::launch(device::Stream& stream, const Configuration& dimensions
         context_, stream, prepared.problem, prepared.problem.launches,
         measure::entry_names(prepared.problem, configuration), prepared.geometries, configuration, prepared.binary,
         *prepared.buffers);
+    prepared.sequence->require_match();
   } else {
     prepared.sequence->use_stream(stream);
     prepared.sequence->rebind_if_changed();
