@@ -35,6 +35,7 @@ int check(const CheckArguments& arguments, const Console& console) {
                      {"problem", store::to_json(chosen.problem.dimensions)},
                      {"space", {{"size", space->size()}, {"cartesian", space->cartesian_size()}}},
                      {"reference", result.evaluation.reference},
+                     {"reference_outputs", tuning::to_json(result.evaluation.reference_outputs)},
                      {"verified", baseline.ok() && result.evaluation.has_reference},
                      {"baseline", store::to_json(baseline)}};
     fmt::print(console.out, "{}\n", json.dump(2));
@@ -47,6 +48,12 @@ int check(const CheckArguments& arguments, const Console& console) {
   fmt::print(console.out, "problem:   {}\n", chosen.problem.dimensions.describe());
   fmt::print(console.out, "baseline:  {}\n", baseline.configuration.describe());
   fmt::print(console.out, "reference: {}\n", result.evaluation.reference);
+  for (const auto& output : result.evaluation.reference_outputs)
+    if (output.passing_zero > 0)
+      fmt::print(console.out, "output:    {}: {} of {} elements are so small that 0 would pass\n", output.argument,
+                 output.passing_zero, output.elements);
+  for (const auto& warning : measure::warnings_about(result.evaluation.reference_outputs))
+    fmt::print(console.out, "warning:   {}\n", warning);
   if (baseline.ok()) {
     fmt::print(console.out, "result:    {}, median {} of {} samples\n",
                result.evaluation.has_reference ? "correct" : "not verified (no [reference])",

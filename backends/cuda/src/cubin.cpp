@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <limits>
+#include <map>
 #include <unordered_map>
 
 #include <warpwright/base/error.hpp>
@@ -29,6 +30,9 @@ constexpr std::uint8_t format_sized = 0x04;  // a size of two bytes and that man
 constexpr std::uint8_t attribute_max_threads = 0x05;
 constexpr std::uint8_t attribute_required_block = 0x10;
 constexpr std::uint8_t attribute_min_stack_size = 0x12;
+// An index, 16 bits of ordinal, 16 of offset, and a word whose upper 14 bits are the size (sm_70 to
+// sm_100, 12.9, 13.0).
+constexpr std::uint8_t attribute_parameter = 0x17;
 constexpr std::uint8_t attribute_register_limit = 0x1b;
 constexpr std::uint8_t attribute_register_count = 0x2f;
 constexpr std::uint8_t attribute_shared_scratch = 0x32;
@@ -241,8 +245,15 @@ Cubin read_cubin(std::string_view image) {
           cubin.kernels[kernel->second].stack = Bytes{static_cast<std::uint64_t>(*value)};
       });
     } else if (CubinKernel* kernel = kernel_after(s, info_prefix)) {
-      for_each_attribute(
-          bytes, [&](std::uint8_t attribute, const View& payload) { read_attribute(*kernel, attribute, payload); });
+      std::map<std::uint16_t, std::size_t> parameters;  // ordinal -> size
+      for_each_attribute(bytes, [&](std::uint8_t attribute, const View& payload) {
+        if (attribute == attribute_parameter && payload.size() >= 12)
+          parameters[payload.read<std::uint16_t>(4)] = payload.read<std::uint32_t>(8) >> 18;
+        read_attribute(*kernel, attribute, payload);
+      });
+      if (parameters.empty() || parameters.rbegin()->first != parameters.size() - 1) continue;
+      auto& sizes = kernel->parameter_sizes.emplace();
+      for (const auto& [ordinal, size] : parameters) sizes.push_back(size);
     }
   }
   for (CubinKernel& kernel : cubin.kernels) {

@@ -36,6 +36,8 @@ struct CubinKernel {
   std::optional<int> register_limit;   // what the compiler was bound to; absent without a bound
   bool reassigns_registers = false;    // setmaxnreg
   Bytes shared_spills{};               // part of static_shared that holds spilled registers
+  // In bytes, in order; nullopt where there are none or they are not listed.
+  std::optional<std::vector<std::size_t>> parameter_sizes;
 };
 
 struct Cubin {

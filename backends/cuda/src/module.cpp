@@ -57,8 +57,13 @@ LoadedModule::~LoadedModule() {
   context_->api().module_unload(handle_);
 }
 
-Function::Function(std::shared_ptr<const LoadedModule> module, abi::FunctionHandle handle, std::string entry)
+Function::Function(std::shared_ptr<const LoadedModule> module, abi::FunctionHandle handle, std::string entry,
+                   const CubinKernel* listed)
     : module_(std::move(module)), handle_(handle), entry_(std::move(entry)) {
+  if (listed != nullptr) {
+    parameter_sizes_ = listed->parameter_sizes;
+    required_block_ = listed->required_block;
+  }
   max_threads_per_block_ = attribute(abi::function_max_threads_per_block, "its largest block");
   registers_ = attribute(abi::function_num_regs, "its registers");
   const auto bytes = [&](abi::FunctionAttribute which, const char* what) {
@@ -137,6 +142,14 @@ KernelResources CudaKernel::resources() const {
   return resources;
 }
 
+std::optional<std::vector<device::KernelParameter>> CudaKernel::parameters() const {
+  const auto& sizes = function_->parameter_sizes();
+  if (!sizes) return std::nullopt;
+  std::vector<device::KernelParameter> parameters(sizes->size());
+  for (std::size_t i = 0; i < sizes->size(); ++i) parameters[i].size = Bytes{(*sizes)[i]};
+  return parameters;
+}
+
 std::optional<int> CudaKernel::max_active_blocks(std::int64_t threads_per_block, Bytes dynamic_shared) const {
   const PrimaryContext& context = function_->context();
   const auto query = context.api().max_active_blocks;
@@ -180,7 +193,7 @@ const CudaKernel& CudaKernel::of(const device::Kernel& kernel, const PrimaryCont
 }
 
 CudaModule::CudaModule(PrimaryContextPtr context, const device::Binary& binary) : symbols_(binary.symbols) {
-  for (auto& kernel : checked_cubin(binary).kernels) kernels_.push_back(std::move(kernel.symbol));
+  kernels_ = checked_cubin(binary).kernels;
   loaded_ = std::make_shared<const LoadedModule>(std::move(context), binary);
 }
 
@@ -195,7 +208,8 @@ std::unique_ptr<device::Kernel> CudaModule::kernel(const std::string& entry) {
   abi::FunctionHandle handle = nullptr;
   const abi::Result result = context.api().module_get_function(&handle, loaded_->handle(), symbol.c_str());
   if (result == abi::not_found) {
-    std::vector<std::string> names = kernels_;
+    std::vector<std::string> names;
+    for (const auto& kernel : kernels_) names.push_back(kernel.symbol);
     for (const auto& [wanted, lowered] : symbols_) {
       std::replace(names.begin(), names.end(), lowered, wanted);
     }
@@ -205,7 +219,9 @@ std::unique_ptr<device::Kernel> CudaModule::kernel(const std::string& entry) {
     throw Error(ErrorCode::not_found, message, context.driver().native(result));
   }
   if (result != abi::success) context.driver().fail(result, Call::load, "find kernel '" + entry + "'");
-  auto function = std::make_shared<Function>(loaded_, handle, entry);
+  const auto listed = std::find_if(kernels_.begin(), kernels_.end(),
+                                   [&](const CubinKernel& kernel) { return kernel.symbol == symbol; });
+  auto function = std::make_shared<Function>(loaded_, handle, entry, listed == kernels_.end() ? nullptr : &*listed);
   functions_.emplace(entry, function);
   return std::make_unique<CudaKernel>(std::move(function));
 }

@@ -1,6 +1,7 @@
 // Modules and kernels.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -11,6 +12,7 @@
 #include <warpwright/device/context.hpp>
 
 #include "context.hpp"
+#include "cubin.hpp"
 
 namespace warpwright::cuda {
 
@@ -34,7 +36,9 @@ class LoadedModule {
 // function. Thread-safe: streams of different threads may launch it.
 class Function {
  public:
-  Function(std::shared_ptr<const LoadedModule> module, abi::FunctionHandle handle, std::string entry);
+  // `listed` is what the image says of it; null if it does not.
+  Function(std::shared_ptr<const LoadedModule> module, abi::FunctionHandle handle, std::string entry,
+           const CubinKernel* listed);
 
   abi::FunctionHandle handle() const noexcept { return handle_; }
   const std::string& entry() const noexcept { return entry_; }
@@ -44,8 +48,11 @@ class Function {
   Bytes static_shared() const noexcept { return static_shared_; }
   Bytes local() const noexcept { return local_; }
   Bytes constant() const noexcept { return constant_; }
-  // Sizes of the parameters in order; nullopt where the driver does not tell (before CUDA 12.4).
+  // Sizes of the parameters in order, as the driver (from CUDA 12.4 on) or else the image tells; nullopt if neither
+  // does.
   const std::optional<std::vector<std::size_t>>& parameter_sizes() const noexcept { return parameter_sizes_; }
+
+  const std::optional<std::array<std::int64_t, 3>>& required_block() const noexcept { return required_block_; }
 
   // Permits a launch with this much dynamic shared memory. More than 48 KB together with the static part needs an
   // opt-in; it is made once and only ever raised. Throws Error(launch) naming the limit. The context must be current.
@@ -63,6 +70,7 @@ class Function {
   int registers_ = 0;
   Bytes static_shared_, local_, constant_;
   std::optional<std::vector<std::size_t>> parameter_sizes_;
+  std::optional<std::array<std::int64_t, 3>> required_block_;
   std::mutex mutex_;
   std::atomic<std::uint64_t> permitted_dynamic_ = 0;
   std::atomic<bool> large_clusters_ = false;
@@ -74,6 +82,8 @@ class CudaKernel final : public device::Kernel {
 
   const std::string& name() const override { return function_->entry(); }
   KernelResources resources() const override;
+  std::optional<std::vector<device::KernelParameter>> parameters() const override;
+  std::optional<std::array<std::int64_t, 3>> required_block() const override { return function_->required_block(); }
   std::optional<int> max_active_blocks(std::int64_t threads_per_block, Bytes dynamic_shared) const override;
   std::optional<int> max_active_clusters(const device::LaunchConfig& config) const override;
 
@@ -96,7 +106,7 @@ class CudaModule final : public device::Module {
  private:
   std::shared_ptr<const LoadedModule> loaded_;
   std::map<std::string, std::string> symbols_;
-  std::vector<std::string> kernels_;  // names in the image, for messages; empty if it is not a cubin
+  std::vector<CubinKernel> kernels_;  // of the image
   std::map<std::string, std::shared_ptr<Function>> functions_;
 };
 

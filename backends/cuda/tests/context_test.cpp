@@ -290,6 +290,16 @@ TEST_F(CudaContextTest, LaunchPassesGeometryAndArguments) {
   EXPECT_TRUE(fake.device_range(pointer, 256));
 }
 
+TEST_F(CudaContextTest, KernelsTellTheSizesOfTheirParameters) {
+  fake.parameter_sizes = {8, 4, 2};
+  open_kernel();
+  const auto parameters = kernel->parameters();
+  ASSERT_TRUE(parameters);
+  ASSERT_EQ(parameters->size(), 3u);
+  EXPECT_EQ((*parameters)[2].size, Bytes{2});
+  EXPECT_EQ((*parameters)[0].kind, device::KernelParameter::Kind::unknown);
+}
+
 TEST_F(CudaContextTest, MoreThan32ArgumentsArePassed) {
   fake.parameter_sizes.assign(40, 4);
   open_kernel();

@@ -37,6 +37,24 @@ CubinBuilder example() {
   return builder;
 }
 
+// The attributes as NVRTC 12.9 and 13.0 write them for (float*, int, float) with __block_size__((16,2,1)).
+TEST(Cubin, ReadsParametersAndTheRequiredBlock) {
+  CubinBuilder builder;
+  builder.kernels.push_back({"k", true, {0x04, 0x17, 12, 0, 0,  0, 0, 0, 2, 0, 12, 0, 0x00, 0xf0, 0x11, 0,
+                                         0x04, 0x17, 12, 0, 0,  0, 0, 0, 1, 0, 8,  0, 0x00, 0xf0, 0x11, 0,
+                                         0x04, 0x17, 12, 0, 0,  0, 0, 0, 0, 0, 0,  0, 0x00, 0xf5, 0x21, 0,
+                                         0x04, 0x10, 12, 0, 16, 0, 0, 0, 2, 0, 0,  0, 1,    0,    0,    0}});
+  builder.kernels.push_back({"gap", true, {0x04, 0x17, 12, 0, 0, 0, 0, 0, 1, 0, 8, 0, 0x00, 0xf0, 0x11, 0}});
+  builder.kernels.push_back({"none", true});
+  const Cubin cubin = read_cubin(builder.build());
+  ASSERT_EQ(cubin.kernels.size(), 3u);
+  EXPECT_EQ(cubin.kernels[0].parameter_sizes, (std::vector<std::size_t>{8, 4, 4}));
+  EXPECT_EQ(cubin.kernels[0].required_block, (std::array<std::int64_t, 3>{16, 2, 1}));
+  EXPECT_FALSE(cubin.kernels[1].parameter_sizes) << "a list with a hole is not believed";
+  EXPECT_FALSE(cubin.kernels[2].parameter_sizes);
+  EXPECT_FALSE(cubin.kernels[2].required_block);
+}
+
 TEST(Cubin, ReadsKernelsAndTheirAttributes) {
   const Cubin cubin = read_cubin(example().build());
   ASSERT_EQ(cubin.kernels.size(), 2u);

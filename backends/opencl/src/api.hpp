@@ -34,6 +34,7 @@ namespace warpwright::opencl {
   X(set_kernel_arg, clSetKernelArg, SetKernelArg)                                             \
   X(get_kernel_info, clGetKernelInfo, GetKernelInfo)                                          \
   X(get_kernel_work_group_info, clGetKernelWorkGroupInfo, GetKernelWorkGroupInfo)             \
+  X(get_kernel_arg_info, clGetKernelArgInfo, GetKernelArgInfo)                                \
   X(enqueue_nd_range_kernel, clEnqueueNDRangeKernel, EnqueueNDRangeKernel)                    \
   X(enqueue_write_buffer, clEnqueueWriteBuffer, EnqueueWriteBuffer)                           \
   X(enqueue_read_buffer, clEnqueueReadBuffer, EnqueueReadBuffer)                              \

@@ -23,6 +23,7 @@ std::string complete_options(const device::CompileJob& job, bool nvidia, Include
   const auto add = [&](const std::string& option) { text += (text.empty() ? "" : " ") + option; };
   if (!named("-cl-std=")) add("-cl-std=CL1.2");
   if (nvidia && !named("-cl-nv-verbose")) add("-cl-nv-verbose");
+  if (!named("-cl-kernel-arg-info")) add("-cl-kernel-arg-info");
   for (const auto& folder : job.include_folders) add("-I " + links.plain(folder));
   for (const auto& option : job.options) add(option);
   return text;
@@ -65,6 +66,8 @@ class OpenclCompiler final : public device::Compiler {
       if (const auto found = registers.find(entry); found != registers.end())
         resources.registers_per_thread = found->second;
       binary.resources.push_back(std::move(resources));
+      // A program made from the binary no longer knows (PoCL).
+      if (auto parameters = query_parameters(*api_, kernel.get())) binary.parameters[entry] = *std::move(parameters);
     }
     return binary;
   }

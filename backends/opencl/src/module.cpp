@@ -13,14 +13,23 @@ namespace {
 
 class OpenclKernel final : public device::Kernel {
  public:
-  OpenclKernel(std::shared_ptr<ContextState> state, OwnedKernel kernel, KernelResources resources)
-      : state_(std::move(state)), kernel_(std::move(kernel)), resources_(std::move(resources)) {
+  OpenclKernel(std::shared_ptr<ContextState> state, OwnedKernel kernel, KernelResources resources,
+               std::optional<std::vector<device::KernelParameter>> declared)
+      : state_(std::move(state)),
+        kernel_(std::move(kernel)),
+        resources_(std::move(resources)),
+        declared_(std::move(declared)),
+        required_block_(query_required_block(*state_->api, kernel_.get(), state_->found.device)) {
     check(state_->api->get_kernel_info(kernel_.get(), abi::kernel_num_args, sizeof(parameters_), &parameters_, nullptr),
           Stage::query, "clGetKernelInfo", "count the parameters of kernel '" + resources_.entry + "'");
+    // Their number is known without the compiler's word.
+    if (!declared_ || declared_->size() != parameters_) declared_.emplace(parameters_);
   }
 
   const std::string& name() const override { return resources_.entry; }
   KernelResources resources() const override { return resources_; }
+  std::optional<std::vector<device::KernelParameter>> parameters() const override { return declared_; }
+  std::optional<std::array<std::int64_t, 3>> required_block() const override { return required_block_; }
   std::optional<int> max_active_blocks(std::int64_t, Bytes) const override { return std::nullopt; }
 
   abi::Event enqueue(const StreamState& stream, const device::LaunchConfig& config,
@@ -33,6 +42,8 @@ class OpenclKernel final : public device::Kernel {
   OwnedKernel kernel_;
   KernelResources resources_;
   abi::Uint parameters_ = 0;
+  std::optional<std::vector<device::KernelParameter>> declared_;
+  std::optional<std::array<std::int64_t, 3>> required_block_;
   // Arguments are state of the kernel object until it is enqueued, and streams may be used by different threads.
   mutable std::mutex mutex_;
 };
@@ -108,7 +119,11 @@ abi::Event OpenclKernel::enqueue(const StreamState& stream, const device::Launch
 class OpenclModule final : public device::Module {
  public:
   OpenclModule(std::shared_ptr<ContextState> state, OwnedProgram program, const device::Binary& binary)
-      : state_(std::move(state)), program_(std::move(program)), symbols_(binary.symbols), compiled_(binary.resources) {}
+      : state_(std::move(state)),
+        program_(std::move(program)),
+        symbols_(binary.symbols),
+        compiled_(binary.resources),
+        parameters_(binary.parameters) {}
 
   std::unique_ptr<device::Kernel> kernel(const std::string& entry) override {
     const auto symbol = symbols_.find(entry);
@@ -122,7 +137,10 @@ class OpenclModule final : public device::Module {
     for (const auto& known : compiled_)
       if (known.entry == entry && !resources.registers_per_thread)
         resources.registers_per_thread = known.registers_per_thread;
-    return std::make_unique<OpenclKernel>(state_, std::move(kernel), std::move(resources));
+    const auto declared = parameters_.find(entry);
+    return std::make_unique<OpenclKernel>(
+        state_, std::move(kernel), std::move(resources),
+        declared == parameters_.end() ? std::nullopt : std::optional(declared->second));
   }
 
   std::unique_ptr<device::Buffer> symbol(const std::string&) override { return nullptr; }
@@ -140,6 +158,7 @@ class OpenclModule final : public device::Module {
   OwnedProgram program_;
   std::map<std::string, std::string> symbols_;
   std::vector<KernelResources> compiled_;
+  std::map<std::string, std::vector<device::KernelParameter>> parameters_;
 };
 
 }  // namespace
@@ -217,6 +236,97 @@ KernelResources query_resources(const Api& api, abi::Kernel kernel, abi::Device 
   if (const auto threads = query(abi::kernel_work_group_size, std::size_t{0}); threads && *threads > 0)
     resources.max_threads_per_block = static_cast<int>(*threads);
   return resources;
+}
+
+device::KernelParameter parameter_of_type(std::string_view type_name) {
+  using Kind = device::KernelParameter::Kind;
+  static constexpr std::array<std::pair<std::string_view, DataType>, 21> names{
+      {{"char", DataType::int8},           {"signed char", DataType::int8},      {"uchar", DataType::uint8},
+       {"unsigned char", DataType::uint8}, {"short", DataType::int16},           {"signed short", DataType::int16},
+       {"ushort", DataType::uint16},       {"unsigned short", DataType::uint16}, {"int", DataType::int32},
+       {"signed int", DataType::int32},    {"signed", DataType::int32},          {"uint", DataType::uint32},
+       {"unsigned int", DataType::uint32}, {"unsigned", DataType::uint32},       {"long", DataType::int64},
+       {"signed long", DataType::int64},   {"ulong", DataType::uint64},          {"unsigned long", DataType::uint64},
+       {"half", DataType::float16},        {"float", DataType::float32},         {"double", DataType::float64}}};
+  device::KernelParameter parameter;
+  parameter.text = type_name;
+  parameter.kind = type_name.ends_with('*') ? Kind::buffer : Kind::scalar;
+  while (!type_name.empty() && (type_name.back() == '*' || type_name.back() == ' ')) type_name.remove_suffix(1);
+  std::size_t digits = type_name.size();
+  while (digits > 0 && type_name[digits - 1] >= '0' && type_name[digits - 1] <= '9') --digits;
+  const std::string_view width = type_name.substr(digits);
+  for (const int components : {2, 3, 4, 8, 16})
+    if (width == std::to_string(components)) parameter.components = components;
+  if (!width.empty() && parameter.components == 1) return parameter;  // part of a name, such as "vec32"
+  for (const auto& [name, type] : names)
+    if (name == type_name.substr(0, digits)) parameter.type = type;
+  if (!parameter.type) {
+    parameter.components = 1;
+  } else if (parameter.kind == Kind::scalar) {
+    // A vector of three takes the room of four.
+    const int room = parameter.components == 3 ? 4 : parameter.components;
+    parameter.size = Bytes{size_of(*parameter.type)} * static_cast<std::uint64_t>(room);
+  }
+  return parameter;
+}
+
+std::optional<std::vector<device::KernelParameter>> query_parameters(const Api& api, abi::Kernel kernel) {
+  using Kind = device::KernelParameter::Kind;
+  abi::Uint count = 0;
+  check(api.get_kernel_info(kernel, abi::kernel_num_args, sizeof(count), &count, nullptr), Stage::query,
+        "clGetKernelInfo", "count the parameters of a kernel");
+  std::vector<device::KernelParameter> parameters;
+  for (abi::Uint i = 0; i < count; ++i) {
+    const auto text = [&](abi::Uint what) -> std::optional<std::string> {
+      std::size_t size = 0;
+      if (api.get_kernel_arg_info(kernel, i, what, 0, nullptr, &size) != abi::success) return std::nullopt;
+      std::string value(size, '\0');
+      if (api.get_kernel_arg_info(kernel, i, what, size, value.data(), nullptr) != abi::success) return std::nullopt;
+      value.resize(std::min(value.size(), value.find('\0')));
+      return value;
+    };
+    const auto word = [&](abi::Uint what) -> std::optional<abi::Uint> {
+      abi::Uint value = 0;
+      if (api.get_kernel_arg_info(kernel, i, what, sizeof(value), &value, nullptr) != abi::success) return std::nullopt;
+      return value;
+    };
+    const auto type = text(abi::kernel_arg_type_name);
+    const auto address = word(abi::kernel_arg_address_qualifier);
+    if (!type || !address) return std::nullopt;
+    device::KernelParameter parameter = parameter_of_type(*type);
+    const Kind named = parameter.kind;
+    const auto access = word(abi::kernel_arg_access_qualifier);
+    if (*address == abi::kernel_arg_address_local)
+      parameter.kind = Kind::local;
+    else if (*address == abi::kernel_arg_address_private)
+      parameter.kind = Kind::scalar;
+    else if (*address == abi::kernel_arg_address_global || *address == abi::kernel_arg_address_constant)
+      parameter.kind = Kind::buffer;
+    // The name of a typedef does not tell a pointer from a value.
+    if (parameter.kind != named) parameter.size.reset();
+    // Samplers and queues have no access qualifier.
+    if ((access && *access != abi::kernel_arg_access_none) || *type == "sampler_t" || *type == "queue_t")
+      parameter.kind = Kind::other;
+    parameter.text = (*address == abi::kernel_arg_address_local      ? "__local "
+                      : *address == abi::kernel_arg_address_constant ? "__constant "
+                                                                     : "") +
+                     *type;
+    if (const auto name = text(abi::kernel_arg_name); name && !name->empty()) parameter.text += " " + *name;
+    parameters.push_back(std::move(parameter));
+  }
+  return parameters;
+}
+
+std::optional<std::array<std::int64_t, 3>> query_required_block(const Api& api, abi::Kernel kernel,
+                                                                abi::Device device) {
+  std::array<std::size_t, 3> size{};
+  if (api.get_kernel_work_group_info(kernel, device, abi::kernel_compile_work_group_size, sizeof(size), size.data(),
+                                     nullptr) != abi::success ||
+      size[0] == 0)
+    return std::nullopt;
+  std::array<std::int64_t, 3> block{};
+  for (std::size_t d = 0; d < 3; ++d) block[d] = static_cast<std::int64_t>(size[d]);
+  return block;
 }
 
 std::map<std::string, int> parse_ptxas_registers(std::string_view log) {

@@ -172,11 +172,21 @@ inline constexpr Uint program_binaries = 0x1166;
 inline constexpr Uint program_kernel_names = 0x1168;
 inline constexpr Uint program_build_log = 0x1183;
 
-// clGetKernelInfo, clGetKernelWorkGroupInfo.
+// clGetKernelInfo, clGetKernelWorkGroupInfo, clGetKernelArgInfo.
 inline constexpr Uint kernel_num_args = 0x1191;
 inline constexpr Uint kernel_work_group_size = 0x11B0;
+inline constexpr Uint kernel_compile_work_group_size = 0x11B1;  // size_t[3]
 inline constexpr Uint kernel_local_mem_size = 0x11B2;
 inline constexpr Uint kernel_private_mem_size = 0x11B4;
+inline constexpr Uint kernel_arg_address_qualifier = 0x1196;
+inline constexpr Uint kernel_arg_access_qualifier = 0x1197;
+inline constexpr Uint kernel_arg_type_name = 0x1198;
+inline constexpr Uint kernel_arg_name = 0x119A;
+inline constexpr Uint kernel_arg_address_global = 0x119B;
+inline constexpr Uint kernel_arg_address_local = 0x119C;
+inline constexpr Uint kernel_arg_address_constant = 0x119D;
+inline constexpr Uint kernel_arg_address_private = 0x119E;
+inline constexpr Uint kernel_arg_access_none = 0x11A3;
 
 // clGetEventInfo, clGetEventProfilingInfo.
 inline constexpr Uint event_command_execution_status = 0x11D3;
@@ -216,6 +226,8 @@ using SetKernelArg = Int(Kernel kernel, Uint index, std::size_t size, const void
 using GetKernelInfo = Int(Kernel kernel, Uint name, std::size_t capacity, void* value, std::size_t* size);
 using GetKernelWorkGroupInfo = Int(Kernel kernel, Device device, Uint name, std::size_t capacity, void* value,
                                    std::size_t* size);
+using GetKernelArgInfo = Int(Kernel kernel, Uint index, Uint name, std::size_t capacity, void* value,
+                             std::size_t* size);
 using EnqueueNDRangeKernel = Int(Queue queue, Kernel kernel, Uint dimensions, const std::size_t* offset,
                                  const std::size_t* global, const std::size_t* local, Uint waits,
                                  const Event* wait_list, Event* event);

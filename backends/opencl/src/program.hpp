@@ -1,11 +1,15 @@
 // What is asked of an OpenCL program or kernel object, for the compiler and for loaded modules. Internal.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <warpwright/device/compiler.hpp>
 #include <warpwright/model/trial.hpp>
 
 #include "handles.hpp"
@@ -20,6 +24,14 @@ std::vector<std::string> kernel_names(const Api& api, abi::Program program);
 
 // Fields the driver does not tell stay absent.
 KernelResources query_resources(const Api& api, abi::Kernel kernel, abi::Device device, const std::string& entry);
+
+// Of a kernel built with -cl-kernel-arg-info; nullopt where the driver does not tell.
+std::optional<std::vector<device::KernelParameter>> query_parameters(const Api& api, abi::Kernel kernel);
+// What an argument of this type name is: "uint" and "unsigned int" are uint32 with one component, "float4*" is float32
+// with four. Without a type for the names of structures and typedefs.
+device::KernelParameter parameter_of_type(std::string_view type_name);
+// Declared by reqd_work_group_size; nullopt if any block will do.
+std::optional<std::array<std::int64_t, 3>> query_required_block(const Api& api, abi::Kernel kernel, abi::Device device);
 
 // Registers per thread by kernel, from the report NVIDIA's compiler writes under -cl-nv-verbose:
 //   ptxas info    : Compiling entry function 'add' for 'sm_90'

@@ -96,6 +96,7 @@ TEST(OpenclFailures, EachCallMayFail) {
       {"clCreateKernel", {ErrorCode::out_of_memory}},
       {"clGetKernelInfo", {ErrorCode::device}},
       {"clGetKernelWorkGroupInfo", {}},
+      {"clGetKernelArgInfo", {}},
       {"clSetKernelArg", {ErrorCode::launch}},
       {"clEnqueueNDRangeKernel", {ErrorCode::launch}},
       {"clEnqueueWriteBuffer", {ErrorCode::device}},
@@ -333,9 +334,10 @@ TEST_F(FakeDevice, CompileOptionsAndSource) {
   full.include_folders = {"/plain", "/with space"};
   full.options = {"-cl-fast-relaxed-math"};
   compiler_->compile(full);
-  EXPECT_THAT(fake_.options,
-              testing::MatchesRegex("-cl-std=CL1\\.2 -I /plain -I /tmp/warpwright-include-[0-9]+/[0-9a-f]+ "
-                                    "-cl-fast-relaxed-math"));
+  EXPECT_THAT(
+      fake_.options,
+      testing::MatchesRegex("-cl-std=CL1\\.2 -cl-kernel-arg-info -I /plain -I /tmp/warpwright-include-[0-9]+/[0-9a-f]+ "
+                            "-cl-fast-relaxed-math"));
   EXPECT_EQ(fake_.source,
             "#define A 1\n#define T unsigned int\n#define M x +\\\ny\n#line 1 \"dir/a \\\"b\\\".cl\"\nthe source\n");
   full.options = {"-cl-std=CL3.0"};
@@ -343,7 +345,7 @@ TEST_F(FakeDevice, CompileOptionsAndSource) {
   full.file_name.clear();
   full.defines.clear();
   const device::Binary binary = compiler_->compile(full);
-  EXPECT_EQ(fake_.options, "-cl-std=CL3.0");
+  EXPECT_EQ(fake_.options, "-cl-std=CL3.0 -cl-kernel-arg-info");
   EXPECT_EQ(fake_.source, "#line 1\nthe source\n");
   EXPECT_EQ(binary.image, "code");
   EXPECT_EQ(binary.format, "clbin");
@@ -363,7 +365,7 @@ TEST_F(FakeDevice, ABuildFailureIsTheLog) {
   fake_.fail("clBuildProgram", 2, abi::invalid_build_options);
   error = error_of([&] { compiler_->compile(job()); });
   EXPECT_EQ(error.code(), ErrorCode::compile);
-  EXPECT_THAT(error.message(), HasSubstr("compile fake.cl with options '-cl-std=CL1.2'"));
+  EXPECT_THAT(error.message(), HasSubstr("compile fake.cl with options '-cl-std=CL1.2 -cl-kernel-arg-info'"));
   EXPECT_THAT(error.message(), HasSubstr("no log"));
   fake_.fail("clBuildProgram", 3, abi::compiler_not_available);
   EXPECT_EQ(error_of([&] { compiler_->compile(job()); }).code(), ErrorCode::unavailable);
@@ -400,6 +402,50 @@ TEST_F(FakeDevice, LaunchesPassGeometryAndCheckArguments) {
   error = error_of([&] { static_cast<void>(module->kernel("ad")); });
   EXPECT_EQ(error.code(), ErrorCode::not_found);
   EXPECT_THAT(error.what(), HasSubstr("did you mean 'add'?; it has: add, scale"));
+}
+
+TEST_F(FakeDevice, ParametersAreThoseTheCompilerTold) {
+  using Kind = device::KernelParameter::Kind;
+  fake_.parameters = 5;
+  fake_.parameter_types = {{abi::kernel_arg_address_global, "float*"},
+                           {abi::kernel_arg_address_constant, "uint4*"},
+                           {abi::kernel_arg_address_private, "unsigned int"},
+                           {abi::kernel_arg_address_private, "pair"},
+                           {abi::kernel_arg_address_local, "float*"}};
+  open();
+  const device::Binary binary = compiler_->compile(job());
+  // A program made from the binary does not tell them again.
+  fake_.parameter_types.clear();
+  const auto kernel = context_->load(binary)->kernel("add");
+  const auto parameters = kernel->parameters();
+  ASSERT_TRUE(parameters);
+  ASSERT_EQ(parameters->size(), 5u);
+  EXPECT_EQ((*parameters)[0].kind, Kind::buffer);
+  EXPECT_EQ((*parameters)[0].type, DataType::float32);
+  EXPECT_EQ((*parameters)[0].text, "float*");
+  EXPECT_EQ((*parameters)[1].kind, Kind::buffer);
+  EXPECT_EQ((*parameters)[1].type, DataType::uint32);
+  EXPECT_EQ((*parameters)[1].components, 4);
+  EXPECT_EQ((*parameters)[1].text, "__constant uint4*");
+  EXPECT_EQ((*parameters)[2].kind, Kind::scalar);
+  EXPECT_EQ((*parameters)[2].type, DataType::uint32);
+  EXPECT_EQ((*parameters)[2].size, Bytes{4});
+  EXPECT_EQ((*parameters)[3].kind, Kind::scalar);
+  EXPECT_FALSE((*parameters)[3].type || (*parameters)[3].size);
+  EXPECT_EQ((*parameters)[4].kind, Kind::local);
+  // Without the compiler's word their number is known.
+  const auto untold = context_->load(compiler_->compile(job()))->kernel("add")->parameters();
+  ASSERT_TRUE(untold);
+  EXPECT_EQ(untold->size(), 5u);
+  EXPECT_EQ(untold->front().kind, Kind::unknown);
+}
+
+TEST_F(FakeDevice, RequiredBlocksAreAsked) {
+  open();
+  EXPECT_FALSE(context_->load(compiler_->compile(job()))->kernel("add")->required_block());
+  fake_.required_block = {16, 2, 1};
+  EXPECT_EQ(context_->load(compiler_->compile(job()))->kernel("add")->required_block(),
+            (std::array<std::int64_t, 3>{16, 2, 1}));
 }
 
 TEST_F(FakeDevice, FillsUseTheWidestPatternThatFits) {

@@ -156,7 +156,18 @@ Api make_table() {
                                       std::size_t* size) -> abi::Int {
     WARPWRIGHT_ENTER_OR_RETURN("clGetKernelWorkGroupInfo");
     if (name == abi::kernel_work_group_size) return give_value(std::size_t{256}, capacity, value, size);
+    if (name == abi::kernel_compile_work_group_size) return give_value(fake.required_block, capacity, value, size);
     return give_value(name == abi::kernel_local_mem_size ? fake.local_memory : abi::Ulong{16}, capacity, value, size);
+  };
+  api.get_kernel_arg_info = [](abi::Kernel, abi::Uint index, abi::Uint name, std::size_t capacity, void* value,
+                               std::size_t* size) -> abi::Int {
+    WARPWRIGHT_ENTER_OR_RETURN("clGetKernelArgInfo");
+    if (index >= fake.parameter_types.size()) return abi::kernel_arg_info_not_available;
+    const auto& [address, type] = fake.parameter_types[index];
+    if (name == abi::kernel_arg_address_qualifier) return give_value(address, capacity, value, size);
+    if (name == abi::kernel_arg_access_qualifier) return give_value(abi::kernel_arg_access_none, capacity, value, size);
+    if (name == abi::kernel_arg_type_name) return give(type + '\0', capacity, value, size);
+    return abi::invalid_value;
   };
   api.set_kernel_arg = [](abi::Kernel, abi::Uint, std::size_t, const void*) -> abi::Int {
     WARPWRIGHT_ENTER("clSetKernelArg");

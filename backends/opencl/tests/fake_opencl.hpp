@@ -1,6 +1,7 @@
 // An OpenCL of our own for tests: one platform and device, objects that are counted, and calls that fail on demand.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -42,7 +43,10 @@ class FakeOpencl {
   std::string build_log;
   std::string kernels = "add;scale";  // of every program
   abi::Uint parameters = 2;           // of every kernel
-  abi::Ulong local_memory = 0;        // static, of every kernel
+  // Address space and type name of every kernel's parameters; those that are missing are not told.
+  std::vector<std::pair<abi::Uint, std::string>> parameter_types;
+  std::array<std::size_t, 3> required_block{};  // of every kernel; 0: any
+  abi::Ulong local_memory = 0;                  // static, of every kernel
 
   // A command starts `gap` after the one before it was given, and takes `duration`. Its status is `status`.
   abi::Ulong gap = 1000, duration = 500;

@@ -37,6 +37,19 @@ class SimKernel final : public device::Kernel {
 
   const std::string& name() const override { return text_.entry; }
   KernelResources resources() const override { return resources_; }
+  std::optional<std::vector<device::KernelParameter>> parameters() const override {
+    using Kind = device::KernelParameter::Kind;
+    if (!text_.arguments_declared) return std::nullopt;
+    std::vector<device::KernelParameter> parameters;
+    for (const ArgumentDeclaration& argument : text_.arguments) {
+      device::KernelParameter& parameter = parameters.emplace_back();
+      parameter.kind = argument.is_buffer ? Kind::buffer : Kind::scalar;
+      parameter.text = fmt::format("{}{} {}", to_string(argument.type), argument.is_buffer ? "*" : "", argument.name);
+      parameter.type = argument.type;
+      if (!argument.is_buffer) parameter.size = Bytes{size_of(argument.type)};
+    }
+    return parameters;
+  }
   std::optional<int> max_active_blocks(std::int64_t threads_per_block, Bytes dynamic_shared) const override {
     return blocks_per_multiprocessor(loaded_->state->info, resources_, threads_per_block, dynamic_shared);
   }

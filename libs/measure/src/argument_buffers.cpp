@@ -9,6 +9,8 @@
 #include <warpwright/base/rng.hpp>
 #include <warpwright/measure/inputs.hpp>
 
+#include "host_memory.hpp"
+
 namespace warpwright::measure {
 namespace {
 
@@ -29,8 +31,9 @@ Fill with_seed(Fill fill, std::size_t position) {
 std::uint8_t first_poison(DataType type) noexcept { return is_floating(type) ? 0xFF : 0xA5; }
 
 ArgumentBuffers::ArgumentBuffers(device::Context& context, device::Stream& stream, const Problem& problem,
-                                 const std::vector<const Launch*>& launches, std::uint64_t input_salt)
-    : context_(context), stream_(stream), problem_(problem), salt_(input_salt) {
+                                 const std::vector<const Launch*>& launches, std::uint64_t input_salt,
+                                 std::optional<Bytes> host_memory)
+    : context_(context), stream_(stream), problem_(problem), salt_(input_salt), host_memory_(host_memory) {
   for (std::size_t i = 0; i < problem.arguments.size(); ++i) {
     const Argument& argument = problem.arguments[i];
     if (argument.access == Access::scalar) continue;
@@ -96,6 +99,7 @@ void ArgumentBuffers::fit(const Configuration& configuration) {
     slots_[i].size = Bytes{wanted[i] * size_of(slots_[i].argument->type)};
     slots_[i].scalars = 0;
   }
+  require_memory();
   for (const std::size_t i : changed) {
     allocate(slots_[i]);
   }
@@ -103,6 +107,40 @@ void ArgumentBuffers::fit(const Configuration& configuration) {
     if (slots_[i].has_data) load_data(slots_[i]);
     slots_[i].scalars = wanted[i];
   }
+}
+
+// Before anything is allocated: systems promise more memory than they have, and kill who uses it.
+void ArgumentBuffers::require_memory() const {
+  Bytes device, copies, largest;
+  for (const Slot& slot : slots_) {
+    const Bytes held = slot.whole ? slot.whole->size() : Bytes{};
+    const Bytes needed = guard_size + slot.size + guard_size;
+    if (needed > held) device = device + (needed - held);
+    if (!slot.has_data || slot.scalars != 0) continue;  // what has data already stays as it is
+    copies = copies + slot.size;
+    largest = std::max(largest, slot.size);
+  }
+  const auto use = context_.memory_use();
+  if (use && device > use->free) {
+    throw Error(ErrorCode::out_of_memory,
+                fmt::format("the buffers of '{}' need {} more on the device, {} of {} are free ({}); choose a smaller "
+                            "problem",
+                            problem_.name, format_bytes(device), format_bytes(use->free), format_bytes(use->total),
+                            describe_sizes()));
+  }
+  // A copy of each input lies on the device if it has room, else on the host; it is generated on the host.
+  const bool one_memory = context_.device().kind == DeviceKind::cpu;
+  require_host_memory(one_memory ? device + copies + largest : largest, "the buffers");
+}
+
+void ArgumentBuffers::require_host_memory(Bytes needed, const std::string& purpose) const {
+  const std::optional<Bytes> available = host_memory_ ? host_memory_ : available_host_memory();
+  if (!available || needed <= *available) return;
+  throw Error(
+      ErrorCode::out_of_memory,
+      fmt::format("{} of '{}' and their copies need {} of this machine's memory, which has {} left ({}); choose "
+                  "a smaller problem",
+                  purpose, problem_.name, format_bytes(needed), format_bytes(*available), describe_sizes()));
 }
 
 void ArgumentBuffers::allocate(Slot& slot) {

@@ -57,12 +57,15 @@ class ArgumentBuffers final : public BufferSource {
   // `launches` are all that will ever run on these buffers (the problem's and its reference's): they decide which are
   // written. Nothing is allocated before fit().
   ArgumentBuffers(device::Context& context, device::Stream& stream, const Problem& problem,
-                  const std::vector<const Launch*>& launches, std::uint64_t input_salt);
+                  const std::vector<const Launch*>& launches, std::uint64_t input_salt,
+                  std::optional<Bytes> host_memory = {});
 
   // Gives every buffer its size under this configuration: grows and regenerates only what changed. Throws
   // Error(bad_input) for sizes below 1 and for swapped buffers of different sizes, Error(out_of_memory) listing the
-  // sizes.
+  // sizes where the device or the host has less memory than they need.
   void fit(const Configuration& configuration);
+  // Throws Error(out_of_memory) with the sizes of all buffers unless the host has `needed` for `purpose`.
+  void require_host_memory(Bytes needed, const std::string& purpose) const;
   // Changes when fit() replaced a buffer or its data.
   std::uint64_t generation() const override { return generation_; }
 
@@ -106,6 +109,7 @@ class ArgumentBuffers final : public BufferSource {
     std::vector<std::byte> host;               // ... host copy where the device has no room
   };
 
+  void require_memory() const;
   void allocate(Slot& slot);
   std::uint8_t guard_byte(std::size_t slot, GuardBytes bytes) const;
   void load_data(Slot& slot);
@@ -117,6 +121,7 @@ class ArgumentBuffers final : public BufferSource {
   device::Stream& stream_;
   const Problem& problem_;
   std::uint64_t salt_;
+  std::optional<Bytes> host_memory_;
   std::vector<Slot> slots_;
   std::vector<std::pair<std::size_t, std::size_t>> swapped_;
   std::uint64_t generation_ = 0;

@@ -1,4 +1,4 @@
-// Comparing outputs where they lie: a kernel counts the elements that may be wrong, so that a right result never
+// Comparing outputs where they lie: a kernel says whether any element may be wrong, so that a right result never
 // crosses the bus. It only ever answers "surely right" or "look closer"; what is wrong, and how, the host says.
 #pragma once
 
@@ -8,7 +8,6 @@
 
 #include <warpwright/device/backend.hpp>
 #include <warpwright/measure/verify.hpp>
-#include <warpwright/model/problem.hpp>
 
 namespace warpwright::measure {
 
@@ -19,11 +18,15 @@ class DeviceComparer {
   DeviceComparer(device::Context& context, device::Compiler& compiler, device::Stream& stream);
   ~DeviceComparer();
 
-  // Whether all elements are certain to pass compare() with the tolerances of `output`; false where some may not. Both
+  // Whether all elements are certain to pass compare() with `tolerance`; false where some may not. Both
   // buffers begin with `size` bytes of elements of `type`. Waits. Throws what compiling (the first time for a type),
   // launching and copying throw.
   bool surely_equal(const device::Buffer& expected, const device::Buffer& found, Bytes size, DataType type,
-                    const Output& output);
+                    const Tolerance& tolerance);
+
+  // What the kernel left: 0, or 1 if it found any number of elements that may be wrong. Else as surely_equal().
+  std::uint32_t flag_after(const device::Buffer& expected, const device::Buffer& found, Bytes size, DataType type,
+                           const Tolerance& tolerance);
 
  private:
   struct Program {
@@ -35,7 +38,7 @@ class DeviceComparer {
   device::Context& context_;
   device::Compiler& compiler_;
   device::Stream& stream_;
-  std::unique_ptr<device::Buffer> count_;
+  std::unique_ptr<device::Buffer> flag_;
   std::map<DataType, Program> programs_;
 };
 

@@ -8,6 +8,8 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/measure/launch_sequence.hpp>
 
+#include "parameter_check.hpp"
+
 namespace warpwright::measure {
 namespace {
 
@@ -64,6 +66,11 @@ void append_scalar(device::ScalarArgument& argument, const std::string& name, co
   const float single = std::isfinite(*number) ? narrow : static_cast<float>(*number);
   if (type == DataType::float32) return append_scalar(argument, single);
   return append_scalar(argument, type == DataType::float16 ? float_to_half(single) : float_to_bfloat16(single));
+}
+
+// A dimension is passed as it is written.
+DataType dimension_type(const Value& dimension) {
+  return std::holds_alternative<double>(dimension) ? DataType::float32 : DataType::int32;
 }
 
 device::ScalarArgument scalar_argument(const Argument& argument, const Value& value, const std::string& backend) {
@@ -156,9 +163,40 @@ LaunchSequence::LaunchSequence(device::Context& context, device::Stream& stream,
       if (resources.entry != entries[i] || geometry.dynamic_shared.count == 0) continue;
       resources.dynamic_shared = std::max(resources.dynamic_shared.value_or(Bytes{0}), geometry.dynamic_shared);
     }
+    if (!mismatch_) check_parameters(step);
     steps_.push_back(std::move(step));
   }
   bind();
+}
+
+void LaunchSequence::check_parameters(const Step& step) {
+  const auto parameters = step.kernel->parameters();
+  if (!parameters) return;
+  std::vector<PassedArgument> passed;
+  for (std::size_t i = 0; i < step.parameters.size(); ++i) {
+    PassedArgument& argument = passed.emplace_back();
+    if (const auto* slot = std::get_if<std::size_t>(&step.parameters[i])) {
+      const Argument& declared = buffers_.argument(*slot);
+      argument = {declared.name, true, false, declared.type, declared.components, {}};
+      continue;
+    }
+    argument.name = step.launch->args[i];
+    argument.size = Bytes{std::get<device::ScalarArgument>(step.parameters[i]).size};
+    if (const Argument* declared = problem_.find_argument(argument.name)) {
+      argument.type = declared->type;
+      argument.components = declared->components;
+    } else {
+      argument.dimension = true;
+      argument.type = dimension_type(problem_.dimensions.at(argument.name));
+    }
+  }
+  const bool opencl = context_.device().id.backend == "opencl";
+  const auto reason =
+      parameter_mismatch(*parameters, passed, opencl ? step.config.dynamic_shared : Bytes{}, step.kernel->name());
+  if (!reason) return;
+  InputPosition position = step.launch->args_position;
+  if (position.describe().empty()) position = step.launch->position;
+  mismatch_.emplace(ErrorCode::bad_input, "launch '" + step.launch->entry + "': " + *reason, std::move(position));
 }
 
 LaunchSequence::Parameter LaunchSequence::parameter(const std::string& name, const Launch& launch,
@@ -177,7 +215,7 @@ LaunchSequence::Parameter LaunchSequence::parameter(const std::string& name, con
   if (const Value* dimension = problem_.dimensions.find(name)) {
     Argument typed;
     typed.name = name;
-    typed.type = std::holds_alternative<double>(*dimension) ? DataType::float32 : DataType::int32;
+    typed.type = dimension_type(*dimension);
     return scalar_argument(typed, *dimension, backend);
   }
   throw Error(
@@ -255,6 +293,20 @@ std::optional<std::string> LaunchSequence::exceeds_kernel_limits() const {
     if (auto reason =
             measure::exceeds_kernel_limits(step.launch->entry, step.kernel->resources(), geometry, context_.device()))
       return reason;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> LaunchSequence::refuses_block() const {
+  for (const Step& step : steps_) {
+    const auto required = step.kernel->required_block();
+    if (!required || *required == step.config.block) continue;
+    const auto text = [](const std::array<std::int64_t, 3>& block) {
+      return fmt::format("({}, {}, {})", block[0], block[1], block[2]);
+    };
+    const bool opencl = context_.device().id.backend == "opencl";
+    return fmt::format("launch '{}': the block is {}, and the kernel declares {} {}", step.launch->entry,
+                       text(step.config.block), opencl ? "reqd_work_group_size" : "that its block is", text(*required));
   }
   return std::nullopt;
 }

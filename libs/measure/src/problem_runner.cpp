@@ -50,11 +50,20 @@ std::optional<TrialStatus> status_of(const Error& error, const std::string& back
       return TrialStatus::compile_failed;
     case ErrorCode::not_found:
     case ErrorCode::unsupported:
-    case ErrorCode::bad_input:  // arguments that cannot be passed
+    case ErrorCode::bad_input:  // a value that cannot be passed, or a list that does not fit
       return TrialStatus::launch_failed;
     default:
       return std::nullopt;
   }
+}
+
+// Whether a reference kernel stands in the source of what it judges: it has none of its own, or names the same file.
+bool same_source(const KernelSource& problem, const KernelSource& reference, const std::string& backend) {
+  const SourceText* own = problem.find(backend);
+  const SourceText* other = reference.find(backend);
+  if (own == nullptr || other == nullptr) return true;
+  const auto plain = [](const std::filesystem::path& file) { return file.lexically_normal(); };
+  return own->text == other->text || (!own->file.empty() && plain(own->file) == plain(other->file));
 }
 
 std::vector<const Launch*> all_launches(const Problem& problem) {
@@ -90,7 +99,7 @@ ProblemRunner::State::State(device::Context& context_used, device::Compiler& com
       run_end(context_used.create_event()),
       flusher(options.flusher) {
   check_problem();
-  buffers.emplace(context, *stream, problem, all_launches(problem), options.input_salt);
+  buffers.emplace(context, *stream, problem, all_launches(problem), options.input_salt, options.host_memory);
   fit_baseline();
 }
 
@@ -151,8 +160,10 @@ bool ProblemRunner::State::compares_with_host() const {
 LaunchSequence ProblemRunner::State::make_sequence(const Configuration& configuration, const device::Binary& binary) {
   Geometries geometries = evaluate_geometries(problem.launches, problem.scope(configuration), context.device());
   if (geometries.refused) throw Error(ErrorCode::launch, *geometries.refused);
-  return LaunchSequence(context, *stream, problem, problem.launches, entry_names(problem, configuration),
-                        std::move(geometries.each), configuration, binary, *buffers);
+  LaunchSequence sequence(context, *stream, problem, problem.launches, entry_names(problem, configuration),
+                          std::move(geometries.each), configuration, binary, *buffers);
+  sequence.require_match();
+  return sequence;
 }
 
 // With `timing` null: one untimed run, not verified.
@@ -183,6 +194,12 @@ void ProblemRunner::State::attempt(const Configuration& configuration, const dev
     return;
   }
   result.resources = sequence->resources();
+  sequence->require_match();
+  if (const auto reason = sequence->refuses_block()) {
+    result.status = TrialStatus::launch_failed;
+    result.message = *reason;
+    return;
+  }
   if (const auto reason = sequence->exceeds_kernel_limits()) {
     result.status = TrialStatus::resource_exceeded;
     result.message = *reason;
@@ -270,6 +287,7 @@ RunResult ProblemRunner::State::run(const Configuration& configuration, const de
     }
     result.status = *status;
     result.message = one_line(error.what());
+    result.specification_mistake = error.code() == ErrorCode::bad_input;
     stream->synchronize();  // a later launch may have been refused while earlier ones run
   }
   // A time is only ever reported for a configuration that passed everything.
@@ -290,16 +308,23 @@ void ProblemRunner::compute_reference() { state_->compute_reference(); }
 
 bool ProblemRunner::has_reference() const { return !std::holds_alternative<std::monostate>(state_->problem.reference); }
 
+const std::vector<ReferenceOutput>& ProblemRunner::reference_outputs() const { return state_->described; }
+
 std::string ProblemRunner::reference_description() const {
   struct Describe {
+    const Problem& problem;
+    const std::string& backend;
     std::string operator()(const std::monostate&) const { return "none"; }
-    std::string operator()(const ReferenceKernel&) const { return "kernel (independent)"; }
+    std::string operator()(const ReferenceKernel& kernel) const {
+      return same_source(problem.source, kernel.source, backend) ? "kernel in the same source file (not independent)"
+                                                                 : "kernel (independent)";
+    }
     std::string operator()(const ReferenceNpy&) const { return "npy (independent)"; }
     std::string operator()(const ReferenceConfiguration&) const { return "configuration (not independent)"; }
     std::string operator()(const ReferenceCommand&) const { return "command (independent)"; }
     std::string operator()(const ReferenceCallback&) const { return "callback (independent)"; }
   };
-  return std::visit(Describe{}, state_->problem.reference);
+  return std::visit(Describe{state_->problem, state_->context.device().id.backend}, state_->problem.reference);
 }
 
 RunResult ProblemRunner::run_once(const Configuration& configuration, const device::Binary& binary) {

@@ -42,15 +42,15 @@ Unwritten find_unwritten(DataType type, const std::vector<std::byte>& first, con
 }
 
 // How many right values an untouched output full of `poison` would show.
-std::uint64_t right_by_accident(const std::vector<std::byte>& expected, DataType type, const Output& output,
+std::uint64_t right_by_accident(const std::vector<std::byte>& expected, DataType type, const Tolerance& tolerance,
                                 std::uint8_t poison) {
   const std::size_t chunk = std::min<std::size_t>(expected.size(), std::size_t{1} << 20);
   const std::vector<std::byte> untouched(chunk, std::byte{poison});
   std::uint64_t right = 0;
   for (std::size_t offset = 0; offset < expected.size(); offset += chunk) {
     const std::size_t size = std::min(chunk, expected.size() - offset);
-    const auto comparison = compare(std::span(expected).subspan(offset, size), std::span(untouched).first(size), type,
-                                    output.rtol, output.atol, output.argument, output.ulp);
+    const auto comparison =
+        compare(std::span(expected).subspan(offset, size), std::span(untouched).first(size), type, tolerance, {});
     right += size / size_of(type) - (comparison.mismatch ? comparison.mismatch->wrong : 0);
   }
   return right;
@@ -95,9 +95,9 @@ bool may_depend_on_guards(const Problem& problem, const HostBuffers& outputs) {
 std::optional<std::string> first_difference(const Problem& problem, const HostBuffers& one, const HostBuffers& other) {
   for (const Output& output : problem.outputs) {
     const DataType type = problem.find_argument(output.argument)->type;
-    const auto& found = compare(one.at(output.argument), other.at(output.argument), type, output.rtol, output.atol,
-                                output.argument, output.ulp)
-                            .mismatch;
+    const auto found = compare(one.at(output.argument), other.at(output.argument), type,
+                               Tolerance::of(output, one.at(output.argument), type), output.argument)
+                           .mismatch;
     if (!found) continue;
     return fmt::format("element {} of output '{}' is {}, and {}", found->index, found->argument, found->expected,
                        found->found);
@@ -131,7 +131,16 @@ std::string filled_in(std::string word, const std::filesystem::path& folder, con
 void ProblemRunner::State::compute_reference() {
   reference_ready = false;
   expected.clear();
+  described.clear();
   if (std::holds_alternative<std::monostate>(problem.reference)) return;
+
+  Bytes outputs_size, largest;
+  for (const Output& output : problem.outputs) {
+    const Bytes size = buffers->size(buffers->find(output.argument).value());
+    outputs_size = outputs_size + size;
+    largest = std::max(largest, size);
+  }
+  buffers->require_host_memory(outputs_size + largest, "the expected outputs");
 
   // Each source of expected values as a function of what it finds in unwritten outputs and around the buffers.
   std::function<HostBuffers(Surroundings)> compute;
@@ -221,14 +230,11 @@ void ProblemRunner::State::accept_reference(HostBuffers outputs) {
       throw Error(ErrorCode::bad_input, fmt::format("the reference has {} bytes for output '{}', which has {}",
                                                     item.data.size(), output.argument, buffers->size(item.slot).count));
     }
-    if (const std::uint64_t nans = count_nan(item.data, type); nans > 0) {
-      log_to(options.log, LogLevel::warning,
-             fmt::format("the reference's output '{}' holds {} NaN among {} elements; only NaN counts as right there",
-                         output.argument, nans, item.data.size() / size_of(type)));
-    }
+    item.tolerance = Tolerance::of(output, item.data, type);
+    described.push_back(describe_expected(item.data, type, item.tolerance, output.argument));
     item.poisons.push_back(first_poison(type));
-    if (right_by_accident(item.data, type, output, first_poison(type)) > 0) {
-      if (right_by_accident(item.data, type, output, second_poison) == 0) {
+    if (right_by_accident(item.data, type, item.tolerance, first_poison(type)) > 0) {
+      if (right_by_accident(item.data, type, item.tolerance, second_poison) == 0) {
         item.poisons.front() = second_poison;
       } else {
         item.poisons.push_back(second_poison);  // verified twice: no value looks like both
@@ -258,7 +264,7 @@ void ProblemRunner::State::compare_on_device() {
       stream->synchronize();
       const DataType type = buffers->argument(item.slot).type;
       // Compiles and runs the kernel once, so that no configuration pays for it.
-      if (comparer->surely_equal(*copy, *copy, size, type, *item.output)) item.on_device = std::move(copy);
+      if (comparer->surely_equal(*copy, *copy, size, type, item.tolerance)) item.on_device = std::move(copy);
     }
   } catch (const Error& error) {
     if (error.code() == ErrorCode::device) throw;
@@ -283,6 +289,7 @@ HostBuffers ProblemRunner::State::reference_on_device(const Configuration& confi
   buffers->fit(configuration);
   LaunchSequence sequence(context, *stream, problem, launches, entries, std::move(geometries.each), configuration,
                           binary, *buffers);
+  sequence.require_match();
   HostBuffers outputs;
   try {
     buffers->restore_inputs();

@@ -9,6 +9,7 @@
 
 #include <warpwright/measure/launch_sequence.hpp>
 #include <warpwright/measure/problem_runner.hpp>
+#include <warpwright/measure/verify.hpp>
 
 #include "argument_buffers.hpp"
 #include "device_compare.hpp"
@@ -47,6 +48,7 @@ struct ProblemRunner::State {
     const Output* output = nullptr;
     std::size_t slot = 0;
     std::vector<std::byte> data;
+    Tolerance tolerance;
     std::unique_ptr<device::Buffer> on_device;  // the same, where outputs are compared on the device
     std::vector<std::uint8_t> poisons;
   };
@@ -102,6 +104,7 @@ struct ProblemRunner::State {
   std::shared_ptr<CacheFlusher> flusher;
   std::optional<ArgumentBuffers> buffers;
   std::vector<ExpectedOutput> expected;
+  std::vector<ReferenceOutput> described;    // of `expected`
   std::unique_ptr<DeviceComparer> comparer;  // null: outputs are compared on the host
   bool reference_ready = false;
 };

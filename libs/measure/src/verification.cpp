@@ -55,14 +55,13 @@ bool ProblemRunner::State::outputs_right(LaunchSequence& sequence, GuardBytes gu
     if (output.on_device) {
       timer.enter(result.verify);
       if (comparer->surely_equal(*output.on_device, buffers->buffer(final_slot), Bytes{output.data.size()}, type,
-                                 *output.output))
+                                 output.tolerance))
         continue;
     }
     timer.enter(result.copy);
     const auto found = buffers->download(final_slot);
     timer.enter(result.verify);
-    Comparison comparison = compare(output.data, found, type, output.output->rtol, output.output->atol,
-                                    output.output->argument, output.output->ulp);
+    Comparison comparison = compare(output.data, found, type, output.tolerance, output.output->argument);
     if (comparison.status == TrialStatus::ok) continue;
     const Mismatch& mismatch = *comparison.mismatch;
     const auto element = found.subspan(mismatch.index * size_of(type), size_of(type));
@@ -128,9 +127,7 @@ void ProblemRunner::State::find_outside_read(LaunchSequence& sequence, std::size
   };
   const auto difference = [&](const std::vector<std::byte>& one, const std::vector<std::byte>& other) {
     timer.enter(result.verify);
-    return compare(one, other, type, output->output->rtol, output->output->atol, output->output->argument,
-                   output->output->ulp)
-        .mismatch;
+    return compare(one, other, type, output->tolerance, output->output->argument).mismatch;
   };
 
   const std::vector<std::byte> usual = observe(guards, {});

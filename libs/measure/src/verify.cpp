@@ -67,9 +67,14 @@ std::uint64_t steps_between(Raw a, Raw b) {
 
 enum class Verdict { good, wrong, not_finite };
 
-Verdict judge(double expected, double found, double rtol, double atol) {
+// The largest difference that is right of an element, but for units in the last place.
+double allowance(double magnitude, const Tolerance& tolerance) {
+  return std::max(tolerance.atol + tolerance.rtol * magnitude, tolerance.anywhere);
+}
+
+Verdict judge(double expected, double found, const Tolerance& tolerance) {
   if (std::isfinite(expected) && std::isfinite(found)) {
-    return std::abs(found - expected) <= atol + rtol * std::abs(expected) ? Verdict::good : Verdict::wrong;
+    return std::abs(found - expected) <= allowance(std::abs(expected), tolerance) ? Verdict::good : Verdict::wrong;
   }
   if (std::isnan(expected) && std::isnan(found)) return Verdict::good;
   if (std::isinf(expected) && expected == found) return Verdict::good;
@@ -77,20 +82,20 @@ Verdict judge(double expected, double found, double rtol, double atol) {
 }
 
 template <class T>
-requires std::is_integral_v<T> Verdict judge(T expected, T found, double rtol, double atol) {
+requires std::is_integral_v<T> Verdict judge(T expected, T found, const Tolerance& tolerance) {
   const auto low = static_cast<std::uint64_t>(std::min(expected, found));
   const auto high = static_cast<std::uint64_t>(std::max(expected, found));
   const std::uint64_t difference = high - low;  // exact: modulo 2^64 also across the sign
-  const double tolerance = atol + rtol * std::abs(static_cast<double>(expected));
+  const double allowed = allowance(std::abs(static_cast<double>(expected)), tolerance);
   // The comparison is made in integers: a double cannot tell differences above 2^53 apart.
-  if (tolerance >= 0x1p64 || difference <= static_cast<std::uint64_t>(tolerance)) return Verdict::good;
+  if (allowed >= 0x1p64 || difference <= static_cast<std::uint64_t>(allowed)) return Verdict::good;
   return Verdict::wrong;
 }
 
 // Whether the block may hold a bad element; false is certain.
 template <class Reader>
-bool suspicious(const typename Reader::Raw* expected, const typename Reader::Raw* found, std::size_t count, double rtol,
-                double atol) {
+bool suspicious(const typename Reader::Raw* expected, const typename Reader::Raw* found, std::size_t count,
+                const Tolerance& tolerance) {
   if constexpr (std::is_same_v<typename Reader::Wide, double>) {
     constexpr double largest = std::numeric_limits<double>::max();
     unsigned bad = 0;
@@ -99,7 +104,7 @@ bool suspicious(const typename Reader::Raw* expected, const typename Reader::Raw
       const double f = Reader::widen(found[i]);
       const double magnitude = std::abs(e);
       // Written so that NaN and infinities anywhere make one of the comparisons false.
-      bad |= static_cast<unsigned>(!(std::abs(f - e) <= atol + rtol * magnitude)) |
+      bad |= static_cast<unsigned>(!(std::abs(f - e) <= allowance(magnitude, tolerance))) |
              static_cast<unsigned>(!(magnitude <= largest)) | static_cast<unsigned>(!(std::abs(f) <= largest));
     }
     return bad != 0;
@@ -109,8 +114,8 @@ bool suspicious(const typename Reader::Raw* expected, const typename Reader::Raw
 }
 
 template <class Reader>
-Comparison compare_as(std::span<const std::byte> expected, std::span<const std::byte> found, double rtol, double atol,
-                      const std::string& argument, std::uint32_t ulp) {
+Comparison compare_as(std::span<const std::byte> expected, std::span<const std::byte> found, const Tolerance& tolerance,
+                      const std::string& argument) {
   using Raw = typename Reader::Raw;
   const std::size_t total = expected.size() / sizeof(Raw);
   Comparison result;
@@ -125,17 +130,18 @@ Comparison compare_as(std::span<const std::byte> expected, std::span<const std::
     if (std::memcmp(expected_bytes, found_bytes, count * sizeof(Raw)) == 0) continue;
     std::memcpy(expected_block, expected_bytes, count * sizeof(Raw));  // the spans need not be aligned
     std::memcpy(found_block, found_bytes, count * sizeof(Raw));
-    if (!suspicious<Reader>(expected_block, found_block, count, rtol, atol)) continue;
+    if (!suspicious<Reader>(expected_block, found_block, count, tolerance)) continue;
     for (std::size_t i = 0; i < count; ++i) {
-      const Verdict verdict = judge(Reader::widen(expected_block[i]), Reader::widen(found_block[i]), rtol, atol);
+      const Verdict verdict = judge(Reader::widen(expected_block[i]), Reader::widen(found_block[i]), tolerance);
       if (verdict == Verdict::good) continue;
       if constexpr (std::is_same_v<typename Reader::Wide, double>) {
-        if (verdict == Verdict::wrong && ulp > 0 && std::isfinite(Reader::widen(expected_block[i])) &&
-            steps_between(expected_block[i], found_block[i]) <= ulp)
+        if (verdict == Verdict::wrong && tolerance.ulp > 0 && std::isfinite(Reader::widen(expected_block[i])) &&
+            steps_between(expected_block[i], found_block[i]) <= tolerance.ulp)
           continue;
-      } else if (ulp > 0) {
+      } else if (tolerance.ulp > 0) {
         // Of an integer a unit in the last place is 1.
-        if (judge(expected_block[i], found_block[i], 0, static_cast<double>(ulp)) == Verdict::good) continue;
+        if (judge(expected_block[i], found_block[i], Tolerance{0, static_cast<double>(tolerance.ulp)}) == Verdict::good)
+          continue;
       }
       not_finite = not_finite || verdict == Verdict::not_finite;
       if (wrong++ == 0) {
@@ -152,46 +158,131 @@ Comparison compare_as(std::span<const std::byte> expected, std::span<const std::
   return result;
 }
 
+// visit(Reader) for the elements of `type`.
+template <class Visit>
+auto with_reader(DataType type, Visit visit) {
+  switch (type) {
+    case DataType::int8:
+      return visit(Plain<std::int8_t>{});
+    case DataType::uint8:
+      return visit(Plain<std::uint8_t>{});
+    case DataType::int16:
+      return visit(Plain<std::int16_t>{});
+    case DataType::uint16:
+      return visit(Plain<std::uint16_t>{});
+    case DataType::int32:
+      return visit(Plain<std::int32_t>{});
+    case DataType::uint32:
+      return visit(Plain<std::uint32_t>{});
+    case DataType::int64:
+      return visit(Plain<std::int64_t>{});
+    case DataType::uint64:
+      return visit(Plain<std::uint64_t>{});
+    case DataType::float16:
+      return visit(HalfReader{});
+    case DataType::bfloat16:
+      return visit(BFloat16Reader{});
+    case DataType::float32:
+      return visit(Plain<float>{});
+    case DataType::float64:
+      return visit(Plain<double>{});
+  }
+  throw Error(ErrorCode::internal, "unknown data type");
+}
+
+template <class Reader, class Visit>
+void for_each_element(std::span<const std::byte> data, Visit visit) {
+  typename Reader::Raw raw;
+  for (std::size_t offset = 0; offset + sizeof(raw) <= data.size(); offset += sizeof(raw)) {
+    std::memcpy(&raw, data.data() + offset, sizeof(raw));
+    visit(raw);
+  }
+}
+
+double largest_magnitude(std::span<const std::byte> data, DataType type) {
+  return with_reader(type, [&](auto reader) {
+    using Reader = decltype(reader);
+    double largest = 0;
+    for_each_element<Reader>(data, [&](auto raw) {
+      const double magnitude = std::abs(static_cast<double>(Reader::widen(raw)));
+      if (magnitude > largest && std::isfinite(magnitude)) largest = magnitude;
+    });
+    return largest;
+  });
+}
+
 }  // namespace
 
-Comparison compare(std::span<const std::byte> expected, std::span<const std::byte> found, DataType type, double rtol,
-                   double atol, const std::string& argument, std::uint32_t ulp) {
+Tolerance Tolerance::of(const Output& output, std::span<const std::byte> expected, DataType type) {
+  Tolerance tolerance{output.rtol, output.atol, output.ulp, 0};
+  if (output.normwise > 0) tolerance.anywhere = output.normwise * largest_magnitude(expected, type);
+  return tolerance;
+}
+
+Comparison compare(std::span<const std::byte> expected, std::span<const std::byte> found, DataType type,
+                   const Tolerance& tolerance, const std::string& argument) {
   if (expected.size() != found.size() || expected.size() % size_of(type) != 0) {
     throw Error(ErrorCode::internal, fmt::format("output '{}': {} bytes expected, {} bytes found, elements of {} bytes",
                                                  argument, expected.size(), found.size(), size_of(type)));
   }
-  if (!std::isfinite(rtol) || !std::isfinite(atol) || rtol < 0 || atol < 0) {
-    throw Error(ErrorCode::bad_input,
-                fmt::format("output '{}': rtol is {} and atol is {}; both must be finite and not negative", argument,
-                            rtol, atol));
+  const auto usable = [](double number) { return std::isfinite(number) && number >= 0; };
+  if (!usable(tolerance.rtol) || !usable(tolerance.atol) || !usable(tolerance.anywhere)) {
+    throw Error(
+        ErrorCode::bad_input,
+        fmt::format("output '{}': rtol is {}, atol is {} and the norm-wise tolerance {}; all must be finite and "
+                    "not negative",
+                    argument, tolerance.rtol, tolerance.atol, tolerance.anywhere));
   }
-  switch (type) {
-    case DataType::int8:
-      return compare_as<Plain<std::int8_t>>(expected, found, rtol, atol, argument, ulp);
-    case DataType::uint8:
-      return compare_as<Plain<std::uint8_t>>(expected, found, rtol, atol, argument, ulp);
-    case DataType::int16:
-      return compare_as<Plain<std::int16_t>>(expected, found, rtol, atol, argument, ulp);
-    case DataType::uint16:
-      return compare_as<Plain<std::uint16_t>>(expected, found, rtol, atol, argument, ulp);
-    case DataType::int32:
-      return compare_as<Plain<std::int32_t>>(expected, found, rtol, atol, argument, ulp);
-    case DataType::uint32:
-      return compare_as<Plain<std::uint32_t>>(expected, found, rtol, atol, argument, ulp);
-    case DataType::int64:
-      return compare_as<Plain<std::int64_t>>(expected, found, rtol, atol, argument, ulp);
-    case DataType::uint64:
-      return compare_as<Plain<std::uint64_t>>(expected, found, rtol, atol, argument, ulp);
-    case DataType::float16:
-      return compare_as<HalfReader>(expected, found, rtol, atol, argument, ulp);
-    case DataType::bfloat16:
-      return compare_as<BFloat16Reader>(expected, found, rtol, atol, argument, ulp);
-    case DataType::float32:
-      return compare_as<Plain<float>>(expected, found, rtol, atol, argument, ulp);
-    case DataType::float64:
-      return compare_as<Plain<double>>(expected, found, rtol, atol, argument, ulp);
+  return with_reader(type,
+                     [&](auto reader) { return compare_as<decltype(reader)>(expected, found, tolerance, argument); });
+}
+
+ReferenceOutput describe_expected(std::span<const std::byte> expected, DataType type, const Tolerance& tolerance,
+                                  const std::string& argument) {
+  ReferenceOutput result;
+  result.argument = argument;
+  result.elements = expected.size() / size_of(type);
+  result.largest = largest_magnitude(expected, type);
+  with_reader(type, [&](auto reader) {
+    using Reader = decltype(reader);
+    using Raw = typename Reader::Raw;
+    for_each_element<Reader>(expected, [&](Raw raw) {
+      const auto value = Reader::widen(raw);
+      if constexpr (std::is_same_v<typename Reader::Wide, double>) {
+        if (std::isnan(value)) ++result.nan;
+        if (!std::isfinite(value)) return;
+      }
+      if (value == 0) return;
+      bool passes = judge(value, decltype(value){0}, tolerance) == Verdict::good;
+      if constexpr (std::is_same_v<typename Reader::Wide, double>) {
+        passes = passes || (tolerance.ulp > 0 && steps_between(raw, Raw{0}) <= tolerance.ulp);
+      } else {
+        passes = passes ||
+                 (tolerance.ulp > 0 &&
+                  judge(value, decltype(value){0}, Tolerance{0, static_cast<double>(tolerance.ulp)}) == Verdict::good);
+      }
+      if (passes) ++result.passing_zero;
+    });
+  });
+  return result;
+}
+
+std::vector<std::string> warnings_about(const std::vector<ReferenceOutput>& outputs) {
+  std::vector<std::string> warnings;
+  for (const ReferenceOutput& output : outputs) {
+    if (output.nan > 0)
+      warnings.push_back(
+          fmt::format("the reference's output '{}' holds {} NaN among {} elements; only NaN counts as "
+                      "right there, and any NaN does",
+                      output.argument, output.nan, output.elements));
+    if (output.passing_zero > 0 && output.passing_zero >= output.elements / 100)
+      warnings.push_back(
+          fmt::format("{} of {} elements of output '{}' would pass as 0: the tolerance is as large as they are (the "
+                      "largest is {:.3g}"
+                      "); lower atol, or give the output `normwise`",
+                      output.passing_zero, output.elements, output.argument, output.largest));
   }
-  throw Error(ErrorCode::internal, "unknown data type");
+  return warnings;
 }
 
 }  // namespace warpwright::measure

@@ -257,13 +257,13 @@ TEST_F(BackendRunner, DeviceComparisonIsTheHostsForEveryType) {
     const std::size_t width = size_of(type);
     std::vector<std::byte> expected = generate(FillUniform{is_floating(type) ? -4.0 : 0.0, 4, 5}, type, elements, 0);
     const auto verdicts_agree = [&](const std::vector<std::byte>& found, double rtol, double atol) {
-      const Output output{"y", rtol, atol, {}, 0};
+      const Tolerance tolerance{rtol, atol};
       auto a = context->allocate(Bytes{expected.size()}), b = context->allocate(Bytes{found.size()});
       stream->copy_to_device(*a, Bytes{}, expected);
       stream->copy_to_device(*b, Bytes{}, found);
       stream->synchronize();
-      const bool host = compare(expected, found, type, rtol, atol, "y").status == TrialStatus::ok;
-      const bool device = comparer.surely_equal(*a, *b, Bytes{expected.size()}, type, output);
+      const bool host = compare(expected, found, type, tolerance, "y").status == TrialStatus::ok;
+      const bool device = comparer.surely_equal(*a, *b, Bytes{expected.size()}, type, tolerance);
       EXPECT_TRUE(host || !device) << "the device passed what the host does not";
       return host == device;
     };
@@ -287,6 +287,27 @@ TEST_F(BackendRunner, DeviceComparisonIsTheHostsForEveryType) {
     EXPECT_TRUE(verdicts_agree(expected, 0, 0)) << "NaN in the same place, the same bits";
     EXPECT_TRUE(verdicts_agree(with_nan, 1, 1)) << "a number where NaN is right";
   }
+}
+
+// A sum of wrong elements would be 0 again after 2^32 of them: whatever their number, the kernel leaves 1.
+TEST_F(BackendRunner, DeviceComparisonLeavesAFlagAndNoCount) {
+  if (!context->device().supports_float64) GTEST_SKIP() << "the device has no double arithmetic";
+  const auto stream = context->create_stream();
+  DeviceComparer comparer(*context, *compiler, *stream);
+  constexpr std::size_t elements = 70000;
+  const auto flag = [&](std::size_t wrong, const Tolerance& tolerance) {
+    const std::vector<float> expected(elements, 1.0f);
+    std::vector<float> found = expected;
+    for (std::size_t i = 0; i < wrong; ++i) found[i * (elements / wrong)] = 1.5f;
+    auto a = context->allocate(Bytes{4 * elements}), b = context->allocate(Bytes{4 * elements});
+    stream->copy_to_device(*a, Bytes{}, std::as_bytes(std::span(expected)));
+    stream->copy_to_device(*b, Bytes{}, std::as_bytes(std::span(found)));
+    return comparer.flag_after(*a, *b, Bytes{4 * elements}, DataType::float32, tolerance);
+  };
+  for (const std::size_t wrong : {1u, 2u, 256u, 70000u}) EXPECT_EQ(flag(wrong, {}), 1u) << wrong;
+  EXPECT_EQ(flag(0, {}), 0u);
+  EXPECT_EQ(flag(256, {0, 0, 0, 0.6}), 0u) << "a norm-wise tolerance counts here too";
+  EXPECT_EQ(flag(256, {0, 0, 0, 0.4}), 1u);
 }
 
 TEST_F(BackendRunner, InPlaceKernelIsRestoredBeforeEachOfTwentyRuns) {
@@ -413,17 +434,14 @@ TEST_F(BackendRunner, TimeOfAnEmptyKernelLeavesOutWhatTheHostDoes) {
 }
 
 TEST_F(BackendRunner, AMissingArgumentIsTheSpecificationsMistake) {
-  if (std::string(backend_name) == "cuda") GTEST_SKIP() << "a launch that lacks arguments is undefined on CUDA";
   problem.reference = {};
   problem.launches[0].args = {"x", "y"};
   const auto runner = make_runner();
-  try {
-    run(*runner, bug(0));
-    FAIL() << "the launch was not refused";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::bad_input);
-    EXPECT_THAT(error.what(), HasSubstr("twice_buggy"));
-  }
+  const RunResult result = run(*runner, bug(0));
+  EXPECT_EQ(result.status, TrialStatus::launch_failed);
+  EXPECT_TRUE(result.specification_mistake);
+  EXPECT_THAT(result.message, HasSubstr("kernel 'twice_buggy' takes 3 parameters"));
+  EXPECT_EQ(run(*runner, bug(0)).status, TrialStatus::launch_failed) << "the device goes on";
 }
 
 TEST_F(BackendRunner, FlushesEndWithACleanReadOnTheDevice) {
@@ -442,6 +460,46 @@ TEST_F(BackendRunner, FlushesEndWithACleanReadOnTheDevice) {
   EXPECT_EQ(result.conditions.flushed_cache, flusher.cache());
   EXPECT_EQ(result.conditions.flushed_cache_source, flusher.cache_source());
 }
+
+#ifndef WARPWRIGHT_TEST_CUDA
+// Harmless mismatches: nothing is launched.
+TEST_F(BackendRunner, ArgumentKindsAndTypesAreComparedBeforeAnythingIsSet) {
+  problem.reference = {};
+  problem.dimensions.set("alpha", Value{0.5});
+  problem.launches[0].args_position = {"twice.toml", 7, 1, "launch[0].args"};
+  const auto message = [&](std::vector<std::string> args) {
+    problem.launches[0].args = std::move(args);
+    const RunResult result = run(*make_runner(), bug(0));
+    EXPECT_TRUE(result.specification_mistake) << result.message;
+    EXPECT_EQ(result.status, TrialStatus::launch_failed);
+    return result.message;
+  };
+  EXPECT_THAT(message({"x", "y", "alpha"}),
+              AllOf(HasSubstr("twice.toml:7:1: key 'launch[0].args'"), HasSubstr("argument 'alpha' (float32)"),
+                    HasSubstr("parameter 3 of kernel 'twice_buggy', which is 'int n'")));
+  EXPECT_THAT(message({"x", "y", "y"}), HasSubstr("argument 'y' (buffer of float32)"));
+  EXPECT_THAT(message({"n", "y", "n"}), AllOf(HasSubstr("argument 'n' (int32)"), HasSubstr("which is 'float* x'")));
+  problem.arguments[0].type = DataType::float64;
+  EXPECT_THAT(message({"x", "y", "n"}), HasSubstr("argument 'x' (buffer of float64)"));
+}
+
+TEST_F(BackendRunner, ARequiredWorkGroupSizeIsNamed) {
+  problem.source.by_backend[backend_name].text = std::string(source) + R"(
+__kernel __attribute__((reqd_work_group_size(32, 2, 1))) void tiled(__global const float* x, __global float* y, int n) {
+  int i = get_global_id(1) * get_global_size(0) + get_global_id(0);
+  if (i < n) y[i] = 2 * x[i];
+}
+)";
+  problem.launches = {make_launch("tiled", {"x", "y", "n"}, "64", "16")};
+  const RunResult refused = run(*make_runner(), bug(0));
+  EXPECT_EQ(refused.status, TrialStatus::launch_failed);
+  EXPECT_THAT(refused.message,
+              HasSubstr("the block is (64, 1, 1), and the kernel declares reqd_work_group_size (32, 2, "
+                        "1)"));
+  problem.launches[0].block = {Expression::parse("32"), Expression::parse("2")};
+  EXPECT_EQ(run(*make_runner(), bug(0)).status, TrialStatus::ok);
+}
+#endif
 
 TEST_F(BackendRunner, RunOnceAndInterleavedRounds) {
   ProblemRunner runner(*context, *compiler, problem, clock);

@@ -98,7 +98,9 @@ struct Host {
   std::map<std::string, std::function<void(const Call&)>> kernels;
   std::map<std::string, Bytes> symbols;  // names every module has
   std::map<std::string, KernelResources> resources;
-  std::vector<device::CompileJob> jobs;  // binaries refer to these by position
+  std::map<std::string, std::vector<device::KernelParameter>> parameters;  // of the kernels that tell
+  std::map<std::string, std::array<std::int64_t, 3>> required_blocks;      // of those that have one
+  std::vector<device::CompileJob> jobs;                                    // binaries refer to these by position
   std::vector<std::string> operations;
   std::deque<Nanoseconds> launch_times;  // of the next launches; 1 us when empty
   Nanoseconds device_time{};
@@ -144,6 +146,14 @@ class HostKernel final : public device::Kernel {
   KernelResources resources() const override {
     const auto found = host_.resources.find(name_);
     return found == host_.resources.end() ? KernelResources{} : found->second;
+  }
+  std::optional<std::vector<device::KernelParameter>> parameters() const override {
+    const auto found = host_.parameters.find(name_);
+    return found == host_.parameters.end() ? std::nullopt : std::optional(found->second);
+  }
+  std::optional<std::array<std::int64_t, 3>> required_block() const override {
+    const auto found = host_.required_blocks.find(name_);
+    return found == host_.required_blocks.end() ? std::nullopt : std::optional(found->second);
   }
   std::optional<int> max_active_blocks(std::int64_t, Bytes) const override { return std::nullopt; }
   std::map<std::string, std::string> defines;

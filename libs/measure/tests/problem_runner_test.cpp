@@ -557,8 +557,82 @@ TEST_F(Runner, ScalarsOutOfRangeAreErrorsThatNameThem) {
   problem.dimensions.set("huge", integer(std::int64_t{1} << 31));
   problem.launches[0].args = {"x", "y", "huge"};
   const auto runner = make_runner();
-  EXPECT_THAT(error_of(ErrorCode::bad_input, [&] { run(*runner, bug(none)); }),
-              AllOf(HasSubstr("'huge'"), HasSubstr("2147483648"), HasSubstr("int32")));
+  const RunResult result = run(*runner, bug(none));
+  EXPECT_EQ(result.status, TrialStatus::launch_failed);
+  EXPECT_TRUE(result.specification_mistake);
+  EXPECT_THAT(result.message, AllOf(HasSubstr("'huge'"), HasSubstr("2147483648"), HasSubstr("int32")));
+}
+
+TEST_F(Runner, ALaunchThatDoesNotFitTheKernelIsTheSpecificationsMistakeAndNeverRuns) {
+  using Kind = device::KernelParameter::Kind;
+  problem.launches[0].args_position = {"twice.toml", 12, 1, "launch[0].args"};
+  host.parameters["twice"] = {{Kind::buffer, "float* x", DataType::float32, 1, {}},
+                              {Kind::buffer, "float* y", DataType::float32, 1, {}},
+                              {Kind::scalar, "float n", DataType::float32, 1, Bytes{4}}};
+  const RunResult result = run(bug(none));
+  EXPECT_EQ(result.status, TrialStatus::launch_failed);
+  EXPECT_TRUE(result.specification_mistake);
+  EXPECT_THAT(result.message, AllOf(HasSubstr("twice.toml:12:1: key 'launch[0].args'"),
+                                    HasSubstr("launch 'twice': argument 'n' (int32)"),
+                                    HasSubstr("parameter 3 of kernel 'twice', which is 'float n'")));
+  EXPECT_EQ(runs, 0);
+  host.parameters["twice"].pop_back();
+  EXPECT_THAT(run(bug(none)).message, HasSubstr("takes 2 parameters"));
+  host.parameters["twice"] = {{}, {}, {}};  // nothing but their number is told
+  EXPECT_EQ(run(bug(none)).status, TrialStatus::ok);
+  // The same of a reference is an error at once.
+  host.parameters["twice_naive"] = {{}, {}};
+  EXPECT_THAT(error_of(ErrorCode::bad_input, [&] { make_runner(); }), HasSubstr("kernel 'twice_naive' takes 2"));
+}
+
+TEST_F(Runner, TheBlockAKernelDeclaresIsNamedBeforeTheLaunch) {
+  host.required_blocks["twice"] = {16, 2, 1};
+  problem.launches[0].block = {Expression::parse("32")};
+  const RunResult result = run(bug(none));
+  EXPECT_EQ(result.status, TrialStatus::launch_failed);
+  EXPECT_FALSE(result.specification_mistake);
+  EXPECT_THAT(result.message, AllOf(HasSubstr("the block is (32, 1, 1)"), HasSubstr("(16, 2, 1)")));
+  EXPECT_EQ(runs, 0);
+  host.required_blocks["twice"] = {32, 1, 1};
+  EXPECT_EQ(run(bug(none)).status, TrialStatus::ok);
+}
+
+TEST_F(Runner, MoreMemoryThanThereIsSaysHowMuchTheBuffersNeed) {
+  RunnerOptions options;
+  options.host_memory = Bytes{1 << 20};
+  host.info.kind = DeviceKind::cpu;
+  problem.dimensions = {{"n", integer(2'000'000'000)}};
+  const auto refusal = [&] {
+    return error_of(ErrorCode::out_of_memory, [&] { ProblemRunner(context, compiler, problem, clock, options); });
+  };
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("'twice'"), HasSubstr("need 29.8 GiB of this machine's memory"),
+                               HasSubstr("1 MiB left"), HasSubstr("x 7.45 GiB y 7.45 GiB")));
+  EXPECT_EQ(host.count("allocate"), 0);
+  host.info.kind = DeviceKind::gpu;
+  host.memory = device::MemoryUse{Bytes{std::uint64_t{8} << 30}, Bytes{std::uint64_t{16} << 30}};
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("need 14.9 GiB more on the device"), HasSubstr("8 GiB of 16 GiB are free")));
+  // A small problem whose expected outputs have no room beside it.
+  problem.dimensions = {{"n", integer(n)}};
+  options.host_memory = Bytes{6000};
+  host.memory.reset();
+  ProblemRunner runner(context, compiler, problem, clock, options);
+  EXPECT_THAT(error_of(ErrorCode::out_of_memory, [&] { runner.compute_reference(); }),
+              HasSubstr("the expected outputs of 'twice'"));
+}
+
+TEST_F(Runner, ANormwiseToleranceMeasuresByTheWholeOutput) {
+  host.kernels["twice_naive"] = [](const Call& call) {
+    for (int i = 0; i < n; ++i) call.data<float>(1)[i] = i == 0 ? 100.0f : 1e-3f;
+  };
+  float off = 0;
+  host.kernels["twice"] = [&](const Call& call) {
+    for (int i = 0; i < n; ++i) call.data<float>(1)[i] = (i == 0 ? 100.0f : 1e-3f) + off;
+  };
+  problem.outputs = {{"y", 0, 0, {}, 0, 1e-6}};
+  off = 0.9e-4f;
+  EXPECT_EQ(run(bug(none)).status, TrialStatus::ok);
+  off = 1.2e-4f;
+  EXPECT_EQ(run(bug(none)).status, TrialStatus::wrong_result);
 }
 
 TEST_F(Runner, ConstantsGoToTheirSymbol) {
@@ -606,7 +680,10 @@ TEST_F(Runner, SymbolTooSmallIsAnError) {
   problem.arguments.push_back(constant);
   problem.reference = {};
   const auto runner = make_runner();
-  EXPECT_THAT(error_of(ErrorCode::bad_input, [&] { run(*runner, bug(none)); }), HasSubstr("symbol 'c' has 4 bytes"));
+  const RunResult result = run(*runner, bug(none));
+  EXPECT_EQ(result.status, TrialStatus::launch_failed);
+  EXPECT_TRUE(result.specification_mistake);
+  EXPECT_THAT(result.message, HasSubstr("symbol 'c' has 4 bytes"));
 }
 
 TEST_F(Runner, DynamicSharedMemoryReachesTheLaunchAndTheRecord) {

@@ -68,6 +68,7 @@ class ReferenceTest : public ::testing::Test {
     ProblemRunner runner(context, compiler, problem, clock, options);
     runner.compute_reference();
     description = runner.reference_description();
+    outputs = runner.reference_outputs();
     int result = 0;
     for (const int add : {1, 2}) {
       const Configuration configuration{{"add", integer(add)}};
@@ -108,6 +109,7 @@ class ReferenceTest : public ::testing::Test {
   std::filesystem::path folder;
   std::vector<std::string> warnings;
   std::string description;
+  std::vector<ReferenceOutput> outputs;
 };
 
 TEST_F(ReferenceTest, Kernel) {
@@ -135,7 +137,7 @@ TEST_F(ReferenceTest, KernelThatWritesWhatLooksLikePoisonIsNot) {
   };
   problem.reference = naive("odd");
   EXPECT_EQ(approved(), 0);
-  EXPECT_THAT(warnings, ElementsAre(HasSubstr("100 NaN among 100")));
+  EXPECT_THAT(warnings_about(outputs), ElementsAre(HasSubstr("100 NaN among 100")));
 }
 
 TEST_F(ReferenceTest, KernelThatWritesPastTheEndIsRefused) {
@@ -169,7 +171,7 @@ TEST_F(ReferenceTest, KernelThatIsRefusedIsAnError) {
   EXPECT_THAT(refusal(ErrorCode::not_found), HasSubstr("'missing'"));
 }
 
-TEST_F(ReferenceTest, NanInTheReferenceIsLoggedAndCountsAsRight) {
+TEST_F(ReferenceTest, NanInTheReferenceIsToldAndCountsAsRight) {
   host.kernels["naive"] = [](const Call& call) {
     for (int i = 0; i < n; ++i) call.data<float>(1)[i] = i == 5 ? std::numeric_limits<float>::quiet_NaN() : 1.0f;
   };
@@ -181,9 +183,52 @@ TEST_F(ReferenceTest, NanInTheReferenceIsLoggedAndCountsAsRight) {
     }
   };
   EXPECT_EQ(approved(), 3);
-  EXPECT_THAT(warnings, ElementsAre(AllOf(HasSubstr("'y'"), HasSubstr("1 NaN among 100"))));
+  EXPECT_THAT(warnings_about(outputs), ElementsAre(AllOf(HasSubstr("'y'"), HasSubstr("1 NaN among 100"))));
   skip = 5;  // the poison must not be the NaN that is expected there
   EXPECT_EQ(approved(), 0);
+}
+
+// A tolerance that is larger than the right values lets a kernel pass that writes nothing but zeros.
+TEST_F(ReferenceTest, ElementsThatWouldPassAsZeroAreCounted) {
+  host.kernels["naive"] = [](const Call& call) {
+    for (int i = 0; i < n; ++i) call.data<float>(1)[i] = i < 10 ? 0.0f : i < 40 ? 1e-6f : 1.0f;
+  };
+  host.kernels["add"] = [](const Call& call) {
+    for (int i = 0; i < n; ++i) call.data<float>(1)[i] = i < 40 ? 0.0f : 1.0f;
+  };
+  problem.reference = naive("naive");
+  problem.outputs = {{"y", 1e-4, 1e-5, {}}};
+  EXPECT_EQ(approved(), 3) << "the tolerance is as it is";
+  ASSERT_EQ(outputs.size(), 1u);
+  EXPECT_EQ(outputs[0].elements, 100u);
+  EXPECT_EQ(outputs[0].passing_zero, 30u) << "not those that are 0";
+  EXPECT_EQ(outputs[0].largest, 1);
+  EXPECT_THAT(warnings_about(outputs),
+              ElementsAre(AllOf(HasSubstr("30 of 100 elements of output 'y' would pass as 0"), HasSubstr("normwise"))));
+  problem.outputs = {{"y", 1e-4, 1e-7, {}}};
+  EXPECT_EQ(approved(), 0);
+  EXPECT_EQ(outputs[0].passing_zero, 0u);
+  EXPECT_THAT(warnings_about(outputs), IsEmpty());
+}
+
+TEST_F(ReferenceTest, AReferenceInTheSameSourceFileIsNotCalledIndependent) {
+  host.kernels["naive"] = host.kernels["add"];
+  problem.reference = ReferenceKernel{{}, {make_launch("naive", {"x", "y"})}};  // no source of its own
+  EXPECT_EQ(approved(), 1);
+  EXPECT_EQ(description, "kernel in the same source file (not independent)");
+  auto reference = naive("naive");
+  reference.source.dialect = SourceText{"./add.kernel", "other text"};
+  problem.reference = reference;
+  approved();
+  EXPECT_EQ(description, "kernel in the same source file (not independent)");
+  reference.source.dialect = SourceText{"copy.kernel", "source"};
+  problem.reference = reference;
+  approved();
+  EXPECT_EQ(description, "kernel in the same source file (not independent)") << "the same text";
+  reference.source.dialect = SourceText{"naive.kernel", "another text"};
+  problem.reference = reference;
+  approved();
+  EXPECT_EQ(description, "kernel (independent)");
 }
 
 TEST_F(ReferenceTest, Configuration) {

@@ -115,6 +115,17 @@ TEST_F(SimRunner, OffInEverySecondLaunchIsNondeterministicHoweverManyRunsThereAr
   }
 }
 
+TEST_F(SimRunner, DeclaredParametersAreCompared) {
+  problem.source.by_backend["sim"].text +=
+      "arguments = [\"float32* c\", \"float32* a\", \"float32* b\", \"int64 n\"]\n";
+  std::swap(problem.launches[0].entry, std::get<ReferenceKernel>(problem.reference).launches[0].entry);
+  const RunResult result = run(0);
+  EXPECT_EQ(result.status, TrialStatus::launch_failed);
+  EXPECT_TRUE(result.specification_mistake);
+  EXPECT_THAT(result.message, HasSubstr("argument 'n' (int32) is passed as parameter 4 of kernel 'naive', which is "
+                                        "'int64 n'"));
+}
+
 TEST_F(SimRunner, LostDeviceIsAnError) {
   try {
     run(2);

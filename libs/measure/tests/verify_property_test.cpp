@@ -68,7 +68,7 @@ void agrees_with_the_rule(DataType type) {
     if (wrong++ == 0) first = i;
     not_finite = not_finite || !std::isfinite(found[i]);
   }
-  const Comparison result = compare(bytes_of(expected), bytes_of(found), type, rtol, atol, "x");
+  const Comparison result = compare(bytes_of(expected), bytes_of(found), type, Tolerance{rtol, atol}, "x");
   RC_ASSERT(result.mismatch.has_value() == (wrong > 0));
   RC_ASSERT(result.status == (wrong == 0   ? TrialStatus::ok
                               : not_finite ? TrialStatus::not_finite
@@ -94,7 +94,7 @@ RC_GTEST_PROP(CompareProperty, IntegersFollowTheRule, (std::vector<std::pair<std
     wrong += (difference < 0 ? -difference : difference) > atol ? 1 : 0;
   }
   const Comparison result =
-      compare(bytes_of(expected), bytes_of(found), DataType::int64, 0, static_cast<double>(atol), "x");
+      compare(bytes_of(expected), bytes_of(found), DataType::int64, Tolerance{0, static_cast<double>(atol)}, "x");
   RC_ASSERT((result.mismatch ? result.mismatch->wrong : 0) == wrong);
 }
 

@@ -17,13 +17,13 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 
 Comparison floats(const std::vector<float>& expected, const std::vector<float>& found, double rtol = 1e-5,
                   double atol = 1e-6) {
-  return compare(bytes_of(expected), bytes_of(found), DataType::float32, rtol, atol, "out");
+  return compare(bytes_of(expected), bytes_of(found), DataType::float32, Tolerance{rtol, atol}, "out");
 }
 
 template <class T>
 Comparison integers(DataType type, const std::vector<T>& expected, const std::vector<T>& found, double rtol = 0,
                     double atol = 0) {
-  return compare(bytes_of(expected), bytes_of(found), type, rtol, atol, "out");
+  return compare(bytes_of(expected), bytes_of(found), type, Tolerance{rtol, atol}, "out");
 }
 
 TEST(Compare, AllNanAgainstFiniteIsNotFiniteWhateverTheTolerance) {
@@ -80,9 +80,11 @@ TEST(Compare, PrintsEnoughDigitsToTellValuesApart) {
 
 TEST(Compare, TheLimitItselfPasses) {
   const std::vector<double> expected{8}, found{9};
-  EXPECT_EQ(compare(bytes_of(expected), bytes_of(found), DataType::float64, 0.125, 0, "out").status, TrialStatus::ok);
-  EXPECT_EQ(compare(bytes_of(expected), bytes_of(found), DataType::float64, 0, 1, "out").status, TrialStatus::ok);
-  EXPECT_EQ(compare(bytes_of(expected), bytes_of(found), DataType::float64, 0.12, 0, "out").status,
+  EXPECT_EQ(compare(bytes_of(expected), bytes_of(found), DataType::float64, Tolerance{0.125, 0}, "out").status,
+            TrialStatus::ok);
+  EXPECT_EQ(compare(bytes_of(expected), bytes_of(found), DataType::float64, Tolerance{0, 1}, "out").status,
+            TrialStatus::ok);
+  EXPECT_EQ(compare(bytes_of(expected), bytes_of(found), DataType::float64, Tolerance{0.12, 0}, "out").status,
             TrialStatus::wrong_result);
 }
 
@@ -96,7 +98,7 @@ TEST(Compare, ZerosOfBothSignsAreEqualAndDenormalsAreNumbers) {
 TEST(Compare, HugeDoublesDoNotOverflowIntoAPass) {
   const double huge = std::numeric_limits<double>::max();
   const std::vector<double> expected{huge}, found{-huge};
-  EXPECT_EQ(compare(bytes_of(expected), bytes_of(found), DataType::float64, 0.5, 0, "out").status,
+  EXPECT_EQ(compare(bytes_of(expected), bytes_of(found), DataType::float64, Tolerance{0.5, 0}, "out").status,
             TrialStatus::wrong_result);
 }
 
@@ -105,12 +107,12 @@ TEST(Compare, SixteenBitFloatsUseTheirTolerance) {
     const auto to_bits = type == DataType::float16 ? float_to_half : float_to_bfloat16;
     const std::vector<std::uint16_t> expected{to_bits(1.0f), to_bits(-2.0f)};
     const std::vector<std::uint16_t> near{to_bits(1.0078125f), to_bits(-2.015625f)};
-    EXPECT_EQ(compare(bytes_of(expected), bytes_of(near), type, 0.01, 0, "out").status, TrialStatus::ok);
-    const Comparison exact = compare(bytes_of(expected), bytes_of(near), type, 0, 0, "out");
+    EXPECT_EQ(compare(bytes_of(expected), bytes_of(near), type, Tolerance{0.01, 0}, "out").status, TrialStatus::ok);
+    const Comparison exact = compare(bytes_of(expected), bytes_of(near), type, Tolerance{0, 0}, "out");
     EXPECT_EQ(exact.status, TrialStatus::wrong_result);
     EXPECT_EQ(exact.mismatch->found, "1.0078125");
     const std::vector<std::uint16_t> bad{0xFFFF, to_bits(-2.0f)};
-    EXPECT_EQ(compare(bytes_of(expected), bytes_of(bad), type, 1, 1, "out").status, TrialStatus::not_finite);
+    EXPECT_EQ(compare(bytes_of(expected), bytes_of(bad), type, Tolerance{1, 1}, "out").status, TrialStatus::not_finite);
   }
 }
 
@@ -135,18 +137,52 @@ TEST(Compare, DifferencesBeyondTheExactnessOfDoublesAreSeen) {
 
 TEST(Compare, RefusesBadSizesAndTolerances) {
   const std::vector<float> one{1}, two{1, 2};
-  EXPECT_THROW(compare(bytes_of(one), bytes_of(two), DataType::float32, 0, 0, "out"), Error);
-  EXPECT_THROW(compare(bytes_of(one), bytes_of(one), DataType::float32, -1, 0, "out"), Error);
-  EXPECT_THROW(compare(bytes_of(one), bytes_of(one), DataType::float32, 0, nan, "out"), Error);
+  EXPECT_THROW(compare(bytes_of(one), bytes_of(two), DataType::float32, Tolerance{0, 0}, "out"), Error);
+  EXPECT_THROW(compare(bytes_of(one), bytes_of(one), DataType::float32, Tolerance{-1, 0}, "out"), Error);
+  EXPECT_THROW(compare(bytes_of(one), bytes_of(one), DataType::float32, Tolerance{0, nan}, "out"), Error);
 }
 
 TEST(Compare, EmptyOutputsPass) { EXPECT_EQ(floats({}, {}).status, TrialStatus::ok); }
 
 // Units in the last place: steps to the next value of the element's own type.
+TEST(Compare, TheNormwisePartIsScaledByTheExpectedOutput) {
+  const std::vector<float> expected{1e-6f, -200, 3, std::numeric_limits<float>::infinity(), std::nanf("")};
+  const Output output{"y", 0, 0, {}, 0, 1e-3};
+  const Tolerance tolerance = Tolerance::of(output, bytes_of(expected), DataType::float32);
+  EXPECT_DOUBLE_EQ(tolerance.anywhere, 0.2) << "of the finite elements";
+  auto found = expected;
+  found[0] = 0.19f;
+  EXPECT_EQ(compare(bytes_of(expected), bytes_of(found), DataType::float32, tolerance, "y").status, TrialStatus::ok);
+  found[2] = 3.21f;
+  EXPECT_EQ(compare(bytes_of(expected), bytes_of(found), DataType::float32, tolerance, "y").status,
+            TrialStatus::wrong_result);
+  const std::vector<std::int32_t> integers{1000, 5};
+  const Tolerance whole = Tolerance::of(output, bytes_of(integers), DataType::int32);
+  EXPECT_EQ(
+      compare(bytes_of(integers), bytes_of(std::vector<std::int32_t>{1000, 6}), DataType::int32, whole, "y").status,
+      TrialStatus::ok);
+  EXPECT_EQ(
+      compare(bytes_of(integers), bytes_of(std::vector<std::int32_t>{1000, 7}), DataType::int32, whole, "y").status,
+      TrialStatus::wrong_result);
+}
+
+TEST(Compare, CountsWhatZeroWouldPassFor) {
+  const auto passing = [](const std::vector<float>& expected, const Tolerance& tolerance) {
+    return describe_expected(bytes_of(expected), DataType::float32, tolerance, "y").passing_zero;
+  };
+  EXPECT_EQ(passing({1e-6f, -1e-6f, 0, 1, 2e-5f}, {0, 1e-5}), 2u);
+  EXPECT_EQ(passing({1e-6f, 5}, {1, 0}), 2u) << "a relative tolerance of 1 takes anything down to 0";
+  EXPECT_EQ(passing({1e-45f, 1e-44f, 1}, {0, 0, 3}), 1u) << "3 steps from 0";
+  const ReferenceOutput ints =
+      describe_expected(bytes_of(std::vector<std::int32_t>{0, 1, -2, 9}), DataType::int32, {0, 2}, "y");
+  EXPECT_EQ(ints.passing_zero, 2u);
+  EXPECT_EQ(ints.largest, 9);
+}
+
 TEST(CompareUlp, CountsStepsOfTheTypeAcrossPowersOfTwoAndZero) {
   const auto within = [](auto expected, auto found, DataType type, std::uint32_t ulp) {
-    return compare(bytes_of(std::vector{expected}), bytes_of(std::vector{found}), type, 0, 0, "out", ulp).status ==
-           TrialStatus::ok;
+    return compare(bytes_of(std::vector{expected}), bytes_of(std::vector{found}), type, Tolerance{0, 0, ulp}, "out")
+               .status == TrialStatus::ok;
   };
   const float one = 1.0F, next = std::nextafter(one, 2.0F), before = std::nextafter(one, 0.0F);
   EXPECT_FALSE(within(one, next, DataType::float32, 0));
@@ -172,7 +208,8 @@ TEST(CompareUlp, CountsStepsOfTheTypeAcrossPowersOfTwoAndZero) {
 TEST(CompareUlp, NanAndInfinityNeverPassByUnits) {
   const float beyond = std::numeric_limits<float>::infinity(), largest = std::numeric_limits<float>::max();
   const auto status = [](float expected, float found) {
-    return compare(bytes_of(std::vector{expected}), bytes_of(std::vector{found}), DataType::float32, 0, 0, "out", 1000)
+    return compare(bytes_of(std::vector{expected}), bytes_of(std::vector{found}), DataType::float32,
+                   Tolerance{0, 0, 1000}, "out")
         .status;
   };
   EXPECT_EQ(status(largest, beyond), TrialStatus::not_finite) << "one step apart in the bits";

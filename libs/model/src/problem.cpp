@@ -39,21 +39,37 @@ std::string unknown_name(const std::string& what, const std::string& name, const
   return message;
 }
 
+std::string kind_of(const Value& value) {
+  if (std::holds_alternative<std::int64_t>(value)) return "an integer";
+  if (std::holds_alternative<double>(value)) return "a float";
+  return std::holds_alternative<bool>(value) ? "a boolean" : "a string";
+}
+
+// `value` as the type of `declared`; nullopt where that cannot hold it.
+std::optional<Value> as_declared(const Value& declared, const Value& value) {
+  if (declared.index() == value.index()) return value;
+  const bool text = std::holds_alternative<std::string>(declared) || std::holds_alternative<std::string>(value);
+  const bool truth = std::holds_alternative<bool>(value);
+  if (text) return std::nullopt;
+  if (std::holds_alternative<double>(declared)) return truth ? std::nullopt : std::optional<Value>(*as_number(value));
+  const auto integer = as_integer(value);
+  if (!integer) return std::nullopt;
+  if (std::holds_alternative<std::int64_t>(declared)) return truth ? std::nullopt : std::optional<Value>(*integer);
+  return *integer == 0 || *integer == 1 ? std::optional<Value>(*integer == 1) : std::nullopt;
+}
+
 void override_dimensions(Configuration& dimensions, const Configuration& overrides, const std::string& origin) {
   std::vector<std::string> known;
   for (const auto& [name, value] : dimensions) known.push_back(name);
   for (const auto& [name, value] : overrides) {
     const Value* current = dimensions.find(name);
     if (current == nullptr) throw Error(ErrorCode::bad_input, origin + unknown_name("problem dimension", name, known));
-    const bool was_text = std::holds_alternative<std::string>(*current);
-    if (was_text != std::holds_alternative<std::string>(value)) {
-      throw Error(ErrorCode::bad_input, origin + "problem dimension '" + name + "' is a " +
-                                            (was_text ? "string" : "number") + " (" + to_literal(*current) +
-                                            "), found " + to_literal(value));
+    std::optional<Value> typed = as_declared(*current, value);
+    if (!typed) {
+      throw Error(ErrorCode::bad_input, origin + "problem dimension '" + name + "' is " + kind_of(*current) + " (" +
+                                            to_literal(*current) + "), found " + to_literal(value));
     }
-    // 4e3 means 4000 where the dimension is an integer.
-    const auto integer = std::holds_alternative<std::int64_t>(*current) ? as_integer(value) : std::nullopt;
-    dimensions.set(name, integer ? Value(*integer) : value);
+    dimensions.set(name, *std::move(typed));
   }
 }
 
@@ -109,6 +125,12 @@ Problem Problem::for_device(const DeviceInfo& device, const Configuration& overr
   }
   override_dimensions(result.dimensions, overrides, "");
   result.device_dimensions.clear();
+  return result;
+}
+
+Problem Problem::with_dimensions(const Configuration& overrides) const {
+  Problem result = *this;
+  override_dimensions(result.dimensions, overrides, "");
   return result;
 }
 

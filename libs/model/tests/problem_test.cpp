@@ -76,6 +76,25 @@ TEST(Problem, DeviceClassesApplyFromGeneralToSpecific) {
   EXPECT_EQ(dimension(overridden.for_device(device), "width"), "7") << "classes apply once";
 }
 
+TEST(Problem, DimensionsKeepTheirDeclaredType) {
+  Problem problem = stencil();
+  problem.dimensions.set("wrap", true);
+  const auto with = [&](const char* name, Value value) {
+    return problem.with_dimensions(Configuration{{name, std::move(value)}}).dimensions.at(name);
+  };
+  EXPECT_EQ(with("alpha", integer(3)), Value(3.0)) << "a float stays one: a kernel gets its bits";
+  EXPECT_EQ(with("width", Value(4e3)), integer(4000));
+  EXPECT_EQ(with("wrap", integer(0)), Value(false));
+  EXPECT_EQ(with("mode", Value(std::string("slow"))), Value(std::string("slow")));
+  const auto message = [&](const char* name, Value value) { return refusal([&] { with(name, std::move(value)); }); };
+  EXPECT_THAT(message("width", Value(1.5)), HasSubstr("problem dimension 'width' is an integer (4096), found 1.5"));
+  EXPECT_THAT(message("alpha", Value(true)), HasSubstr("is a float (0.5), found true"));
+  EXPECT_THAT(message("wrap", integer(2)), HasSubstr("is a boolean (true), found 2"));
+  EXPECT_THAT(message("mode", integer(2)), HasSubstr("is a string ('fast'), found 2"));
+  problem.device_dimensions["cuda"] = Configuration{{"alpha", integer(2)}};
+  EXPECT_EQ(problem.for_device(gpu()).dimensions.at("alpha"), Value(2.0));
+}
+
 TEST(Problem, UnknownOverridesAreListed) {
   const Problem problem = stencil();
   const auto message = refusal([&] { problem.for_device(gpu(), Configuration{{"widht", integer(7)}}); });

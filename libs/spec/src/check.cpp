@@ -57,6 +57,16 @@ void Checker::check_names(const Expression& expression, std::string_view key, st
   }
 }
 
+void Checker::check_dimension(std::string_view key, const std::string& name, const Value& value) const {
+  try {
+    Problem sizes;
+    sizes.dimensions = problem.dimensions;
+    static_cast<void>(sizes.with_dimensions({{name, value}}));
+  } catch (const Error& error) {
+    fail(key, error.message() + "; give both the same type");
+  }
+}
+
 std::size_t Checker::column_of(std::string_view text, std::string_view name) {
   const auto part_of_name = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
   for (std::size_t at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1)) {
@@ -184,6 +194,7 @@ void check_dimensions(const Checker& checker) {
                               " here; give both the same kind");
       }
       if (!finite(value)) checker.fail(key, "a problem dimension must be finite, found " + to_string(value));
+      checker.check_dimension(key, name, value);
     }
   }
 }

@@ -323,6 +323,7 @@ void check_outputs(const Checker& checker) {
     };
     check_tolerance(output.rtol, "rtol");
     check_tolerance(output.atol, "atol");
+    check_tolerance(output.normwise, "normwise");
   }
 }
 
@@ -413,6 +414,7 @@ void check_verify_sizes(const Checker& checker) {
         checker.fail(join_key(key, name), "'" + name + "' is " + to_literal(*base) + " in [problem] and " +
                                               to_literal(value) + " here; give both the same kind");
       }
+      checker.check_dimension(join_key(key, name), name, value);
     }
   }
 }
@@ -429,12 +431,31 @@ void evaluate_at(const Checker& checker, const std::string& key, const Evaluate&
   }
 }
 
+// Sizes and integers are not taken from a float that happens to be whole: n = 1e6 is one, and where it is passed to the
+// kernel too, that gets the bits of a float.
+void require_integer(const Checker& checker, const Expression& expression, const Scope& scope,
+                     const std::string& what) {
+  const Value value = expression.evaluate(scope.lookup()).scalar();
+  if (!std::holds_alternative<double>(value)) return;
+  for (const std::string& name : expression.names()) {
+    const Value* dimension = checker.problem.dimensions.find(name);
+    if (dimension == nullptr || !std::holds_alternative<double>(*dimension)) continue;
+    const auto whole = as_integer(*dimension);
+    if (!whole) continue;
+    checker.fail(join_key("problem", name),
+                 "'" + name + "' is the float " + to_string(*dimension) + ", and the " + what + " (\"" +
+                     excerpt(expression.text()) + "\") must be an integer; write " + name + " = " +
+                     std::to_string(*whole) + ", or int(...) in the expression where a float is meant");
+  }
+}
+
 void evaluate_launch(const Checker& checker, const Launch& launch, const Scope& scope, const std::string& key) {
   const auto positive = [&](const std::vector<Expression>& entries, const std::string& part) {
     for (std::size_t j = 0; j < entries.size(); ++j) {
       evaluate_at(checker, join_index(key + "." + part, j), [&] {
         scope.integer_at_least(entries[j], 1, join_index(part, j) + " of launch '" + launch.entry + "'");
       });
+      require_integer(checker, entries[j], scope, join_index(part, j) + " of launch '" + launch.entry + "'");
     }
   };
   positive(launch.block, "block");
@@ -443,10 +464,12 @@ void evaluate_launch(const Checker& checker, const Launch& launch, const Scope& 
   if (launch.shared) {
     evaluate_at(checker, key + ".shared",
                 [&] { scope.integer_at_least(*launch.shared, 0, "shared memory of launch '" + launch.entry + "'"); });
+    require_integer(checker, *launch.shared, scope, "shared memory of launch '" + launch.entry + "'");
   }
   if (launch.repeat) {
     evaluate_at(checker, key + ".repeat",
                 [&] { scope.integer_at_least(*launch.repeat, 1, "repeat of launch '" + launch.entry + "'"); });
+    require_integer(checker, *launch.repeat, scope, "repeat of launch '" + launch.entry + "'");
   }
 }
 
@@ -470,6 +493,7 @@ void evaluate_all(const Checker& checker, const Configuration& baseline) {
     if (argument.size) {
       evaluate_at(checker, key + ".size",
                   [&] { scope.integer_at_least(*argument.size, 1, "size of argument '" + argument.name + "'"); });
+      require_integer(checker, *argument.size, scope, "size of argument '" + argument.name + "'");
     }
     if (argument.value) {
       const std::string what = "value of argument '" + argument.name + "'";
@@ -485,6 +509,7 @@ void evaluate_all(const Checker& checker, const Configuration& baseline) {
                                                 std::string(to_string(argument.type)));
         }
       });
+      if (!is_floating(argument.type)) require_integer(checker, *argument.value, scope, what);
     }
   }
   for (std::size_t i = 0; i < problem.launches.size(); ++i) {
@@ -559,7 +584,10 @@ void complete_reference_launches(std::vector<Launch>& launches, const std::vecto
     if (!launch.shared && launch.block.empty() && launch.grid.empty()) launch.shared = other.shared;
     if (launch.block.empty()) launch.block = other.block;
     if (launch.grid.empty()) launch.grid = other.grid;
-    if (launch.args.empty()) launch.args = other.args;
+    if (launch.args.empty()) {
+      launch.args = other.args;
+      launch.args_position = other.args_position;
+    }
     if (!launch.repeat) launch.repeat = other.repeat;
     if (launch.swap.empty()) launch.swap = other.swap;
   }

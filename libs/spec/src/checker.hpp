@@ -28,6 +28,8 @@ struct Checker {
                    const std::vector<std::string>& extra = {}) const;
   // Known parameters, listed values, and with the defaults no violated constraint.
   void check_configuration(const Configuration& configuration, const std::string& key, std::string_view what) const;
+  // A value that the declared type of the dimension can hold.
+  void check_dimension(std::string_view key, const std::string& name, const Value& value) const;
   // The first constraint that rejects the configuration, in quotes and with the cause if it could not be evaluated.
   std::optional<std::string> violated(const Configuration& configuration) const;
 

@@ -199,6 +199,7 @@ ProblemBuilder& ProblemBuilder::launch(std::string entry, std::vector<std::strin
   if (!shared.empty()) launch.shared = parse(shared, key + ".shared");
   launch.args = std::move(args);
   launch.position = at_key(key);
+  launch.args_position = at_key(key + ".args");
   problem_.launches.push_back(std::move(launch));
   return *this;
 }

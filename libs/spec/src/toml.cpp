@@ -210,6 +210,7 @@ Launch read_launch(const Section& section) {
   launch.grid = section.geometry("grid", "[\"ceil_div(width, block_x)\"]");
   launch.shared = section.expression("shared", "\"block_x * 4\"");
   launch.args = section.strings("args", "[\"in\", \"out\", \"width\"]");
+  launch.args_position = section.has("args") ? section.document().locations.at(section.key("args")) : launch.position;
   launch.repeat = section.expression("repeat", "10");
   launch.swap = section.strings("swap", "[\"in\", \"out\"]");
   if (section.has("swap") && launch.swap.empty()) {
@@ -236,7 +237,7 @@ void read_launches(const Section& root, Problem& problem) {
 // ---- [[output]], [reference] ----------------------------------------------------------------------------------------
 
 void read_outputs(const Section& root, Problem& problem) {
-  for (const Section& section : root.sections("output", {"argument", "rtol", "atol", "ulp"})) {
+  for (const Section& section : root.sections("output", {"argument", "rtol", "atol", "ulp", "normwise"})) {
     Output output;
     output.position = section.document().locations.at(section.path());
     output.argument = section.required_string("argument", "out");
@@ -251,6 +252,15 @@ void read_outputs(const Section& root, Problem& problem) {
       }
       output.ulp = static_cast<std::uint32_t>(*ulp);
       tolerance = {};  // who counts units wants nothing looser beside them
+    }
+    if (const auto normwise = section.number("normwise", "1e-6")) {
+      if (*normwise < 0)
+        section.fail("normwise",
+                     fmt::format("must not be negative (it is the part of the output's largest magnitude by "
+                                 "which a right value may differ), found {}",
+                                 *normwise));
+      output.normwise = *normwise;
+      tolerance = {};  // nor who measures by the whole output
     }
     output.rtol = section.number("rtol", "1e-5").value_or(tolerance.rtol);
     output.atol = section.number("atol", "1e-6").value_or(tolerance.atol);

@@ -11,6 +11,7 @@
 namespace warpwright::spec_tests {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -225,6 +226,66 @@ TEST_F(Toml, TheExampleOfTheDocumentationIsRead) {
   const Problem problem = read(page.substr(begin, page.find("```", begin) - begin));
   EXPECT_THAT(problem.warnings, IsEmpty());
   EXPECT_EQ(problem.build_space()->size(), 4u * 4u * 9u);
+}
+
+// n = 1e6 is a float: as a size it would do, and a kernel that gets it too sees the bits of a float.
+TEST_F(Toml, AWholeFloatIsNoSize) {
+  Parts parts;
+  parts.problem = "width = 1e3";
+  const std::string message = error_of([&] { read(text(parts)); });
+  EXPECT_THAT(message, AllOf(HasSubstr("spec.toml:7:"), HasSubstr("key 'problem.width'"),
+                             HasSubstr("'width' is the float 1000.0"), HasSubstr("size of argument 'in'"),
+                             HasSubstr("write width = 1000")));
+  parts.problem = "width = 1024\nn = 64.0";
+  parts.launch = "block = \"block_x\"\ngrid = \"ceil_div(n, block_x)\"";
+  EXPECT_THAT(error_of([&] { read(text(parts)); }), AllOf(HasSubstr("key 'problem.n'"), HasSubstr("write n = 64")));
+  parts.launch = "block = \"block_x\"\ngrid = 16\nshared = \"n * 4\"";
+  EXPECT_THAT(error_of([&] { read(text(parts)); }), HasSubstr("shared memory of launch 'copy'"));
+  parts.launch = "block = \"block_x\"\ngrid = 16\nargs = [\"in\", \"out\", \"count\"]";
+  parts.out = "size = \"width\"\n[[argument]]\nname = \"count\"\naccess = \"scalar\"\ntype = \"int32\"\nvalue = \"n\"";
+  EXPECT_THAT(error_of([&] { read(text(parts)); }), HasSubstr("value of argument 'count'"));
+  // Fractions, results that are whole by themselves, and floats that are passed as floats are fine.
+  parts.out = "size = \"width / 2\"";
+  parts.in = "size = \"width + int(n)\"";
+  parts.launch = "block = \"block_x\"\ngrid = \"width / block_x\"\nargs = [\"in\", \"out\", \"n\"]";
+  EXPECT_NO_THROW(read(text(parts)));
+}
+
+TEST_F(Toml, OtherSizesKeepTheTypeOfTheDimension) {
+  Parts parts;
+  parts.problem = "width = 1024\nalpha = 2.0";
+  parts.tail = "[verify]\nsizes = [{ width = 10.5 }]";
+  EXPECT_THAT(error_of([&] { read(text(parts)); }),
+              AllOf(HasSubstr("verify.sizes[0].width"), HasSubstr("is an integer (1024), found 10.5")));
+  parts.tail = "[verify]\nsizes = [{ alpha = 3 }]";
+  const Problem problem = read(text(parts));
+  EXPECT_EQ(problem.with_dimensions(problem.verify_sizes[0]).dimensions.at("alpha"), Value(3.0));
+  parts.problem = "width = 1024\n[problem.cpu]\nwidth = 0.5";
+  EXPECT_THAT(error_of([&] { read(text(parts)); }), HasSubstr("key 'problem.cpu.width'"));
+}
+
+TEST_F(Toml, ANormwiseToleranceStandsAlone) {
+  Parts parts;
+  parts.tail = "[[output]]\nargument = \"out\"\nnormwise = 1e-6";
+  const Output output = read(text(parts)).outputs.at(0);
+  EXPECT_EQ(output.normwise, 1e-6);
+  EXPECT_EQ(output.rtol, 0);
+  EXPECT_EQ(output.atol, 0);
+  parts.tail += "\natol = 1e-9";
+  EXPECT_EQ(read(text(parts)).outputs.at(0).atol, 1e-9);
+  parts.tail = "[[output]]\nargument = \"out\"\nnormwise = -1e-6";
+  EXPECT_THAT(error_of([&] { read(text(parts)); }),
+              AllOf(HasSubstr("output[0].normwise"), HasSubstr("must not be negative")));
+}
+
+TEST_F(Toml, LaunchesKnowWhereTheirArgumentsStand) {
+  Parts parts;
+  parts.launch = "block = \"block_x\"\ngrid = 16\nargs = [\"in\", \"out\"]";
+  const Problem problem = read(text(parts));
+  EXPECT_EQ(problem.launches[0].args_position.key, "launch[0].args");
+  EXPECT_EQ(problem.launches[0].args_position.line, problem.launches[0].position.line + 4);
+  parts.launch = "block = \"block_x\"\ngrid = 16";
+  EXPECT_EQ(read(text(parts)).launches[0].args_position.key, "launch[0]");
 }
 
 TEST_F(Toml, AFileOnDiskIsRecognisedByItsContent) {

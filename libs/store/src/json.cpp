@@ -542,6 +542,36 @@ Json to_json(const Trial& trial) {
 
 Trial trial_from_json(const Json& json) { return read_trial(json, Where("trial")); }
 
+namespace {
+
+Json parameter_json(const device::KernelParameter& parameter) {
+  Json object{{"kind", to_string(parameter.kind)}, {"text", text_json(parameter.text)}};
+  if (parameter.type) object["type"] = to_string(*parameter.type);
+  object["components"] = parameter.components;
+  if (parameter.size) object["size_bytes"] = parameter.size->count;
+  return object;
+}
+
+device::KernelParameter read_parameter(const Json& json, const Where& where) {
+  using Kind = device::KernelParameter::Kind;
+  constexpr std::array all_kinds{Kind::unknown, Kind::buffer, Kind::local, Kind::scalar, Kind::other};
+  const ObjectReader object(json, where);
+  device::KernelParameter parameter;
+  parameter.kind =
+      object.get("kind", [&](const Json& kind, const Where& here) { return read_enum<Kind>(kind, here, all_kinds); });
+  parameter.text = object.text("text");
+  parameter.type = object.maybe("type", [](const Json& type, const Where& here) {
+    if (type.is_string())
+      if (const auto parsed = parse_data_type(type.get_ref<const std::string&>())) return *parsed;
+    reject(type, here, "a data type such as \"float32\"");
+  });
+  parameter.components = object.integer<int>("components");
+  parameter.size = object.maybe("size_bytes", read_bytes);
+  return parameter;
+}
+
+}  // namespace
+
 Json to_json(const device::Binary& binary) {
   Json object;
   object["backend"] = text_json(binary.backend);
@@ -552,6 +582,11 @@ Json to_json(const device::Binary& binary) {
   object["log"] = text_json(binary.log);
   Json& resources = object["resources"] = Json::array();
   for (const KernelResources& entry : binary.resources) resources.push_back(to_json(entry));
+  Json& parameters = object["parameters"] = Json::object();
+  for (const auto& [entry, list] : binary.parameters) {
+    Json& of_entry = parameters[entry] = Json::array();
+    for (const device::KernelParameter& parameter : list) of_entry.push_back(parameter_json(parameter));
+  }
   return object;
 }
 
@@ -566,6 +601,12 @@ device::Binary binary_from_json(const Json& json, std::string image) {
   for (auto& [entry, symbol] : object.entries("symbols", read_text)) binary.symbols.emplace(entry, std::move(symbol));
   binary.log = object.text("log");
   binary.resources = object.list("resources", read_resources);
+  if (object.find("parameters") == nullptr) return binary;
+  const auto read_parameters = [](const Json& list, const Where& here) {
+    return read_list(list, here, read_parameter);
+  };
+  for (auto& [entry, list] : object.entries("parameters", read_parameters))
+    binary.parameters.emplace(entry, std::move(list));
   return binary;
 }
 

@@ -93,6 +93,11 @@ Json launch_json(const Launch& launch) {
   object["swap"] = array_json(launch.swap, text_json);
   object["cooperative"] = launch.cooperative;
   object["cluster"] = array_json(launch.cluster, expression_json);
+  // A worker that finds that the launch does not fit the kernel says where it stands.
+  const InputPosition& at = launch.args_position.describe().empty() ? launch.position : launch.args_position;
+  if (!at.describe().empty())
+    object["args_position"] =
+        Json{{"file", text_json(at.file)}, {"line", at.line}, {"column", at.column}, {"key", text_json(at.key)}};
   return object;
 }
 
@@ -100,7 +105,8 @@ Json output_json(const Output& output) {
   return Json{{"argument", text_json(output.argument)},
               {"rtol", double_json(output.rtol)},
               {"atol", double_json(output.atol)},
-              {"ulp", output.ulp}};
+              {"ulp", output.ulp},
+              {"normwise", double_json(output.normwise)}};
 }
 
 Json reference_json(const Reference& reference) {
@@ -213,6 +219,12 @@ Argument read_argument(const Json& json, const Where& where) {
   return argument;
 }
 
+InputPosition read_position(const Json& json, const Where& where) {
+  const ObjectReader object(json, where);
+  return {object.text("file"), object.integer<std::size_t>("line"), object.integer<std::size_t>("column"),
+          object.text("key")};
+}
+
 Launch read_launch(const Json& json, const Where& where) {
   const ObjectReader object(json, where);
   Launch launch;
@@ -225,6 +237,7 @@ Launch read_launch(const Json& json, const Where& where) {
   launch.swap = object.list("swap", read_text);
   launch.cooperative = object.boolean("cooperative");
   launch.cluster = object.list("cluster", read_expression);
+  if (const auto position = object.maybe("args_position", read_position)) launch.args_position = *position;
   return launch;
 }
 
@@ -235,6 +248,7 @@ Output read_output(const Json& json, const Where& where) {
   output.rtol = object.number("rtol");
   output.atol = object.number("atol");
   output.ulp = object.integer<std::uint32_t>("ulp");
+  output.normwise = object.number("normwise");
   return output;
 }
 

@@ -159,7 +159,8 @@ class Evaluator {
     return await<InterleaveDone>(part, stop);
   }
 
-  // Compiles and runs one configuration outside the search.
+  // Compiles and runs one configuration outside the search. Throws Error(bad_input) if it shows that the launches do
+  // not fit the kernels: so would every other one.
   Trial evaluate_alone(const Configuration& configuration, const DeviceInfo& device, std::uint64_t id,
                        const std::atomic<bool>* stop) {
     Trial trial;
@@ -169,10 +170,12 @@ class Evaluator {
       trial.message = *reason;
     } else {
       CompileDone compiled = compile_now({id, configuration, {}}, Part::compile_wait, stop);
+      if (compiled.specification_mistake) throw Error(ErrorCode::bad_input, compiled.message);
       apply(compiled, trial, device);
       if (trial.status == TrialStatus::ok) {
         RunDone ran = run_now({id, configuration, std::move(compiled.binary), timing_, {}, 0}, Part::device, stop);
         account_.device_done(ran.result.copy, ran.result.verify, ran.result.measure, restarted_since_last());
+        if (ran.result.specification_mistake) throw Error(ErrorCode::bad_input, ran.result.message);
         apply(std::move(ran), trial, device);
       }
     }

@@ -29,6 +29,10 @@ std::string problem_hash(const Problem& problem, const std::string& backend) {
   plain.include_folders.clear();
   plain.warnings.clear();
   plain.device_dimensions.clear();
+  const auto forget_place = [](Launch& launch) { launch.position = launch.args_position = {}; };
+  for (Launch& launch : plain.launches) forget_place(launch);
+  if (auto* reference = std::get_if<ReferenceKernel>(&plain.reference))
+    for (Launch& launch : reference->launches) forget_place(launch);
   ContentHash hash;
   hash.add(source_hash(problem, backend)).add(store::to_json(plain).dump());
   for (const auto& constraint : problem.constraints) hash.add(constraint.text);

@@ -17,12 +17,6 @@ Nanoseconds process_cpu_time() {
   return Nanoseconds(static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec));
 }
 
-Problem with_dimensions(const Problem& problem, const Configuration& dimensions) {
-  Problem changed = problem;
-  for (const auto& [name, value] : dimensions) changed.dimensions.set(name, value);
-  return changed;
-}
-
 std::string first_line(const std::string& text) {
   const std::size_t begin = text.find_first_not_of("\r\n \t");
   if (begin == std::string::npos) return {};
@@ -65,7 +59,7 @@ CompileDone CompileStation::compile(const CompileTask& task, const PhaseCallback
     const Problem* problem = &problem_;
     Problem other;
     if (!task.dimensions.empty()) {
-      other = with_dimensions(problem_, task.dimensions);
+      other = problem_.with_dimensions(task.dimensions);
       problem = &other;
     }
     const device::CompileJob job = measure::kernel_job(*problem, task.configuration, device_);
@@ -109,6 +103,7 @@ TrialStatus CompileStation::first_launch(const CompileTask& task, CompileDone& d
   }
   measure::RunResult result = runner_->run_once(task.configuration, done.binary);
   done.message = std::move(result.message);
+  done.specification_mistake = result.specification_mistake;
   return result.status;
 }
 
@@ -140,6 +135,7 @@ EvaluationInfo DeviceStation::info() const {
   info.target = compiler_->target();
   info.reference = runner_->reference_description();
   info.has_reference = runner_->has_reference();
+  info.reference_outputs = runner_->reference_outputs();
   return info;
 }
 
@@ -158,7 +154,7 @@ RunDone DeviceStation::run(const RunTask& task) {
     return done;
   }
   // Another size or fresh inputs: a problem of its own with its own reference.
-  measure::ProblemRunner fresh(*context_, *compiler_, with_dimensions(problem_, task.dimensions), clock_,
+  measure::ProblemRunner fresh(*context_, *compiler_, problem_.with_dimensions(task.dimensions), clock_,
                                measure::RunnerOptions{.input_salt = task.input_salt,
                                                       .allow_commands = options_.allow_commands,
                                                       .flusher = flusher_,

@@ -76,6 +76,8 @@ class Session {
     result_.strategy = session_strategy(space_, options_);
     strategy_ = make_strategy();  // a name or option that is wrong is an error before anything is opened
     result_.evaluation = evaluation_.start();
+    for (auto& warning : measure::warnings_about(result_.evaluation.reference_outputs))
+      result_.warnings.push_back(std::move(warning));
     open_journal();
     account_.enter(Part::tuner);
     try {

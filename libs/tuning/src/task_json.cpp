@@ -59,7 +59,27 @@ measure::TimingOptions timing_from_json(const Json& json) {
   return timing;
 }
 
+std::vector<measure::ReferenceOutput> reference_outputs_from(const Json& json) {
+  std::vector<measure::ReferenceOutput> outputs;
+  for (const Json& each : json)
+    outputs.push_back({each.at("argument").get<std::string>(), each.at("elements").get<std::uint64_t>(),
+                       each.at("nan").get<std::uint64_t>(), each.at("passing_zero").get<std::uint64_t>(),
+                       each.at("largest").get<double>()});
+  return outputs;
+}
+
 }  // namespace
+
+store::Json to_json(const std::vector<measure::ReferenceOutput>& outputs) {
+  Json json = Json::array();
+  for (const auto& output : outputs)
+    json.push_back({{"argument", output.argument},
+                    {"elements", output.elements},
+                    {"nan", output.nan},
+                    {"passing_zero", output.passing_zero},
+                    {"largest", output.largest}});
+  return json;
+}
 
 Message to_message(const CompileTask& task) {
   return {{{"type", "compile"},
@@ -155,6 +175,7 @@ Message to_message(const CompileDone& done) {
            {"binary", store::to_json(done.binary)},
            {"message", done.message},
            {"log", done.log},
+           {"specification_mistake", done.specification_mistake},
            {"from_cache", done.from_cache},
            {"wall_ns", done.wall.count()},
            {"cpu_ns", done.cpu.count()}},
@@ -168,6 +189,7 @@ CompileDone compile_done_from(Message message) {
   done.binary = store::binary_from_json(message.head.at("binary"), std::move(message.payload));
   done.message = message.head.at("message").get<std::string>();
   done.log = message.head.at("log").get<std::string>();
+  done.specification_mistake = message.head.at("specification_mistake").get<bool>();
   done.from_cache = message.head.at("from_cache").get<bool>();
   done.wall = Nanoseconds(message.head.at("wall_ns").get<double>());
   done.cpu = Nanoseconds(message.head.at("cpu_ns").get<double>());
@@ -186,7 +208,11 @@ Message to_message(const RunDone& done) {
   trial.times.copy = done.result.copy;
   trial.times.verify = done.result.verify;
   trial.times.measure = done.result.measure;
-  return {{{"type", "ran"}, {"id", done.id}, {"trial", store::to_json(trial)}}, {}};
+  return {{{"type", "ran"},
+           {"id", done.id},
+           {"trial", store::to_json(trial)},
+           {"specification_mistake", done.result.specification_mistake}},
+          {}};
 }
 
 RunDone run_done_from(const Message& message) {
@@ -194,6 +220,7 @@ RunDone run_done_from(const Message& message) {
   RunDone done;
   done.id = message.head.at("id").get<std::uint64_t>();
   done.result.status = trial.status;
+  done.result.specification_mistake = message.head.at("specification_mistake").get<bool>();
   done.result.samples = std::move(trial.samples);
   done.result.message = std::move(trial.message);
   done.result.mismatch = std::move(trial.mismatch);
@@ -233,7 +260,8 @@ Message to_message(const EvaluationInfo& info) {
            {"compiler", info.compiler},
            {"target", info.target},
            {"reference", info.reference},
-           {"has_reference", info.has_reference}},
+           {"has_reference", info.has_reference},
+           {"reference_outputs", to_json(info.reference_outputs)}},
           {}};
 }
 
@@ -244,6 +272,7 @@ EvaluationInfo evaluation_info_from(const Message& message) {
   info.target = message.head.at("target").get<std::string>();
   info.reference = message.head.at("reference").get<std::string>();
   info.has_reference = message.head.at("has_reference").get<bool>();
+  info.reference_outputs = reference_outputs_from(message.head.at("reference_outputs"));
   return info;
 }
 

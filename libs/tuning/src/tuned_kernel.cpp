@@ -332,6 +332,7 @@ void TunedKernel::launch(device::Stream& stream, const Configuration& dimensions
         context_, stream, prepared.problem, prepared.problem.launches,
         measure::entry_names(prepared.problem, configuration), prepared.geometries, configuration,
         std::move(prepared.module), *prepared.buffers);
+    prepared.sequence->require_match();
   } else {
     prepared.sequence->use_stream(stream);
     prepared.sequence->rebind_if_changed();

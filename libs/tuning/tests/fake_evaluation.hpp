@@ -30,6 +30,7 @@ struct FakeOutcome {
   Nanoseconds longer{};  // that measuring takes
   std::vector<std::string> throttling;
   std::vector<KernelResources> resources = {};  // of the binary
+  bool specification_mistake = false;
 };
 
 class FakeEvaluation final : public Evaluation {
@@ -127,6 +128,7 @@ class FakeEvaluation final : public Evaluation {
     done.result.status = outcome.status;
     if (task.input_salt != 0 && fails_again(task.configuration)) done.result.status = TrialStatus::wrong_result;
     if (done.result.status != TrialStatus::ok) done.result.message = "failed on purpose";
+    done.result.specification_mistake = outcome.specification_mistake;
     done.result.copy = Nanoseconds(1e5);
     done.result.verify = Nanoseconds(2e5);
     done.result.measure = Nanoseconds(3e5);

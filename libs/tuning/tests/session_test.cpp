@@ -102,6 +102,42 @@ TEST_F(SessionTest, FindsTheFastestCorrectConfiguration) {
   EXPECT_THAT(result.verification, HasSubstr("re-verified: yes"));
 }
 
+// The first configuration shows what is wrong with all; of a later one it is its own outcome.
+TEST_F(SessionTest, ALaunchThatDoesNotFitTheKernelEndsTheSessionAtItsFirstConfiguration) {
+  const auto misfit = [](bool everywhere) {
+    return [everywhere](const Configuration& configuration) {
+      FakeOutcome outcome = model(configuration);
+      if (everywhere || value_of(configuration, "items") == 2) {
+        outcome.status = TrialStatus::launch_failed;
+        outcome.specification_mistake = true;
+      }
+      return outcome;
+    };
+  };
+  FakeEvaluation evaluation(clock_, misfit(true));
+  try {
+    run({}, evaluation);
+    FAIL() << "the session went on";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::bad_input);
+    EXPECT_THAT(error.what(), HasSubstr("failed on purpose"));
+  }
+  EXPECT_EQ(evaluation.ran.size(), 1u);
+  FakeEvaluation sometimes(clock_, misfit(false));
+  const SessionResult result = run({}, sometimes);
+  EXPECT_EQ(result.by_status[static_cast<std::size_t>(TrialStatus::launch_failed)], 3u);
+  EXPECT_TRUE(result.best);
+}
+
+TEST_F(SessionTest, WhatIsOddAboutTheReferenceIsInTheReport) {
+  FakeEvaluation evaluation(clock_, model);
+  evaluation.info.reference_outputs = {{"y", 1000, 3, 0, 1.0}, {"z", 1000, 0, 900, 1e-6}, {"w", 1000, 0, 5, 1.0}};
+  const SessionResult result = run({}, evaluation);
+  EXPECT_THAT(result.warnings, Contains(HasSubstr("output 'y' holds 3 NaN among 1000 elements")));
+  EXPECT_THAT(result.warnings, Contains(HasSubstr("900 of 1000 elements of output 'z' would pass as 0")));
+  EXPECT_THAT(result.warnings, ::testing::Not(Contains(HasSubstr("'w'")))) << "fewer than one in a hundred";
+}
+
 TEST_F(SessionTest, WrongConfigurationsHaveNoTimeAndPrunedOnesAreNeverCompiled) {
   FakeEvaluation evaluation(clock_, model);
   const SessionResult result = run({}, evaluation);

@@ -1,6 +1,7 @@
 // libOpenCL.so.1 for tests: one platform with one GPU whose memory is the host's and whose time is virtual. Commands
 // run when they are enqueued; their failures show when somebody waits.
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -344,7 +345,14 @@ abi::Int clGetKernelWorkGroupInfo(abi::Kernel, abi::Device, abi::Uint name, std:
                                   std::size_t* size) {
   ENTER("clGetKernelWorkGroupInfo");
   if (name == abi::kernel_work_group_size) return give_value(std::size_t{1024}, capacity, value, size);
+  if (name == abi::kernel_compile_work_group_size)
+    return give_value(std::array<std::size_t, 3>{}, capacity, value, size);
   return give_value(abi::Ulong{0}, capacity, value, size);
+}
+
+abi::Int clGetKernelArgInfo(abi::Kernel, abi::Uint, abi::Uint, std::size_t, void*, std::size_t*) {
+  ENTER("clGetKernelArgInfo");
+  return abi::kernel_arg_info_not_available;
 }
 
 abi::Int clEnqueueNDRangeKernel(abi::Queue queue_handle, abi::Kernel handle, abi::Uint dimensions, const std::size_t*,

@@ -3,10 +3,14 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include <warpwright/base/units.hpp>
+#include <warpwright/model/data_type.hpp>
 #include <warpwright/model/trial.hpp>
 
 namespace warpwright::device {
@@ -22,6 +26,25 @@ struct CompileJob {
   std::vector<std::string> entries;
 };
 
+// A parameter of a kernel, as far as the compiler or driver tells.
+struct KernelParameter {
+  enum class Kind {
+    unknown,
+    buffer,  // a pointer to global or constant memory
+    local,   // OpenCL: a pointer to __local memory
+    scalar,  // by value
+    other    // an image, sampler or pipe
+  };
+  Kind kind = Kind::unknown;
+  std::string text;  // as declared, such as "float* y"; empty if it is not told
+  // Of the scalar or of the buffer's elements, each of so many components; absent for structures, void and type names
+  // that the compiler does not resolve.
+  std::optional<DataType> type;
+  int components = 1;
+  std::optional<Bytes> size;  // of what is passed
+};
+std::string_view to_string(KernelParameter::Kind kind) noexcept;
+
 // A compiled program. Plain data.
 struct Binary {
   std::string backend;                         // "cuda", "opencl", "sim"
@@ -31,6 +54,8 @@ struct Binary {
   std::map<std::string, std::string> symbols;  // requested entry -> name in the image (mangled for templates)
   std::string log;                             // warnings and resource report of the compiler
   std::vector<KernelResources> resources;      // per entry, as far as the compiler tells without a device
+  // By requested entry, in order; entries of which the compiler does not tell are absent.
+  std::map<std::string, std::vector<KernelParameter>> parameters;
 };
 
 // Thread-compatible; one per thread that compiles.

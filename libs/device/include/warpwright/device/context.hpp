@@ -96,6 +96,11 @@ class Kernel {
   virtual const std::string& name() const = 0;
   // As the driver reports it for this device.
   virtual KernelResources resources() const = 0;
+  // In order; nullopt where neither compiler nor driver tells.
+  virtual std::optional<std::vector<KernelParameter>> parameters() const { return std::nullopt; }
+  // The only block the kernel may be launched with (reqd_work_group_size, __block_size__); nullopt where it may have
+  // any, or nobody tells.
+  virtual std::optional<std::array<std::int64_t, 3>> required_block() const { return std::nullopt; }
   // Blocks per SM the driver predicts; nullopt where it has no such query.
   virtual std::optional<int> max_active_blocks(std::int64_t threads_per_block, Bytes dynamic_shared) const = 0;
   // Clusters of `config` that the driver says can run at a time on the whole device: a prediction, no promise. nullopt

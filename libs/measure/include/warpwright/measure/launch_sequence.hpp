@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include <warpwright/base/error.hpp>
 #include <warpwright/device/context.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
@@ -66,6 +67,16 @@ class LaunchSequence {
   // The first reason of measure::exceeds_kernel_limits() in the order of the launches.
   std::optional<std::string> exceeds_kernel_limits() const;
 
+  // The mistake of the specification where a launch does not fit its kernel's parameter list, as far as that is known:
+  // Error(bad_input) at the launch's `args`. enqueue() must not be called then.
+  const std::optional<Error>& mismatch() const { return mismatch_; }
+  // Throws mismatch() if there is one.
+  void require_match() const {
+    if (mismatch_) throw Error(*mismatch_);
+  }
+  // Why a kernel may not be launched with its block: it declares another one; nullopt if nothing is known against it.
+  std::optional<std::string> refuses_block() const;
+
   void enqueue();
   // Later work goes to `stream`.
   void use_stream(device::Stream& stream) { stream_ = &stream; }
@@ -92,6 +103,7 @@ class LaunchSequence {
   };
 
   void bind();
+  void check_parameters(const Step& step);
   Parameter parameter(const std::string& name, const Launch& launch, const Scope& scope) const;
 
   device::Context& context_;
@@ -104,6 +116,7 @@ class LaunchSequence {
   std::vector<Step> steps_;
   std::vector<std::size_t> final_slots_;
   std::vector<KernelResources> resources_;
+  std::optional<Error> mismatch_;
   std::uint64_t generation_ = 0;
 };
 

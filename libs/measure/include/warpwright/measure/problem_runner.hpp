@@ -15,6 +15,7 @@
 #include <warpwright/device/backend.hpp>
 #include <warpwright/measure/sustained.hpp>
 #include <warpwright/measure/timing.hpp>
+#include <warpwright/measure/verify.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
 
@@ -37,6 +38,8 @@ struct RunnerOptions {
   std::shared_ptr<CacheFlusher> flusher = nullptr;
   // A simulated device's own clock was given, not the wall's.
   bool clock_is_devices = false;
+  // Memory of the host that buffers and expected results may take; asked of the system if absent.
+  std::optional<Bytes> host_memory;
   LogSink log;
 };
 
@@ -47,6 +50,9 @@ struct RunResult {
   std::string message;               // one line: why it is not
   std::optional<Mismatch> mismatch;
   std::vector<KernelResources> resources;
+  // The message is a mistake of the specification that the first configuration shows (the launch does not fit the
+  // kernel's parameter list, or a value cannot be passed), and no property of the configuration.
+  bool specification_mistake = false;
   Conditions conditions;  // how the samples were taken; the device's state is filled in by whoever has telemetry
   // Wall time; the three add up to the whole call. Loading and every transfer count as copy.
   Nanoseconds copy{}, verify{}, measure{};
@@ -55,25 +61,28 @@ struct RunResult {
 // One thread only. The problem's dimensions must already be those of the device (Problem::for_device).
 class ProblemRunner {
  public:
-  // Generates inputs and allocates buffers at the sizes of the baseline configuration (written buffers get guard
-  // zones of 4 KiB before and behind them). Inputs are also kept pristine, on the device where it has room. A fill with
+  // Generates inputs and allocates buffers at the sizes of the baseline configuration, with guard zones of 4 KiB before
+  // and behind each. Inputs are also kept pristine, on the device where it has room. A fill with
   // seed 0 gets a seed of its argument's position, so that two arguments do not hold the same data. Throws
-  // Error(out_of_memory) with the sizes asked for, Error(bad_input) for bad sizes and for an output whose size depends
-  // on a parameter. `context`, `compiler` and `clock` must outlive the runner.
+  // Error(out_of_memory) with the sizes asked for where device or host lacks the memory, Error(bad_input) for bad sizes
+  // and for an output whose size depends on a parameter. `context`, `compiler` and `clock` must outlive the runner.
   ProblemRunner(device::Context& context, device::Compiler& compiler, Problem problem, const Clock& clock,
                 RunnerOptions options = {});
   ~ProblemRunner();
 
   // Computes the expected outputs. Throws Error(compile / launch / device / bad_input) if the reference itself fails or
   // leaves elements of an output unwritten, Error(bad_input) for a command that is not allowed or fails, Error(timeout)
-  // if it does not end, Error(unsupported) for npy files with salted inputs. NaN in the result is logged as a warning.
+  // if it does not end, Error(unsupported) for npy files with salted inputs.
   // A command gets its inputs as {dir}/NAME.npy, "{dir}" and "{dimension}" replaced in its words, runs in the folder of
   // the specification, and leaves each output as {dir}/NAME.npy. Without a reference in the problem this does nothing,
   // and of verification only the guard zones remain.
   void compute_reference();
   // Whether the problem has a reference (computed or not).
   bool has_reference() const;
-  // "kernel (independent)", "configuration (not independent)", "none", ...
+  // What compute_reference() found out about each output; empty before it and without a reference.
+  const std::vector<ReferenceOutput>& reference_outputs() const;
+  // "kernel (independent)", "configuration (not independent)", "none", ... A reference kernel of the same source file
+  // may share the mistakes of what it judges, and is not called independent.
   std::string reference_description() const;
 
   // One untimed run of the real geometry, for devices whose compiler works at the first launch (PoCL).

@@ -6,8 +6,10 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <warpwright/model/data_type.hpp>
+#include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
 
 namespace warpwright::measure {
@@ -18,13 +20,36 @@ struct Comparison {
   std::optional<Mismatch> mismatch;
 };
 
-// An element passes if both are NaN, both are the same infinity, or both are finite and
-// |found - expected| <= atol + rtol * |expected| in double, or at most `ulp` steps between neighbouring values of the
-// type lie between them (integers: exact difference against atol + rtol * |expected|). not_finite if any element is NaN
-// or infinite where the reference has another value; else wrong_result if any differs. `argument` goes into the
-// mismatch. The mismatch names the first element that fails for either reason. Throws Error(bad_input) for a negative
-// or infinite tolerance, Error(internal) if the spans differ in size.
-Comparison compare(std::span<const std::byte> expected, std::span<const std::byte> found, DataType type, double rtol,
-                   double atol, const std::string& argument, std::uint32_t ulp = 0);
+// How far a right element may be from the expected one. Each of the three is enough.
+struct Tolerance {
+  double rtol = 0, atol = 0;  // |found - expected| <= atol + rtol * |expected|
+  std::uint32_t ulp = 0;      // so many steps between neighbouring values of the type lie between them
+  double anywhere = 0;        // |found - expected| <= anywhere: of a norm-wise tolerance, scaled by the expected output
+
+  // That of `output`, whose whole expected data decide the scale of a norm-wise tolerance.
+  static Tolerance of(const Output& output, std::span<const std::byte> expected, DataType type);
+};
+
+// An element passes if both are NaN, both are the same infinity, or both are finite and within `tolerance`, in double
+// (integers: the exact difference). not_finite if any element is NaN or infinite where the reference has another value;
+// else wrong_result if any differs. `argument` goes into the mismatch. The mismatch names the first element that fails
+// for either reason. Throws Error(bad_input) for a negative or infinite tolerance, Error(internal) if the spans differ
+// in size.
+Comparison compare(std::span<const std::byte> expected, std::span<const std::byte> found, DataType type,
+                   const Tolerance& tolerance, const std::string& argument);
+
+// What is worth knowing of an expected output before anything is compared with it.
+struct ReferenceOutput {
+  std::string argument;
+  std::uint64_t elements = 0;
+  std::uint64_t nan = 0;           // only NaN counts as right there
+  std::uint64_t passing_zero = 0;  // not 0, and yet 0 would be within the tolerance
+  double largest = 0;              // the largest finite magnitude
+};
+ReferenceOutput describe_expected(std::span<const std::byte> expected, DataType type, const Tolerance& tolerance,
+                                  const std::string& argument);
+// What a person should be told of these outputs, one sentence each: NaN that counts as right, and tolerances that a
+// kernel of zeros passes at one element in a hundred or more.
+std::vector<std::string> warnings_about(const std::vector<ReferenceOutput>& outputs);
 
 }  // namespace warpwright::measure

@@ -91,6 +91,7 @@ struct Launch {
   bool cooperative = false;
   std::vector<Expression> cluster;  // empty = none
   InputPosition position;
+  InputPosition args_position;  // of `args`, or of the launch that leaves them out
 };
 
 // ---- right and wrong ------------------------------------------------------------------------------------------------
@@ -102,6 +103,8 @@ struct Output {
   InputPosition position;
   // Right also within so many units in the last place of its type: steps between neighbouring values of the type.
   std::uint32_t ulp = 0;
+  // Right also where |found - expected| <= normwise * the largest finite magnitude of the expected output.
+  double normwise = 0;
 };
 
 // Another kernel, on the same device. Its launches default to the problem's own with every `entry` replaced.
@@ -172,9 +175,12 @@ struct Problem {
   // Dimensions, then `configuration`: what every expression of this problem may name.
   Scope scope(const Configuration& configuration) const;
   // This problem with the dimensions of the device's class ("<backend>-<kind>", then "<backend>", then "<kind>"; most
-  // specific wins), then `overrides` applied. Throws Error(bad_input) for a name that is no dimension, and for a number
-  // where the dimension is a string or the reverse. The result has no device classes any more.
+  // specific wins), then `overrides` applied as with_dimensions() does. The result has no device classes any more.
   Problem for_device(const DeviceInfo& device, const Configuration& overrides = {}) const;
+  // This problem with `overrides` in place of its own values. Each dimension keeps its declared type: 3 becomes 3.0
+  // where it is a float, 4e3 becomes 4000 where it is an integer. Throws Error(bad_input) for a name that is no
+  // dimension and for a value that its type cannot hold (1.5 for an integer, a number for a string).
+  Problem with_dimensions(const Configuration& overrides) const;
   // Throws like build_space(); dimensions are constants of the constraints.
   std::unique_ptr<Space> build_space() const;
   // "float32,float32,int32": types of the arguments in order; part of the profile key.

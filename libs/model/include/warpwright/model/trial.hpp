@@ -28,7 +28,7 @@ enum class TrialStatus {
   device_fault,       // illegal address, ECC, lost device
   wrong_result,
   not_finite,     // NaN or infinity where the reference has none
-  out_of_bounds,  // wrote outside its buffers
+  out_of_bounds,  // wrote outside its buffers, or read there and used it
   nondeterministic
 };
 inline constexpr int trial_status_count = 14;

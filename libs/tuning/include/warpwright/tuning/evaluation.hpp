@@ -14,6 +14,7 @@
 #include <warpwright/measure/timing.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
+#include <warpwright/store/json.hpp>
 
 namespace warpwright::tuning {
 
@@ -29,6 +30,7 @@ struct CompileDone {
       TrialStatus::ok;    // ok, compile_failed, compile_timed_out, crashed, or what the first launch showed
   device::Binary binary;  // when ok
   std::string message, log;
+  bool specification_mistake = false;  // as in RunResult
   bool from_cache = false;
   Nanoseconds wall{}, cpu{};
 };
@@ -77,9 +79,13 @@ struct EvaluationInfo {
   std::string target;     // what it compiles for
   std::string reference;  // ProblemRunner::reference_description()
   bool has_reference = false;
+  std::vector<measure::ReferenceOutput> reference_outputs;
   // Why nothing is verified, where that is for another reason than a missing reference.
   std::string unverified;
 };
+
+// [{"argument", "elements", "nan", "passing_zero", "largest"}]: docs/json.md.
+store::Json to_json(const std::vector<measure::ReferenceOutput>& outputs);
 
 // One thread only. Tasks are started by compile(), run() and interleave(), and end as completions from wait().
 class Evaluation {
