@@ -1,10 +1,15 @@
 #include "backends.hpp"
 
 #include <cstdlib>
+#include <sstream>
+#include <string>
 
+#include <warpwright/base/error.hpp>
 #include <warpwright/cuda/backend.hpp>
 #include <warpwright/opencl/backend.hpp>
 #include <warpwright/sim/backend.hpp>
+
+#include "paths.hpp"
 
 namespace warpwright::app {
 
@@ -13,13 +18,31 @@ cuda::Options cuda_options() {
   for (const char* variable : {"CUDA_HOME", "CUDA_PATH"})
     if (const char* folder = std::getenv(variable); folder != nullptr && folder[0] != '\0')
       options.toolkit_folders.insert(options.toolkit_folders.begin(), folder);
+  try {
+    options.bundled_headers_folder = default_cache_folder();
+  } catch (const Error&) {
+    // Without a home there is no place for them; whoever needs them is told that headers are missing.
+  }
   return options;
 }
+
+namespace {
+
+opencl::Options opencl_options() {
+  opencl::Options options;
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path == nullptr ? "" : path);
+  for (std::string folder; std::getline(folders, folder, ':');)
+    if (!folder.empty()) options.program_folders.emplace_back(folder);
+  return options;
+}
+
+}  // namespace
 
 device::BackendRegistry make_backends() {
   device::BackendRegistry backends;
   backends.add(cuda::make_backend(cuda_options()));
-  backends.add(opencl::make_backend());
+  backends.add(opencl::make_backend(opencl_options()));
   backends.add(sim::make_backend());
   return backends;
 }

@@ -69,6 +69,9 @@ ChosenProblem choose_problem(const ProblemArguments& arguments, const device::Ba
     if (best->kind == DeviceKind::cpu)
       chosen.notes.push_back("no GPU found: tuning for this CPU (" + best->name + ", " + best->id.to_string() + ")");
   }
+  for (const auto& component : backends.find(chosen.device.id).probe().components)
+    if (component.required && !component.present)
+      chosen.notes.push_back("warning: " + component.name + ": " + component.detail + "; " + component.remedy);
   chosen.problem = base.for_device(chosen.device, overrides);
   for (const auto& warning : chosen.problem.warnings) chosen.notes.push_back("warning: " + warning);
   if (chosen.problem.source.find(chosen.device.id.backend) == nullptr) {
