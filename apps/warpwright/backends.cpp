@@ -1,10 +1,15 @@
 #include "backends.hpp"
 
 #include <cstdlib>
+#include <sstream>
+#include <string>
 
+#include <warpwright/base/error.hpp>
 #include <warpwright/devices/devices.hpp>
 
 #include "places.hpp"
+
+#include "paths.hpp"
 
 namespace warpwright::app {
 
@@ -13,10 +18,28 @@ cuda::Options cuda_options() {
   for (const char* variable : {"CUDA_HOME", "CUDA_PATH"})
     if (const char* folder = std::getenv(variable); folder != nullptr && folder[0] != '\0')
       options.toolkit_folders.insert(options.toolkit_folders.begin(), folder);
+  try {
+    options.bundled_headers_folder = default_cache_folder();
+  } catch (const Error&) {
+    // Without a home there is no place for them; whoever needs them is told that headers are missing.
+  }
   return options;
 }
 
-device::BackendRegistry make_backends() { return devices::all_backends(cuda_options()); }
+namespace {
+
+opencl::Options opencl_options() {
+  opencl::Options options;
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path == nullptr ? "" : path);
+  for (std::string folder; std::getline(folders, folder, ':');)
+    if (!folder.empty()) options.program_folders.emplace_back(folder);
+  return options;
+}
+
+}  // namespace
+
+device::BackendRegistry make_backends() { return devices::all_backends(cuda_options(), opencl_options()); }
 
 device::BackendRegistry make_backends(const LogSink& log) {
   prepare_driver_caches(log);

@@ -43,6 +43,11 @@ ChosenProblem choose_problem(const ProblemArguments& arguments, const device::Ba
                 "--device " + arguments.device +
                     ": a recording can neither compile nor run; 'tune', 'compare' and 'devices' take one");
   const Problem base = spec::read(arguments.specification);
+  if (!base.obstacles.empty())
+    throw Error(ErrorCode::bad_input,
+                fmt::format("'{}' has no kernel that can be run; its space can be searched on recorded results with "
+                            "--device replay:FILE. What is in the way:\n  {}",
+                            arguments.specification, fmt::join(base.obstacles, "\n  ")));
   Configuration overrides;
   for (const auto& text : arguments.dimensions) {
     auto [name, value] = parse_assignment(text, "--problem");
@@ -64,13 +69,20 @@ ChosenProblem choose_problem(const ProblemArguments& arguments, const device::Ba
     if (best->kind == DeviceKind::cpu)
       chosen.notes.push_back("no GPU found: tuning for this CPU (" + best->name + ", " + best->id.to_string() + ")");
   }
+  for (const auto& component : backends.find(chosen.device.id).probe().components)
+    if (component.required && !component.present)
+      chosen.notes.push_back("warning: " + component.name + ": " + component.detail + "; " + component.remedy);
   chosen.problem = base.for_device(chosen.device, overrides);
   for (const auto& warning : chosen.problem.warnings) chosen.notes.push_back("warning: " + warning);
-  if (chosen.problem.source.find(chosen.device.id.backend) == nullptr)
+  if (chosen.problem.source.find(chosen.device.id.backend) == nullptr) {
+    std::vector<std::string> known;
+    for (const auto& [backend, source] : chosen.problem.source.by_backend) known.push_back(backend);
     throw Error(ErrorCode::bad_input,
-                fmt::format("'{}' has no kernel source for {} devices; give one in [kernel] source, or choose another "
-                            "device with --device",
-                            arguments.specification, chosen.device.id.backend));
+                fmt::format("'{}' has kernel source for {} and none for {} devices; choose another device with "
+                            "--device, or give a source for {} ([kernel] source)",
+                            arguments.specification, fmt::join(known, ", "), chosen.device.id.backend,
+                            chosen.device.id.backend));
+  }
   return chosen;
 }
 

@@ -91,6 +91,9 @@ std::string CudaBackend::headers_detail() const {
   const auto nvrtc = get_or_null(nvrtc_);
   const auto headers = find_toolkit_headers(options_, nvrtc != nullptr ? nvrtc->path() : std::filesystem::path{});
   if (headers.include) return headers.include->string();
+  if (nvrtc != nullptr && nvrtc->has_bundled_headers() && !options_.bundled_headers_folder.empty())
+    return "those that NVRTC " + nvrtc->version_text() + " brings, unpacked below " +
+           options_.bundled_headers_folder.string() + " when a kernel includes one";
   std::string text = "cuda_fp16.h not found in";
   const char* separator = " ";
   for (const auto& folder : headers.looked_in) text += std::exchange(separator, ", ") + folder.string();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <optional>
+#include <sstream>
 #include <utility>
 
 #include <warpwright/base/error.hpp>
@@ -83,7 +84,10 @@ class Program {
 class NvrtcCompiler final : public device::Compiler {
  public:
   NvrtcCompiler(std::shared_ptr<const Nvrtc> nvrtc, std::string target, const Options& options)
-      : nvrtc_(std::move(nvrtc)), target_(std::move(target)), headers_(find_toolkit_headers(options, nvrtc_->path())) {}
+      : nvrtc_(std::move(nvrtc)),
+        target_(std::move(target)),
+        headers_(find_toolkit_headers(options, nvrtc_->path())),
+        bundled_headers_folder_(options.bundled_headers_folder) {}
 
   std::string version() const override { return "NVRTC " + nvrtc_->version_text(); }
   std::string target() const override { return target_; }
@@ -93,12 +97,41 @@ class NvrtcCompiler final : public device::Compiler {
  private:
   std::vector<std::string> command_line(const device::CompileJob& job) const;
   std::string explain(const std::string& log, const device::CompileJob& job) const;
+  bool unpack_headers(const std::string& log);
   std::map<std::string, std::string> lowered_names(const Program& program, const device::CompileJob& job) const;
 
   std::shared_ptr<const Nvrtc> nvrtc_;
   std::string target_;
   ToolkitHeaders headers_;
+  std::filesystem::path bundled_headers_folder_;
+  std::string unpacking_failed_;  // why, after an attempt
 };
+
+// Makes ptxas report what kernels need: the only source of spill counts. It also makes ptxas drop some of its errors.
+constexpr const char* report_option = "--ptxas-options=-v";
+
+bool asks_for_report(const std::string& option) {
+  return option == report_option || option == "-Xptxas=-v" || option == "-Xptxas=--verbose" ||
+         option == "--ptxas-options=--verbose";
+}
+
+bool tells_error(const std::string& log) {
+  std::istringstream lines(log);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.rfind("ptxas info", 0) == 0) continue;  // names kernels, which may be called anything
+    if (line.find("error") != std::string::npos || line.find("fatal") != std::string::npos) return true;
+  }
+  return false;
+}
+
+// The header that a log says is missing: with include folders it "cannot", without any it "could not" be opened.
+std::optional<std::string> missing_header(const std::string& log) {
+  const std::string_view marker = " open source file \"";
+  const auto at = log.find(marker);
+  if (at == std::string::npos) return std::nullopt;
+  const auto first = at + marker.size();
+  return log.substr(first, log.find('"', first) - first);
+}
 
 bool sets_standard(const std::string& option) { return option.rfind("-std", 0) == 0 || option.rfind("--std", 0) == 0; }
 
@@ -110,9 +143,7 @@ std::vector<std::string> NvrtcCompiler::command_line(const device::CompileJob& j
   std::vector<std::string> line = {
       "--gpu-architecture=" + target_,
       // Functions without a qualifier are device code: sources shared with OpenCL have none.
-      "-default-device",
-      // The only source of spill counts.
-      "--ptxas-options=-v"};
+      "-default-device", report_option};
   if (std::none_of(job.options.begin(), job.options.end(), sets_standard)) line.emplace_back("-std=c++17");
   for (const auto& folder : job.include_folders) line.push_back("-I" + folder.string());
   for (const auto& folder : headers_.include_folders()) line.push_back("-I" + folder.string());
@@ -130,12 +161,13 @@ std::vector<std::string> NvrtcCompiler::command_line(const device::CompileJob& j
 // What the compiler's own log leaves open.
 std::string NvrtcCompiler::explain(const std::string& log, const device::CompileJob& job) const {
   std::string text;
-  if (const std::string_view marker = "cannot open source file \""; log.find(marker) != std::string::npos) {
-    const auto first = log.find(marker) + marker.size();
-    const std::string file = log.substr(first, log.find('"', first) - first);
-    text += "\n'" + file + "' was looked for in:";
+  if (const auto file = missing_header(log)) {
+    const auto toolkit = headers_.include_folders();
+    const bool nowhere = job.include_folders.empty() && toolkit.empty();
+    text += "\n'" + *file + "' was looked for " + (nowhere ? "nowhere: there is no include folder" : "in:");
     for (const auto& folder : job.include_folders) text += "\n  " + folder.string();
-    for (const auto& folder : headers_.include_folders()) text += "\n  " + folder.string() + " (CUDA toolkit)";
+    for (const auto& folder : toolkit) text += "\n  " + folder.string() + " (CUDA toolkit)";
+    if (!unpacking_failed_.empty()) text += "\n" + unpacking_failed_;
     if (!headers_.include) {
       text += "\nThe headers of a CUDA toolkit were not found in:";
       for (const auto& folder : headers_.looked_in) text += "\n  " + folder.string();
@@ -146,8 +178,7 @@ std::string NvrtcCompiler::explain(const std::string& log, const device::Compile
     text += "\n'__nv_name_map' is the list of kernel entries asked for:";
     for (const auto& entry : job.entries) text += " '" + entry + "'";
   }
-  // ptxas prints some refusals to nowhere.
-  if (log.find("error") == std::string::npos) {
+  if (!tells_error(log) || log.find("uses too much shared data") != std::string::npos) {
     for (const PtxasReport& report : parse_ptxas_log(log)) {
       constexpr std::uint64_t most_static_shared = 48 * 1024;
       if (report.static_shared && report.static_shared->count > most_static_shared) {
@@ -158,6 +189,21 @@ std::string NvrtcCompiler::explain(const std::string& log, const device::Compile
     }
   }
   return text;
+}
+
+// Whether another attempt may succeed, because NVRTC's own headers are there now.
+bool NvrtcCompiler::unpack_headers(const std::string& log) {
+  if (headers_.include || bundled_headers_folder_.empty() || !nvrtc_->has_bundled_headers() ||
+      !unpacking_failed_.empty() || !missing_header(log)) {
+    return false;
+  }
+  try {
+    headers_.include = nvrtc_->install_bundled_headers(bundled_headers_folder_);
+    return true;
+  } catch (const Error& error) {
+    unpacking_failed_ = error.message();
+    return false;
+  }
 }
 
 std::map<std::string, std::string> NvrtcCompiler::lowered_names(const Program& program,
@@ -174,18 +220,32 @@ std::map<std::string, std::string> NvrtcCompiler::lowered_names(const Program& p
 }
 
 device::Binary NvrtcCompiler::compile(const device::CompileJob& job) {
-  const std::vector<std::string> line = command_line(job);
-  Program program(*nvrtc_, job);
-  for (const auto& entry : job.entries) {
-    if (!is_name_expression(entry)) continue;
-    program.check(nvrtc_->api().add_name_expression(program.handle(), entry.c_str()),
-                  ("note the kernel entry '" + entry + "'").c_str());
+  std::vector<std::string> line = command_line(job);
+  std::optional<Program> attempt;
+  const auto compile_with = [&] {
+    Program& program = attempt.emplace(*nvrtc_, job);
+    for (const auto& entry : job.entries) {
+      if (!is_name_expression(entry)) continue;
+      program.check(nvrtc_->api().add_name_expression(program.handle(), entry.c_str()),
+                    ("note the kernel entry '" + entry + "'").c_str());
+    }
+    std::vector<const char*> options;
+    for (const auto& option : line) options.push_back(option.c_str());
+    return nvrtc_->api().compile_program(program.handle(), static_cast<int>(options.size()), options.data());
+  };
+  Result result = compile_with();
+  std::string log = attempt->log();
+  if (result == nvrtc_abi::compilation && unpack_headers(log)) {
+    line = command_line(job);
+    result = compile_with();
+    log = attempt->log();
   }
-  std::vector<const char*> options;
-  for (const auto& option : line) options.push_back(option.c_str());
-  const Result result =
-      nvrtc_->api().compile_program(program.handle(), static_cast<int>(options.size()), options.data());
-  const std::string log = program.log();
+  if (result == nvrtc_abi::compilation && !tells_error(log)) {
+    // What ptxas refused, it says without its report.
+    std::erase_if(line, asks_for_report);
+    if (compile_with() == nvrtc_abi::compilation) log = attempt->log() + log;
+  }
+  const Program& program = *attempt;
   if (result == nvrtc_abi::compilation || result == nvrtc_abi::invalid_option) {
     throw Error(ErrorCode::compile, (log.empty() ? nvrtc_->describe(result) : log) + explain(log, job),
                 NativeError{static_cast<std::int64_t>(result), nvrtc_->describe(result)});

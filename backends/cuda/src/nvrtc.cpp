@@ -38,6 +38,9 @@ std::shared_ptr<const Nvrtc> Nvrtc::load(const Options& options) {
       reasons.push_back("NVRTC in " + library->path().string() + " lacks " + missing);
       continue;
     }
+    nvrtc_abi::for_each_newer_function(functions, [&](auto& pointer, const char* symbol) {
+      pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(library->symbol(symbol));
+    });
     try {
       return std::make_shared<const Nvrtc>(functions, library->path());
     } catch (const Unavailable& error) {
@@ -78,6 +81,21 @@ std::string Nvrtc::architecture_list() const {
   std::string text;
   for (const int architecture : architectures_) text += (text.empty() ? "sm_" : ", sm_") + std::to_string(architecture);
   return text;
+}
+
+std::filesystem::path Nvrtc::install_bundled_headers(const std::filesystem::path& folder) const {
+  if (!has_bundled_headers())
+    throw Error(ErrorCode::unavailable, "NVRTC " + version_text() + " brings no headers of its own");
+  const std::filesystem::path place = folder / ("nvrtc-" + version_text() + "-headers");
+  const char* reason = nullptr;
+  const nvrtc_abi::Result result = functions_.install_bundled_headers(place.c_str(), 0, &reason);
+  if (result != nvrtc_abi::success) {
+    throw Error(ErrorCode::unavailable,
+                "the headers that NVRTC " + version_text() + " brings cannot be unpacked to " + place.string() + ": " +
+                    (reason != nullptr && *reason != 0 ? reason : describe(result)),
+                NativeError{static_cast<std::int64_t>(result), describe(result)});
+  }
+  return place;
 }
 
 std::string Nvrtc::describe(nvrtc_abi::Result result) const {

@@ -31,6 +31,12 @@ class Nvrtc {
   std::string architecture_list() const;
   std::string describe(nvrtc_abi::Result result) const;
 
+  // Whether this release brings the toolkit's headers.
+  bool has_bundled_headers() const noexcept { return functions_.install_bundled_headers != nullptr; }
+  // Unpacks them below `folder` unless they are there, and returns where they are. Throws Error(unavailable) with what
+  // NVRTC says, or where it brings none.
+  std::filesystem::path install_bundled_headers(const std::filesystem::path& folder) const;
+
  private:
   nvrtc_abi::Functions functions_;
   std::filesystem::path path_;

@@ -1,5 +1,5 @@
 // The part of NVRTC that this backend uses, declared by ourselves; see cuda_abi.hpp for why. The same in NVRTC 12
-// and 13.
+// and 13, where nothing else is said.
 #pragma once
 
 #include <cstddef>
@@ -41,9 +41,12 @@ struct Functions {
   Result (*get_program_log)(ProgramHandle program, char* log) = nullptr;
   Result (*add_name_expression)(ProgramHandle program, const char* expression) = nullptr;
   Result (*get_lowered_name)(ProgramHandle program, const char* expression, const char** lowered) = nullptr;
+  // Since 13.5; null before. Threads and processes that unpack into one folder wait for each other, and what is there
+  // in the right version stays. `error_log` may be null; what it gets is NVRTC's, until the thread's next call.
+  Result (*install_bundled_headers)(const char* folder, unsigned flags, const char** error_log) = nullptr;
 };
 
-// Calls visit(pointer, symbol) for every function; all are required.
+// Calls visit(pointer, symbol) for every function that all releases have; they are required.
 template <class FunctionTable, class Visitor>
 void for_each_function(FunctionTable& functions, Visitor&& visit) {
   visit(functions.get_error_string, "nvrtcGetErrorString");
@@ -59,6 +62,12 @@ void for_each_function(FunctionTable& functions, Visitor&& visit) {
   visit(functions.get_program_log, "nvrtcGetProgramLog");
   visit(functions.add_name_expression, "nvrtcAddNameExpression");
   visit(functions.get_lowered_name, "nvrtcGetLoweredName");
+}
+
+// The same for those that newer releases have.
+template <class FunctionTable, class Visitor>
+void for_each_newer_function(FunctionTable& functions, Visitor&& visit) {
+  visit(functions.install_bundled_headers, "nvrtcInstallBundledHeaders");
 }
 
 }  // namespace warpwright::cuda::nvrtc_abi

@@ -352,6 +352,10 @@ SAME_NVRTC_FUNCTION(get_program_log_size, nvrtcGetProgramLogSize);
 SAME_NVRTC_FUNCTION(get_program_log, nvrtcGetProgramLog);
 SAME_NVRTC_FUNCTION(add_name_expression, nvrtcAddNameExpression);
 SAME_NVRTC_FUNCTION(get_lowered_name, nvrtcGetLoweredName);
+#ifdef NVRTC_INSTALL_HEADERS_SKIP_IF_EXISTS
+SAME_NVRTC_FUNCTION(install_bundled_headers, nvrtcInstallBundledHeaders);
+static_assert(NVRTC_INSTALL_HEADERS_SKIP_IF_EXISTS == 0);
+#endif
 #undef SAME_NVRTC_FUNCTION
 
 static_assert(compatible<nvrtc_abi::Result, nvrtcResult>());
@@ -373,6 +377,9 @@ SAME_NVRTC_NUMBER(nvrtc_abi::internal_error, NVRTC_ERROR_INTERNAL_ERROR);
 TEST(Abi, EveryNvrtcFunctionIsComparedWithNvrtcH) {
   const auto ours = names_of<nvrtc_abi::Functions>([](auto& functions, auto& names) {
     nvrtc_abi::for_each_function(functions, [&](auto&, const char* symbol) { names.insert(symbol); });
+#ifdef NVRTC_INSTALL_HEADERS_SKIP_IF_EXISTS
+    nvrtc_abi::for_each_newer_function(functions, [&](auto&, const char* symbol) { names.insert(symbol); });
+#endif
   });
   EXPECT_EQ(ours, compared_of_nvrtc());
 }

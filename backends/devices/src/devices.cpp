@@ -4,15 +4,14 @@
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/devices/devices.hpp>
-#include <warpwright/opencl/backend.hpp>
 #include <warpwright/sim/backend.hpp>
 
 namespace warpwright::devices {
 
-device::BackendRegistry all_backends(cuda::Options cuda) {
+device::BackendRegistry all_backends(cuda::Options cuda, opencl::Options opencl) {
   device::BackendRegistry backends;
   backends.add(cuda::make_backend(std::move(cuda)));
-  backends.add(opencl::make_backend());
+  backends.add(opencl::make_backend(std::move(opencl)));
   backends.add(sim::make_backend());
   return backends;
 }

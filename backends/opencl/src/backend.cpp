@@ -1,6 +1,10 @@
 #include "backend.hpp"
 
+#include <filesystem>
 #include <mutex>
+#include <optional>
+#include <system_error>
+#include <unistd.h>
 #include <utility>
 
 #include <warpwright/base/error.hpp>
@@ -15,8 +19,8 @@ constexpr const char* install_driver = "install pocl-opencl-icd for a CPU device
 
 class OpenclBackend final : public device::Backend {
  public:
-  explicit OpenclBackend(std::string library) : library_(std::move(library)) {}
-  explicit OpenclBackend(std::shared_ptr<const Api> api) {
+  explicit OpenclBackend(Options options) : options_(std::move(options)) {}
+  OpenclBackend(std::shared_ptr<const Api> api, Options options) : options_(std::move(options)) {
     std::call_once(loaded_once_, [&] { loaded_.api = std::move(api); });
   }
 
@@ -27,6 +31,7 @@ class OpenclBackend final : public device::Backend {
     device::Component loader{"OpenCL loader (libOpenCL.so.1)", false, "", ""};
     device::Component platform{"OpenCL platform", false, "", ""};
     device::Component device{"OpenCL device", false, "", ""};
+    std::optional<device::Component> linker;
     const LoadedApi& loaded = load();
     if (loaded.api == nullptr) {
       loader.detail = loaded.reason;
@@ -55,6 +60,7 @@ class OpenclBackend final : public device::Backend {
         auto& detail = device.detail;
         detail += (detail.empty() ? "" : "; ") + found.failure;
       }
+      if (found.pocl && !options_.program_folders.empty()) linker = pocl_linker();
     }
     result.components = {loader, platform, device};
     result.usable = loader.present && platform.present && device.present;
@@ -64,6 +70,8 @@ class OpenclBackend final : public device::Backend {
       result.remedy = component.remedy;
       break;
     }
+    // PoCL also looks in folders of its own, so a linker that is not found here is no reason to give up its devices.
+    if (linker) result.components.push_back(*std::move(linker));
     return result;
   }
 
@@ -85,9 +93,24 @@ class OpenclBackend final : public device::Backend {
   std::unique_ptr<device::Telemetry> telemetry(const DeviceInfo&) const override { return nullptr; }
 
  private:
+  device::Component pocl_linker() const {
+    device::Component linker{"linker of PoCL (ld)", false, "", ""};
+    for (const auto& folder : options_.program_folders) {
+      const std::filesystem::path program = folder / "ld";
+      std::error_code error;
+      if (!std::filesystem::is_regular_file(program, error) || ::access(program.c_str(), X_OK) != 0) continue;
+      linker.present = true;
+      linker.detail = program.string();
+      return linker;
+    }
+    linker.detail = "no 'ld' on the PATH; PoCL links every kernel with it and ends the process where it is missing";
+    linker.remedy = "install binutils";
+    return linker;
+  }
+
   // On the first use, so that a program that never asks for OpenCL does not open it.
   const LoadedApi& load() const {
-    std::call_once(loaded_once_, [&] { loaded_ = load_api(library_); });
+    std::call_once(loaded_once_, [&] { loaded_ = load_api(options_.loader_library); });
     return loaded_;
   }
 
@@ -104,21 +127,27 @@ class OpenclBackend final : public device::Backend {
     throw Error(ErrorCode::unavailable, "device " + id.to_string() + " appeared while it was looked for; try again");
   }
 
-  std::string library_;
+  Options options_;
   mutable std::once_flag loaded_once_;
   mutable LoadedApi loaded_;
 };
 
 }  // namespace
 
-std::unique_ptr<device::Backend> make_backend() { return make_backend(std::string("libOpenCL.so.1")); }
+std::unique_ptr<device::Backend> make_backend() { return make_backend(Options()); }
 
-std::unique_ptr<device::Backend> make_backend(const std::string& loader_library) {
-  return std::make_unique<OpenclBackend>(loader_library);
+std::unique_ptr<device::Backend> make_backend(const Options& options) {
+  return std::make_unique<OpenclBackend>(options);
 }
 
-std::unique_ptr<device::Backend> make_backend(std::shared_ptr<const Api> api) {
-  return std::make_unique<OpenclBackend>(std::move(api));
+std::unique_ptr<device::Backend> make_backend(const std::string& loader_library) {
+  Options options;
+  options.loader_library = loader_library;
+  return make_backend(options);
+}
+
+std::unique_ptr<device::Backend> make_backend(std::shared_ptr<const Api> api, const Options& options) {
+  return std::make_unique<OpenclBackend>(std::move(api), options);
 }
 
 }  // namespace warpwright::opencl

@@ -164,6 +164,7 @@ Enumeration enumerate(const Api& api) {
   for (std::size_t p = 0; p < platforms.size(); ++p) {
     const std::string name = platform_text(api, platforms[p], abi::platform_name);
     const std::string version = platform_text(api, platforms[p], abi::platform_version);
+    result.pocl = result.pocl || name == pocl_platform;
     result.platforms.push_back(fmt::format("{} ({})", name.empty() ? "unnamed platform" : name, version));
     abi::Uint devices_count = 0;
     status = api.get_device_ids(platforms[p], abi::device_type_all, 0, nullptr, &devices_count);

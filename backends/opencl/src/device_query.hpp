@@ -20,9 +20,13 @@ struct FoundDevice {
   bool amd_attributes = false;           // cl_amd_device_attribute_query: free memory can be asked for
 };
 
+// What PoCL calls its platform.
+constexpr std::string_view pocl_platform = "Portable Computing Language";
+
 struct Enumeration {
   std::vector<FoundDevice> devices;
   std::vector<std::string> platforms;  // names and versions
+  bool pocl = false;                   // one of them is PoCL
   std::string failure;                 // why there is no platform, or which of them failed; empty if all answered
 };
 

@@ -8,6 +8,8 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/measure/kernel_job.hpp>
 
+#include "unroll_pragmas.hpp"
+
 namespace warpwright::measure {
 namespace {
 
@@ -139,6 +141,10 @@ device::CompileJob common_job(const Problem& problem, const Configuration& confi
       case ParameterRole::block:
         break;
     }
+  }
+  for (const auto& [name, value] : job.defines) {
+    if (value == "0" && job.source.find("unroll") != std::string::npos)
+      job.source = without_unroll_pragmas(job.source, name);
   }
   return job;
 }

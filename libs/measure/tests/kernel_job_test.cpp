@@ -65,6 +65,24 @@ TEST(KernelJob, DefinesComeInOrderAndBooleansAreNumbers) {
                           Pair("tile", "2"), Pair("unroll", "1"), Pair("scale", "0.25"), Pair("offset", "-3")));
 }
 
+TEST(KernelJob, AnUnrollFactorOfZeroLeavesThePragmaOut) {
+  Problem problem = gemm();
+  problem.source.by_backend["cuda"].text =
+      "#pragma unroll factor\n  #  pragma unroll ( factor ) // rows\n#pragma unroll other\n#pragma unroll factor_x\n"
+      "#pragma unroll\nfor (;;) unroll(factor);\r\n#pragma unroll factor + 1\n#pragma unroll factor";
+  problem.parameters = {make_parameter("factor", {integer(0), integer(2)}), make_parameter("other", {integer(0)})};
+  Configuration configuration{{"factor", integer(0)}, {"other", integer(0)}};
+  EXPECT_EQ(kernel_job(problem, configuration, device("cuda:0")).source,
+            "\n // rows\n\n#pragma unroll factor_x\n#pragma unroll\nfor (;;) unroll(factor);\r\n"
+            "#pragma unroll factor + 1\n");
+  configuration.set("factor", integer(2));
+  EXPECT_THAT(kernel_job(problem, configuration, device("cuda:0")).source,
+              HasSubstr("#pragma unroll factor\n  #  pragma unroll ( factor ) // rows\n\n"));
+  problem.parameters[0].role = ParameterRole::block;  // not what the source sees
+  configuration.set("factor", integer(0));
+  EXPECT_THAT(kernel_job(problem, configuration, device("cuda:0")).source, HasSubstr("#pragma unroll factor\n"));
+}
+
 TEST(KernelJob, DoublesStayDoublesAndTheLowestIntegerIsLegal) {
   Problem problem = gemm();
   problem.parameters = {make_parameter("a", {Value{1.0}}),

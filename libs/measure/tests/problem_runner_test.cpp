@@ -673,6 +673,29 @@ TEST_F(Runner, ConstantsGoToTheirSymbol) {
   EXPECT_EQ(run(bug(none)).status, TrialStatus::ok);
 }
 
+TEST_F(Runner, AConstantThatTheLaunchNamesIsPassedAndCopiedToItsSymbol) {
+  host.symbols["factor_c"] = Bytes{64};  // larger than the data: the rest stays
+  host.kernels["scaled"] = [](const Call& call) {
+    ASSERT_EQ(call.buffers.size(), 3u);
+    float copied[2];
+    std::memcpy(copied, call.symbols->at("factor_c").data(), sizeof(copied));
+    for (int i = 0; i < n; ++i) {
+      EXPECT_EQ(copied[i % 2], call.data<float>(0)[i % 2]);
+      call.data<float>(2)[i] = copied[i % 2] * call.data<float>(1)[i];
+    }
+  };
+  Argument constant = buffer_argument("factor", DataType::float32, Access::constant, "2", FillIota{2, 1});
+  constant.symbol = "factor_c";
+  problem.arguments.push_back(constant);
+  problem.launches = {make_launch("scaled", {"factor", "x", "y"})};
+  problem.reference = ReferenceCallback{[](const Configuration&, HostBuffers& buffers) {
+    auto values = values_of<float>(buffers.at("x"));
+    for (int i = 0; i < n; ++i) values[i] *= values_of<float>(buffers.at("factor"))[i % 2];
+    buffers.at("y") = testing::bytes_of(values);
+  }};
+  EXPECT_EQ(run(bug(none)).status, TrialStatus::ok);
+}
+
 TEST_F(Runner, SymbolTooSmallIsAnError) {
   host.symbols["c"] = Bytes{4};
   Argument constant = buffer_argument("factor", DataType::float32, Access::constant, "2");

@@ -30,6 +30,7 @@ void Configuration::set(std::string_view name, Value value) {
 }
 
 std::string Configuration::describe() const {
+  if (entries_.empty()) return "(none)";
   std::string text;
   for (const auto& [name, value] : entries_) {
     if (!text.empty()) text += ", ";

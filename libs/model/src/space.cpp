@@ -141,7 +141,6 @@ DiagramSpace::DiagramSpace(std::vector<Parameter> parameters, std::vector<Constr
 }
 
 void DiagramSpace::check_parameters() {
-  if (parameters_.empty()) throw Error(ErrorCode::bad_input, "a space needs at least one parameter");
   for (std::size_t p = 0; p < parameters_.size(); ++p) {
     const Parameter& parameter = parameters_[p];
     const auto refuse = [&](const std::string& what) { throw Error(ErrorCode::bad_input, what, parameter.position); };

@@ -91,6 +91,7 @@ TEST(Configuration, FindsSetsAndDescribes) {
   Configuration configuration{{"block_x", integer(32)}, {"layout", text("row")}};
   EXPECT_EQ(*configuration.find("block_x"), integer(32));
   EXPECT_EQ(configuration.find("none"), nullptr);
+  EXPECT_EQ(Configuration().describe(), "(none)");
   EXPECT_EQ(configuration.describe(), "block_x=32, layout='row'");
   configuration.set("block_x", integer(64));
   configuration.set("fast", true);

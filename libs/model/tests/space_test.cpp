@@ -141,6 +141,24 @@ TEST(Space, ManyValuesNeedWiderColumns) {
   EXPECT_EQ(space->at(space->size() - 1).describe(), "a=66500, b=299, c=1");
 }
 
+TEST(Space, WithoutParametersThereIsOneConfiguration) {
+  const auto space = build_space({}, {});
+  EXPECT_EQ(space->size(), 1u);
+  EXPECT_EQ(space->exact_size(), "1");
+  EXPECT_EQ(space->at(0), Configuration());
+  EXPECT_EQ(space->index_of(Configuration()), 0u);
+  EXPECT_EQ(space->index_of(Configuration({{"a", Value(std::int64_t{1})}})), std::nullopt);
+  EXPECT_THAT(space->neighbours(0, Neighbourhood::hamming), testing::IsEmpty());
+  EXPECT_EQ(space->nearest({}), 0u);
+  Rng rng(1);
+  EXPECT_EQ(space->draw(rng), 0u);
+  // Conditions over constants alone decide about it.
+  SpaceOptions options;
+  options.constants = {{"n", Value(std::int64_t{8})}};
+  EXPECT_EQ(build_space({}, constraints({"n % 8 == 0"}), options)->size(), 1u);
+  EXPECT_THROW(build_space({}, constraints({"n % 3 == 0"}), options), Error);
+}
+
 // ---- declarations that are wrong
 // ----------------------------------------------------------------------------------------
 
@@ -150,7 +168,6 @@ TEST(SpaceErrors, Parameters) {
   const auto twice = refusal({parameter("a", {1}), with_position}, {});
   EXPECT_THAT(twice.what(),
               AllOf(HasSubstr("'a' is declared twice"), HasSubstr("k.toml:7"), HasSubstr("parameters.a")));
-  EXPECT_THAT(refusal({}, {}).what(), HasSubstr("at least one parameter"));
   EXPECT_THAT(refusal({parameter("", {1})}, {}).what(), HasSubstr("empty name"));
   EXPECT_THAT(refusal({parameter("a", {})}, {}).what(), HasSubstr("'a' has no values"));
   EXPECT_THAT(refusal({parameter("a", {1, 2, 1})}, {}).what(), HasSubstr("lists the value 1 twice"));

@@ -307,7 +307,8 @@ std::vector<std::string> find_warnings(const Problem& problem) {
     if (!used) warnings.push_back("the argument '" + argument.name + "' is passed to no launch");
   }
   if (problem.outputs.empty()) {
-    warnings.push_back("no output is declared: results cannot be verified");
+    const std::string sized = outputs_of_tunable_size(problem);
+    warnings.push_back("no output is declared: results cannot be verified" + (sized.empty() ? sized : "; " + sized));
   } else if (std::holds_alternative<std::monostate>(problem.reference)) {
     warnings.push_back("there is no reference: results are not verified");
   } else if (std::holds_alternative<ReferenceConfiguration>(problem.reference)) {

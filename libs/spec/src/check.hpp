@@ -35,6 +35,9 @@ Tolerance default_tolerance(DataType type);
 // The output buffers of a problem that names none: everything the kernel writes whose size is the same in every
 // configuration.
 std::vector<Output> default_outputs(const Problem& problem);
+// Why buffers that the kernel writes are not among them, with the cure: "the size of 'y', ... depends on the tunable
+// 'bs' ..."; empty if all are.
+std::string outputs_of_tunable_size(const Problem& problem);
 // The arguments a launch gets when it does not list them: every one that is not a symbol, in order.
 std::vector<std::string> default_args(const Problem& problem);
 

@@ -192,11 +192,7 @@ void check_launch_args(const Checker& checker, const Launch& launch, const std::
   for (std::size_t j = 0; j < launch.args.size(); ++j) {
     const std::string& name = launch.args[j];
     const std::string item = join_index(key + ".args", j);
-    if (const Argument* argument = problem.find_argument(name)) {
-      if (argument->symbol.empty()) continue;
-      checker.fail(item, "the argument '" + name + "' reaches the kernel as the symbol '" + argument->symbol +
-                             "'; remove it from args, or remove its symbol to pass a pointer");
-    }
+    if (problem.find_argument(name)) continue;
     if (const Value* value = problem.dimensions.find(name)) {
       if (const auto* integer = std::get_if<std::int64_t>(value)) {
         if (*integer > std::numeric_limits<std::int32_t>::max() ||
@@ -309,10 +305,7 @@ void check_outputs(const Checker& checker) {
       checker.fail(key + ".argument", "the output '" + output.argument + "' is declared twice; remove one");
     }
     if (argument->size && depends_on_tuning(*argument->size, problem)) {
-      checker.fail(key + ".argument",
-                   "the size of the output '" + argument->name + "', \"" + excerpt(argument->size->text()) +
-                       "\", depends on a tunable parameter, so it cannot be compared with a reference; give outputs a "
-                       "size that is the same in every configuration");
+      checker.fail(key + ".argument", outputs_of_tunable_size(problem));
     }
     const auto check_tolerance = [&](double tolerance, const char* name) {
       if (!(tolerance >= 0) || !std::isfinite(tolerance)) {
@@ -331,9 +324,11 @@ void check_reference(const Checker& checker) {
   const Problem& problem = checker.problem;
   if (std::holds_alternative<std::monostate>(problem.reference)) return;
   if (problem.outputs.empty()) {
-    checker.fail("reference",
-                 "there is a reference but no output to compare with it; declare the kernel's results with "
-                 "[[output]], or give them access = \"out\"");
+    const std::string why = "there is a reference but no output to compare with it; ";
+    if (const auto sized = outputs_of_tunable_size(problem); !sized.empty()) {
+      checker.fail("reference", why + sized);
+    }
+    checker.fail("reference", why + "declare the kernel's results with [[output]], or give them access = \"out\"");
   }
   if (const auto* kernel = std::get_if<ReferenceKernel>(&problem.reference)) {
     if (kernel->launches.empty()) checker.fail("reference", "the reference kernel has no launch; give its entry");
@@ -540,6 +535,26 @@ bool depends_on_tuning(const Expression& expression, const Problem& problem) {
       return parameter.name == name && parameter.values.size() > 1;
     });
   });
+}
+
+std::string outputs_of_tunable_size(const Problem& problem) {
+  std::string text;
+  for (const auto& argument : problem.arguments) {
+    if (!is_written(argument) || !argument.size || !depends_on_tuning(*argument.size, problem)) continue;
+    std::vector<std::string> names;
+    for (const auto& name : argument.size->names()) {
+      const auto tuned = [&](const Parameter& parameter) {
+        return parameter.name == name && parameter.values.size() > 1;
+      };
+      if (std::any_of(problem.parameters.begin(), problem.parameters.end(), tuned)) names.push_back("'" + name + "'");
+    }
+    text += (text.empty() ? "" : ", ") + ("the size of '" + argument.name + "', \"" + excerpt(argument.size->text())) +
+            "\", depends on the tunable " + join(names, " and ");
+  }
+  if (text.empty()) return text;
+  return text +
+         ", so it is another buffer in every configuration and cannot be compared; give it the size that the "
+         "largest configuration needs, and let the kernel write the same elements in all";
 }
 
 Tolerance default_tolerance(DataType type) {

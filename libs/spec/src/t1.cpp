@@ -38,7 +38,9 @@ T1Reader::T1Reader(std::string_view text, const std::filesystem::path& file)
 Problem T1Reader::run() {
   if (!root_.is_object()) fail("", "a T1 file is a JSON object; found " + std::string(root_.type_name()));
   const T1Json* space = member(root_, "ConfigurationSpace");
-  if (!space || !space->is_object()) {
+  const T1Json* kernel = member(root_, "KernelSpecification");
+  const bool has_kernel = kernel && kernel->is_object();
+  if (space ? !space->is_object() : !has_kernel) {
     throw Error(ErrorCode::bad_input,
                 "this JSON is no T1 specification: there is no object \"ConfigurationSpace\". A specification is TOML "
                 "(schema = 1) or T1 JSON with ConfigurationSpace and KernelSpecification",
@@ -60,14 +62,12 @@ Problem T1Reader::run() {
                                         " is not used: the command line decides it");
     }
   }
-  const T1Json* kernel = member(root_, "KernelSpecification");
-  const bool has_kernel = kernel && kernel->is_object();
   if (has_kernel) read_sizes(*kernel, "/KernelSpecification");
-  read_space(*space);
+  if (space) read_space(*space);
   if (has_kernel) {
     read_kernel(*kernel, "/KernelSpecification");
   } else {
-    warn("/KernelSpecification", "is missing: there is a space, but no kernel to run");
+    obstruct("/KernelSpecification", "is missing: there is a space, but no kernel to run");
   }
   if (problem_.name.empty()) problem_.name = file_.stem().empty() ? "kernel" : file_.stem().string();
   if (!unused_.empty()) problem_.warnings.push_back("fields that are not used: " + join(unused_));
@@ -80,6 +80,16 @@ void T1Reader::fail(const std::string& pointer, const std::string& message) cons
 
 void T1Reader::warn(const std::string& pointer, const std::string& message) {
   problem_.warnings.push_back((pointer.empty() ? std::string() : pointer + ": ") + message);
+}
+
+void T1Reader::obstruct(const std::string& pointer, const std::string& message) {
+  warn(pointer, message);
+  problem_.obstacles.push_back(problem_.warnings.back());
+}
+
+void T1Reader::warn_unusable(const std::string& pointer, const std::string& message) {
+  obstruct(pointer, message);
+  launch_understood_ = false;
 }
 
 void T1Reader::note_unused(const T1Json& object, const std::string& pointer, const std::vector<std::string>& known) {
@@ -115,8 +125,10 @@ Expression T1Reader::parse_space_expression(const std::string& text, const std::
 void T1Reader::read_space(const T1Json& space) {
   const std::string pointer = "/ConfigurationSpace";
   note_unused(space, pointer, {"TuningParameters", "Conditions"});
+  static const T1Json none = T1Json::array();
   const T1Json* parameters = member(space, "TuningParameters");
-  if (!parameters || !parameters->is_array()) {
+  if (!parameters) parameters = &none;
+  if (!parameters->is_array()) {
     fail(pointer + "/TuningParameters", "expected an array of objects with Name, Type and Values");
   }
   for (std::size_t i = 0; i < parameters->size(); ++i) {

@@ -27,12 +27,12 @@ std::string expression_literal(const Value& value) {
   return to_literal(value);
 }
 
+}  // namespace
+
 std::string json_excerpt(const T1Json& json) {
   if (json.is_string()) return "'" + excerpt(json.get<std::string>(), 60) + "'";
   return excerpt(json.dump(-1, ' ', false, T1Json::error_handler_t::replace), 60);
 }
-
-}  // namespace
 
 // ---- expressions ----------------------------------------------------------------------------------------------------
 
@@ -136,8 +136,7 @@ std::optional<Expression> T1Reader::usable(const T1Json& json, const std::string
   } catch (const Error& error) {
     reason = error.message();
   }
-  warn(pointer, what + " cannot be used: " + json_excerpt(json) + ": " + reason);
-  runnable_ = false;
+  warn_unusable(pointer, what + " cannot be used: " + json_excerpt(json) + ": " + reason);
   return std::nullopt;
 }
 
@@ -168,8 +167,7 @@ void T1Reader::read_sizes(const T1Json& kernel, const std::string& pointer) {
       if (const auto integer = as_integer(parse_value(list[i].get<std::string>()))) value = *integer;
     }
     if (!value) {
-      warn(at, "a problem size must be an integer, found " + json_excerpt(list[i]) + "; 1 is used");
-      runnable_ = false;
+      warn_unusable(at, "a problem size must be an integer, found " + json_excerpt(list[i]) + "; 1 is used");
       value = std::int64_t{1};
     }
     problem_.dimensions.set(name, *value);
@@ -184,13 +182,13 @@ void T1Reader::read_source(const T1Json& kernel, const std::string& pointer) {
   if (language == "CUDA") backend = "cuda";
   if (language == "OpenCL") backend = "opencl";
   if (backend.empty()) {
-    warn(pointer + "/Language", (language.empty() ? std::string("is missing") : "'" + excerpt(language, 40) + "'") +
-                                    ": only CUDA and OpenCL kernels can be run");
+    obstruct(pointer + "/Language", (language.empty() ? std::string("is missing") : "'" + excerpt(language, 40) + "'") +
+                                        ": only CUDA and OpenCL kernels can be run");
     return;
   }
   read_options(kernel, pointer, backend);
   if (name.empty()) {
-    warn(pointer + "/KernelFile", "is missing: there is no kernel source");
+    obstruct(pointer + "/KernelFile", "is missing: there is no kernel source");
     return;
   }
   const std::filesystem::path file = (file_.parent_path() / name).lexically_normal();
@@ -200,9 +198,8 @@ void T1Reader::read_source(const T1Json& kernel, const std::string& pointer) {
       throw Error(ErrorCode::not_found, "there is no file '" + excerpt(file.string(), 200) + "'");
     }
     problem_.source.by_backend[backend] = load_source(file);
-    has_source_ = true;
   } catch (const Error& error) {
-    warn(pointer + "/KernelFile", std::string("the kernel source cannot be used: ") + error.what());
+    obstruct(pointer + "/KernelFile", std::string("the kernel source cannot be used: ") + error.what());
   }
 }
 
@@ -270,8 +267,7 @@ void T1Reader::read_launch(const T1Json& kernel, const std::string& pointer) {
   launch.entry = text_of(kernel, "KernelName");
   launch.position = locations_.at(pointer + "/KernelName");
   if (launch.entry.empty()) {
-    warn(pointer + "/KernelName", "is missing: there is no kernel to launch");
-    runnable_ = false;
+    warn_unusable(pointer + "/KernelName", "is missing: there is no kernel to launch");
     return;
   }
   const T1Json* local = member(kernel, "LocalSize");
@@ -289,8 +285,8 @@ void T1Reader::read_launch(const T1Json& kernel, const std::string& pointer) {
     } else if (tuned) {
       block = Expression::parse(name);
     } else if (axis == 0) {
-      warn(pointer + "/LocalSize/X", "is missing, and there is no parameter 'block_size_x'");
-      runnable_ = complete = false;
+      warn_unusable(pointer + "/LocalSize/X", "is missing, and there is no parameter 'block_size_x'");
+      complete = false;
     }
     if (!complete) continue;
     const auto grid = grid_axis(kernel, pointer, axis, block);
@@ -323,237 +319,6 @@ void T1Reader::read_launch(const T1Json& kernel, const std::string& pointer) {
   problem_.launches.push_back(std::move(launch));
 }
 
-// ---- arguments ------------------------------------------------------------------------------------------------------
-
-bool T1Reader::read_type(const T1Json& json, const std::string& pointer, Argument& argument) {
-  const std::string text = text_of(json, "Type");
-  if (text == "custom") {
-    const T1Json* size = member(json, "TypeSize");
-    argument.type = DataType::uint8;
-    const std::int64_t bytes = size && size->is_number_integer() ? size->get<std::int64_t>() : 0;
-    for (const int components : {1, 2, 3, 4, 8, 16}) {
-      if (bytes == components) argument.components = components;
-    }
-    if (bytes == argument.components) return true;
-    warn(pointer + "/Type", "'custom' can be used with a TypeSize of 1, 2, 3, 4, 8 or 16 bytes, found " +
-                                (size ? json_excerpt(*size) : std::string("none")));
-    return false;
-  }
-  std::string base = text;
-  while (!base.empty() && base.back() >= '0' && base.back() <= '9') base.pop_back();
-  static const std::array<std::pair<const char*, DataType>, 3> vectors = {
-      {{"half", DataType::float16}, {"float", DataType::float32}, {"double", DataType::float64}}};
-  for (const auto& [name, type] : vectors) {
-    if (base != name) continue;
-    argument.type = type;
-    const std::string count = text.substr(base.size());
-    for (const int components : {2, 3, 4, 8, 16}) {
-      if (count == std::to_string(components)) argument.components = components;
-    }
-    if (count.empty() || argument.components > 1) return true;
-  }
-  if (text == "bool") {
-    argument.type = DataType::uint8;
-    return true;
-  }
-  if (const auto type = parse_data_type(text); type && !is_floating(*type)) {
-    argument.type = *type;
-    return true;
-  }
-  warn(pointer + "/Type", "'" + excerpt(text, 40) +
-                              "' is not a type of T1 (bool, int8 to uint64, half, float, double, "
-                              "with 2, 4, 8 or 16 behind them for vectors)");
-  return false;
-}
-
-std::optional<std::filesystem::path> T1Reader::numpy_file(const std::string& source, const std::string& pointer) {
-  if (source.size() <= 4 || source.substr(source.size() - 4) != ".npy") return std::nullopt;
-  const std::filesystem::path file = (file_.parent_path() / source).lexically_normal();
-  std::error_code error;
-  const std::filesystem::path absolute = std::filesystem::absolute(file, error);
-  if (!error && std::filesystem::is_regular_file(absolute, error)) return absolute;
-  warn(pointer, "there is no file '" + excerpt(file.string(), 200) + "'");
-  return std::nullopt;
-}
-
-void T1Reader::read_fill(const T1Json& json, const std::string& pointer, std::uint64_t position, Argument& argument) {
-  const std::string type = text_of(json, "FillType");
-  const T1Json* value_json = member(json, "FillValue");
-  const bool has_value = value_json && value_json->is_number();
-  const double value = has_value ? value_json->get<double>() : 0;
-  const T1Json* seed_json = member(json, "RandomSeed");
-  const std::uint64_t seed = seed_json && seed_json->is_number_unsigned() ? seed_json->get<std::uint64_t>() : position;
-  const std::string source = text_of(json, "DataSource");
-  if (type == "Constant" || (type.empty() && has_value)) {
-    argument.fill = FillConstant{value};
-  } else if (type == "Random") {
-    // FillValue is the upper bound, as Kernel Tuning Toolkit reads it.
-    const double high = has_value && value != 0 ? value : 1;
-    argument.fill = FillUniform{std::min(0.0, high), std::max(0.0, high), seed};
-  } else if (const auto npy = numpy_file(source, pointer + "/DataSource"); npy && type == "BinaryRaw") {
-    argument.fill = FillNpy{*npy};
-  } else if (type.empty()) {
-    argument.fill = argument.access == Access::in || argument.access == Access::constant
-                        ? Fill(FillUniform{0, 1, position})
-                        : Fill(FillConstant{0});
-  } else {
-    warn(pointer + "/FillType", "argument '" + argument.name + "' cannot be filled by '" + excerpt(type, 40) + "'" +
-                                    (source.empty() ? std::string() : " from '" + excerpt(source, 80) + "'") +
-                                    "; save the data as a NumPy file and use a TOML specification with init = "
-                                    "{ npy = \"file.npy\" }");
-    runnable_ = false;
-  }
-}
-
-std::optional<Argument> T1Reader::read_argument(const T1Json& json, const std::string& pointer,
-                                                std::uint64_t position) {
-  if (!json.is_object()) {
-    warn(pointer, "expected an object, found " + json_excerpt(json));
-    return std::nullopt;
-  }
-  note_unused(json, pointer,
-              {"Name", "Type", "MemoryType", "MemType", "AccessType", "Size", "TypeSize", "FillType", "FillValue",
-               "DataSource", "RandomSeed", "Output"});
-  Argument argument;
-  argument.position = locations_.at(pointer);
-  argument.name = text_of(json, "Name");
-  if (argument.name.empty()) argument.name = "argument_" + std::to_string(position);
-  if (!read_type(json, pointer, argument)) return std::nullopt;
-  const std::string memory = text_of(json, "MemoryType");
-  const std::string access = text_of(json, "AccessType");
-  if (memory == "Scalar") {
-    argument.access = Access::scalar;
-    const T1Json* value = member(json, "FillValue");
-    if (!value) {
-      warn(pointer + "/FillValue", "is missing: the scalar '" + argument.name + "' has no value");
-      return std::nullopt;
-    }
-    if (argument.components != 1) {
-      warn(pointer + "/Type", "the scalar '" + argument.name + "' has a vector type, which cannot be passed by value");
-      return std::nullopt;
-    }
-    argument.value =
-        usable(*value, pointer + "/FillValue", "the value of '" + argument.name + "'", ParameterNames::lists);
-    if (!argument.value) return std::nullopt;
-    if (!is_floating(argument.type) && value->is_number_float()) {
-      // 4.0 for an int32: the integer is meant.
-      if (const auto integer = as_integer(Value(value->get<double>())))
-        argument.value = Expression::constant(Value(*integer));
-    }
-    return argument;
-  }
-  if (memory == "Local") {
-    warn(pointer + "/MemoryType", "argument '" + argument.name +
-                                      "' is local memory, which is not passed as an argument "
-                                      "here; declare it in the kernel, or use the launch's dynamic shared memory");
-    return std::nullopt;
-  }
-  if (memory == "Symbol" || text_of(json, "MemType") == "Constant") {
-    argument.access = Access::constant;
-    argument.symbol = argument.name;
-  } else if (access == "WriteOnly") {
-    argument.access = Access::out;
-  } else if (access == "ReadWrite") {
-    argument.access = Access::inout;
-  }
-  const T1Json* size = member(json, "Size");
-  if (!size) {
-    warn(pointer + "/Size", "is missing: the buffer '" + argument.name + "' has no size");
-    return std::nullopt;
-  }
-  argument.size = usable(*size, pointer + "/Size", "the size of '" + argument.name + "'", ParameterNames::lists);
-  if (!argument.size) return std::nullopt;
-  read_fill(json, pointer, position, argument);
-  return argument;
-}
-
-void T1Reader::read_arguments(const T1Json& kernel, const std::string& pointer) {
-  const T1Json* arguments = member(kernel, "Arguments");
-  if (!arguments) return;
-  if (!arguments->is_array()) {
-    warn(pointer + "/Arguments", "expected an array of objects");
-    runnable_ = false;
-    return;
-  }
-  std::vector<std::string> marked;
-  for (std::size_t i = 0; i < arguments->size(); ++i) {
-    const T1Json& json = (*arguments)[i];
-    auto argument = read_argument(json, pointer + "/Arguments/" + std::to_string(i), i + 1);
-    if (!argument) {
-      runnable_ = false;
-      continue;
-    }
-    const T1Json* output = member(json, "Output");
-    if (output && ((output->is_number() && *output != 0) || (output->is_boolean() && output->get<bool>()))) {
-      marked.push_back(argument->name);
-    }
-    problem_.arguments.push_back(std::move(*argument));
-  }
-  for (auto& output : default_outputs(problem_)) {
-    if (marked.empty() || std::find(marked.begin(), marked.end(), output.argument) != marked.end()) {
-      problem_.outputs.push_back(std::move(output));
-    }
-  }
-}
-
-void T1Reader::read_references(const T1Json& kernel, const std::string& pointer) {
-  const T1Json* references = member(kernel, "ReferenceArguments");
-  if (!references || !references->is_array() || references->empty()) return;
-  std::vector<Output> outputs;
-  ReferenceNpy files;
-  for (std::size_t i = 0; i < references->size(); ++i) {
-    const T1Json& json = (*references)[i];
-    const std::string at = pointer + "/ReferenceArguments/" + std::to_string(i);
-    if (!json.is_object()) {
-      warn(at, "expected an object, found " + json_excerpt(json));
-      continue;
-    }
-    note_unused(json, at,
-                {"Name", "TargetName", "FillType", "FillValue", "DataSource", "RandomSeed", "ValidationMethod",
-                 "ValidationThreshold"});
-    const std::string target = text_of(json, "TargetName");
-    const Argument* argument = problem_.find_argument(target);
-    if (!argument || !is_written(*argument)) {
-      std::vector<std::string> names;
-      for (const auto& candidate : problem_.arguments) {
-        if (is_written(candidate)) names.push_back(candidate.name);
-      }
-      warn(at + "/TargetName", "'" + excerpt(target, 40) + "' is no argument that the kernel writes" +
-                                   suggestion(target, names, "arguments written"));
-      continue;
-    }
-    Output output;
-    output.argument = target;
-    output.position = locations_.at(at);
-    const Tolerance tolerance = default_tolerance(argument->type);
-    output.rtol = tolerance.rtol;
-    output.atol = tolerance.atol;
-    const std::string method = text_of(json, "ValidationMethod");
-    const T1Json* threshold = member(json, "ValidationThreshold");
-    if (threshold && threshold->is_number() && threshold->get<double>() >= 0) {
-      const double bound = threshold->get<double>();
-      output.rtol = method == "SideBySideRelativeComparison" ? bound : 0;
-      output.atol = method == "SideBySideRelativeComparison" ? 0 : bound;
-    }
-    if (method == "AbsoluteDifference") {
-      warn(at + "/ValidationMethod", "AbsoluteDifference bounds the sum of all differences; here each element of '" +
-                                         target + "' is held to the threshold");
-    }
-    const std::string source = text_of(json, "DataSource");
-    if (const auto npy = numpy_file(source, at + "/DataSource")) {
-      files.files[target] = *npy;
-    } else {
-      warn(at, "the expected data of '" + target + "' (" + excerpt(text_of(json, "FillType"), 40) +
-                   (source.empty() ? std::string() : " '" + excerpt(source, 80) + "'") +
-                   ") cannot be used; its tolerance is. Save the data as a NumPy file and name that as DataSource");
-    }
-    outputs.push_back(std::move(output));
-  }
-  if (outputs.empty()) return;
-  problem_.outputs = std::move(outputs);
-  if (files.files.size() == problem_.outputs.size()) problem_.reference = std::move(files);
-}
-
 // ---- all of it ------------------------------------------------------------------------------------------------------
 
 void T1Reader::read_kernel(const T1Json& kernel, const std::string& pointer) {
@@ -570,26 +335,25 @@ void T1Reader::read_kernel(const T1Json& kernel, const std::string& pointer) {
   read_launch(kernel, pointer);
   read_arguments(kernel, pointer);
   read_references(kernel, pointer);
-  for (auto& launch : problem_.launches) launch.args = default_args(problem_);
-  if (runnable_) {
+  place_local_memory(kernel, pointer);
+  for (auto& launch : problem_.launches) launch.args = args_;
+  if (launch_understood_) {
     try {
       check_execution(problem_, locations_);
     } catch (const Error& error) {
-      warn(pointer, error.message());
-      runnable_ = false;
+      warn_unusable(pointer, error.message());
     }
   }
-  if (runnable_) {
-    if (has_source_) {
+  if (launch_understood_) {
+    if (problem_.obstacles.empty()) {
       for (const auto& warning : find_warnings(problem_)) problem_.warnings.push_back(warning);
     }
   } else {
-    // A launch with arguments missing would run the wrong thing.
     problem_.launches.clear();
     problem_.outputs.clear();
     problem_.reference = {};
   }
-  if (!runnable_ || !has_source_) {
+  if (!problem_.obstacles.empty()) {
     problem_.warnings.push_back(
         "the kernel cannot be run from this file; its space can be searched on recorded results");
   }

@@ -17,6 +17,8 @@ namespace warpwright::spec::detail {
 
 using T1Json = nlohmann::ordered_json;
 
+std::string json_excerpt(const T1Json& json);
+
 // One file. One use: construct, run().
 class T1Reader {
  public:
@@ -32,6 +34,10 @@ class T1Reader {
   // ---- t1.cpp: the file and the space
   [[noreturn]] void fail(const std::string& pointer, const std::string& message) const;
   void warn(const std::string& pointer, const std::string& message);
+  // A warning that also says why the kernel cannot be run.
+  void obstruct(const std::string& pointer, const std::string& message);
+  // The same of something without which the launch would run the wrong thing.
+  void warn_unusable(const std::string& pointer, const std::string& message);
   void note_unused(const T1Json& object, const std::string& pointer, const std::vector<std::string>& known);
   const T1Json* member(const T1Json& object, const char* name) const;
   std::string text_of(const T1Json& object, const char* name) const;  // empty if absent or no string
@@ -43,7 +49,7 @@ class T1Reader {
   void read_default(Parameter& parameter, const T1Json& json, const std::string& pointer, const std::string& type);
   void read_condition(const T1Json& json, const std::string& pointer);
 
-  // ---- t1_kernel.cpp: the kernel
+  // ---- t1_kernel.cpp: the kernel and its launch
   void read_sizes(const T1Json& kernel, const std::string& pointer);
   void read_kernel(const T1Json& kernel, const std::string& pointer);
   void read_source(const T1Json& kernel, const std::string& pointer);
@@ -51,18 +57,23 @@ class T1Reader {
   void read_launch(const T1Json& kernel, const std::string& pointer);
   std::optional<Expression> grid_axis(const T1Json& kernel, const std::string& pointer, std::size_t axis,
                                       const std::optional<Expression>& block);
-  void read_arguments(const T1Json& kernel, const std::string& pointer);
-  std::optional<Argument> read_argument(const T1Json& json, const std::string& pointer, std::uint64_t position);
-  bool read_type(const T1Json& json, const std::string& pointer, Argument& argument);
-  void read_fill(const T1Json& json, const std::string& pointer, std::uint64_t position, Argument& argument);
-  // The data file of that name if it is a NumPy file; nullopt, after a warning, if it is named so and absent.
-  std::optional<std::filesystem::path> numpy_file(const std::string& source, const std::string& pointer);
-  void read_references(const T1Json& kernel, const std::string& pointer);
   // An expression of the kernel part; nullopt after a warning that says what cannot be used.
   std::optional<Expression> usable(const T1Json& json, const std::string& pointer, const std::string& what,
                                    ParameterNames meaning);
   // `ProblemSize[0]` becomes a dimension's name, and parameter names their lists where asked for.
   std::string rewritten(const std::string& text, ParameterNames meaning) const;
+
+  // ---- t1_arguments.cpp: what it is given and what it must give
+  void read_arguments(const T1Json& kernel, const std::string& pointer);
+  std::optional<Argument> read_argument(const T1Json& json, const std::string& pointer, std::uint64_t position);
+  bool read_type(const T1Json& json, const std::string& pointer, Argument& argument);
+  void read_fill(const T1Json& json, const std::string& pointer, std::uint64_t position, Argument& argument);
+  void read_local_memory(const T1Json& json, const std::string& pointer, const Argument& argument);
+  // Adds the local memory of the arguments to what the launch has.
+  void place_local_memory(const T1Json& kernel, const std::string& pointer);
+  // The data file of that name if it is a NumPy file; nullopt, after a warning, if it is named so and absent.
+  std::optional<std::filesystem::path> numpy_file(const std::string& source, const std::string& pointer);
+  void read_references(const T1Json& kernel, const std::string& pointer);
 
   std::string_view text_;
   std::filesystem::path file_;
@@ -72,8 +83,14 @@ class T1Reader {
   Problem problem_;
   std::vector<std::string> sizes_;  // names of the dimensions, in the order of ProblemSize
   std::vector<std::string> unused_;
-  bool runnable_ = true;  // the launch and all of its arguments are understood
-  bool has_source_ = false;
+  std::vector<std::string> args_;  // the arguments that are passed, in order
+  struct LocalMemory {
+    std::string name, pointer;
+    Expression bytes;
+    std::size_t position;  // how many arguments are passed before it
+  };
+  std::vector<LocalMemory> local_memory_;
+  bool launch_understood_ = true;  // and all of its arguments
 };
 
 }  // namespace warpwright::spec::detail

@@ -10,6 +10,7 @@
 namespace warpwright::spec_tests {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -169,19 +170,84 @@ TEST_F(T1, TypesMemoriesAndFills) {
   ASSERT_EQ(problem.arguments.size(), 8u);
   EXPECT_EQ(problem.arguments[0].type, DataType::float64);
   EXPECT_EQ(problem.arguments[0].components, 4);
-  const auto uniform = std::get<FillUniform>(problem.arguments[0].fill);
-  EXPECT_EQ(uniform.high, 3);
-  EXPECT_EQ(uniform.seed, 9u);
+  const auto normal = std::get<FillNormal>(problem.arguments[0].fill);
+  EXPECT_EQ(normal.mean, 0) << "Random is standard normal, as in Kernel Tuner";
+  EXPECT_EQ(normal.deviation, 1);
+  EXPECT_EQ(normal.seed, 9u);
+  EXPECT_EQ(std::get<FillNormal>(problem.arguments[4].fill).seed, 5u);
   EXPECT_EQ(problem.arguments[1].access, Access::inout);
   EXPECT_EQ(std::get<FillConstant>(problem.arguments[1].fill).value, 0.5);
   EXPECT_EQ(problem.arguments[2].access, Access::out);
   EXPECT_EQ(problem.arguments[3].type, DataType::uint8);
   EXPECT_EQ(problem.arguments[3].components, 8);
-  EXPECT_EQ(problem.arguments[4].symbol, "k");
+  EXPECT_EQ(problem.arguments[4].access, Access::constant);
+  EXPECT_EQ(problem.arguments[4].symbol, "k") << "copied to the module's symbol of its name";
   EXPECT_EQ(problem.arguments[5].access, Access::constant);
+  EXPECT_EQ(problem.arguments[5].symbol, "s");
   EXPECT_EQ(problem.scope({}).integer(*problem.arguments[6].value, "n"), 4);
-  EXPECT_THAT(problem.launches.at(0).args, ElementsAre("v", "h", "u", "c", "n", "flag"));
+  EXPECT_THAT(problem.launches.at(0).args, ElementsAre("v", "h", "u", "c", "k", "n", "flag"))
+      << "k is passed as well, the symbol s is not";
   EXPECT_EQ(problem.outputs.size(), 2u);
+}
+
+TEST_F(T1, RandomIntegersAreUniform) {
+  Parts parts;
+  parts.arguments =
+      R"({"Name": "i", "Type": "int32", "MemoryType": "Vector", "AccessType": "ReadWrite", "FillType": "Random", "FillValue": 9, "Size": 8})";
+  const auto uniform = std::get<FillUniform>(read(text(parts)).arguments.at(0).fill);
+  EXPECT_EQ(uniform.low, 0);
+  EXPECT_EQ(uniform.high, 9);
+}
+
+TEST_F(T1, LocalMemoryIsTheLaunchsDynamicSharedMemory) {
+  const std::string local = R"({"Name": "tile", "Type": "float2", "MemoryType": "Local", "Size": "block_size_x + 1"})";
+  const auto shared = [](const Problem& problem) {
+    return evaluate_geometry(problem.launches.at(0), problem.scope(problem.baseline_configuration())).dynamic_shared;
+  };
+  Parts parts;
+  const std::string buffers = parts.arguments;
+  parts.geometry += R"(, "SharedMemory": 100)";
+  parts.arguments = local + "," + buffers;
+  Problem problem = read(text(parts));  // CUDA: no parameter, so its place does not matter
+  EXPECT_THAT(problem.obstacles, IsEmpty());
+  EXPECT_THAT(problem.launches.at(0).args, ElementsAre("a", "b"));
+  EXPECT_EQ(shared(problem), Bytes{100 + 33 * 8});
+
+  folder.write("k.cl", "__kernel void copy() {}\n");
+  parts = {};
+  parts.kernel = R"("Language": "OpenCL", "KernelName": "copy", "KernelFile": "k.cl")";
+  parts.arguments = buffers + "," + local;
+  problem = read(text(parts));
+  EXPECT_THAT(problem.obstacles, IsEmpty());
+  EXPECT_THAT(problem.launches.at(0).args, ElementsAre("a", "b"));
+  EXPECT_EQ(shared(problem), Bytes{33 * 8});
+  parts.arguments = local + "," + buffers;
+  EXPECT_THAT(read(text(parts)).obstacles,
+              ElementsAre(AllOf(HasSubstr("/KernelSpecification/Arguments/0: the local memory 'tile'"),
+                                HasSubstr("it is not the last argument ('a' follows)"),
+                                HasSubstr("make it the last parameter of the kernel"))));
+  parts.arguments = buffers + "," + local + R"(, {"Name": "more", "Type": "int8", "MemoryType": "Local", "Size": 4})";
+  EXPECT_THAT(read(text(parts)).obstacles, ElementsAre(HasSubstr("'tile' is local memory too")));
+  parts.arguments = buffers + "," + local;
+  parts.geometry += R"(, "SharedMemory": 100)";
+  EXPECT_THAT(read(text(parts)).obstacles, ElementsAre(HasSubstr("SharedMemory asks for local memory too")));
+}
+
+TEST_F(T1, WithoutParametersTheSpaceHasOneConfiguration) {
+  const std::string rest = R"("KernelSpecification": {"Language": "CUDA", "KernelName": "copy", "KernelFile": "k.cu",
+      "ProblemSize": 1024, "LocalSize": {"X": 32}, "Arguments": [{"Name": "b", "Type": "float", "MemoryType": "Vector",
+      "AccessType": "WriteOnly", "FillType": "Constant", "Size": 1024}]}})";
+  for (const std::string space :
+       {R"("ConfigurationSpace": {"TuningParameters": [], "Conditions": []}, )", R"("ConfigurationSpace": {}, )", ""}) {
+    const Problem problem = read("{" + space + rest);
+    EXPECT_THAT(problem.obstacles, IsEmpty());
+    EXPECT_EQ(problem.build_space()->size(), 1u);
+    EXPECT_THAT(problem.warnings, Contains(HasSubstr("the space has one configuration")));
+    EXPECT_EQ(evaluate_geometry(problem.launches.at(0), problem.scope({})).grid[0], 32);
+  }
+  EXPECT_THAT(error_of([&] { read(R"({"ConfigurationSpace": {"TuningParameters": 7}})"); }),
+              HasSubstr("expected an array of objects"));
+  EXPECT_THAT(error_of([&] { read("{}"); }), HasSubstr("no T1 specification"));
 }
 
 TEST_F(T1, ReferenceArgumentsGiveTolerancesAndData) {
@@ -211,7 +277,9 @@ TEST_F(T1, WhatTheKernelPartCannotUseIsNamedAndTheSpaceStays) {
     const Problem problem = read(text(parts));
     EXPECT_EQ(problem.build_space()->size(), 2u);
     EXPECT_THAT(problem.warnings, Contains(HasSubstr("the kernel cannot be run from this file")));
-    return problem.warnings;
+    EXPECT_THAT(problem.obstacles, Not(IsEmpty()));
+    for (const auto& obstacle : problem.obstacles) EXPECT_THAT(problem.warnings, Contains(obstacle));
+    return problem.obstacles;
   };
   Parts parts;
   parts.kernel = R"j("Language": "CUDA", "KernelName": "copy", "KernelFile": "absent.cu")j";
@@ -225,8 +293,8 @@ TEST_F(T1, WhatTheKernelPartCannotUseIsNamedAndTheSpaceStays) {
   EXPECT_THAT(warnings(parts), Contains(HasSubstr("block x cannot be used: 'blok': unknown name 'blok'")));
   EXPECT_THAT(read(text(parts)).launches, IsEmpty());
   parts = {};
-  parts.arguments = R"({"Name": "a", "Type": "float", "MemoryType": "Local", "Size": 4})";
-  EXPECT_THAT(warnings(parts), Contains(HasSubstr("'a' is local memory")));
+  parts.arguments = R"({"Name": "a", "Type": "float", "MemoryType": "Local"})";
+  EXPECT_THAT(warnings(parts), Contains(HasSubstr("the local memory 'a' has no size")));
   parts.arguments =
       R"({"Name": "a", "Type": "float3", "MemoryType": "Vector", "Size": 4}, {"Name": "b", "Type": "complex", "MemoryType": "Vector", "Size": 4})";
   EXPECT_THAT(warnings(parts), Contains(HasSubstr("'complex' is not a type of T1")));
@@ -320,7 +388,8 @@ TEST(PublishedT1Kernel, ConvolutionLaunchesAsKernelTunerDoes) {
   EXPECT_EQ(geometry.grid, (std::array<std::int64_t, 3>{256, 256, 1}));
   EXPECT_EQ(problem.find_argument("d_filter")->symbol, "d_filter");
   EXPECT_EQ(problem.scope({}).integer(*problem.find_argument("input_image")->size, "size"), 4110 * 4110);
-  EXPECT_THAT(problem.launches[0].args, ElementsAre("output_image", "input_image"));
+  EXPECT_TRUE(std::holds_alternative<FillNormal>(problem.find_argument("input_image")->fill));
+  EXPECT_THAT(problem.launches[0].args, ElementsAre("output_image", "input_image", "d_filter"));
   EXPECT_EQ(problem.outputs.at(0).argument, "output_image");
 }
 

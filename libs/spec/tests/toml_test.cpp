@@ -12,9 +12,11 @@ namespace warpwright::spec_tests {
 namespace {
 
 using testing::AllOf;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 // The example of docs/specification.md, with the constraints where the reader of the page would write them.
 constexpr const char* stencil = R"toml(
@@ -217,6 +219,16 @@ TEST_F(Toml, ReadsEveryKeyOfTheExample) {
   EXPECT_THAT(problem.warnings, IsEmpty());
   // 4 * 4 block shapes, each with 8 tiles * 2 layouts less the 7 tiles that need padding.
   EXPECT_EQ(problem.build_space()->size(), 4u * 4u * 9u);
+}
+
+TEST_F(Toml, ALaunchMayPassAConstantThatHasASymbolToo) {
+  std::string both = stencil;
+  const std::string args = R"(args = ["in", "out", "width")";
+  ASSERT_NE(both.find(args), std::string::npos);
+  both.replace(both.find(args), args.size(), R"(args = ["in", "coeff", "out", "width")");
+  const Problem problem = read(both);
+  EXPECT_THAT(problem.launches[0].args, ElementsAre("in", "coeff", "out", "width", "height", "scale", "alpha"));
+  EXPECT_EQ(problem.find_argument("coeff")->symbol, "coeff_c");
 }
 
 TEST_F(Toml, TheExampleOfTheDocumentationIsRead) {
@@ -509,6 +521,17 @@ TEST_F(Toml, WarnsAboutWhatIsAllowedButProbablyNotMeant) {
   EXPECT_THAT(read(text(parts)).warnings,
               ElementsAre(HasSubstr("'x' is passed as a definition"), HasSubstr("'in' is passed to no launch"),
                           HasSubstr("no reference"), HasSubstr("defaults (x=1, block_x=32) violate")));
+}
+
+TEST_F(Toml, AnOutputWhoseSizeIsTunableIsNamedWithTheCure) {
+  Parts parts;
+  parts.out = "size = \"width // block_x\"";
+  const Problem problem = read(text(parts));
+  EXPECT_THAT(problem.outputs, IsEmpty());
+  EXPECT_THAT(problem.warnings,
+              Contains(AllOf(HasSubstr("no output is declared"),
+                             HasSubstr("the size of 'out', \"width // block_x\", depends on the tunable 'block_x'"),
+                             HasSubstr("the size that the largest configuration needs"), Not(HasSubstr("access")))));
 }
 
 TEST_F(Toml, ReadingDoesNotBuildTheSpace) {

@@ -17,6 +17,8 @@ constexpr const char* schema = "1.0.0";
 // What results have no field of their own for: kept as measurements, so that nothing is lost.
 constexpr const char* status_measurement = "warpwright_status";
 constexpr const char* message_measurement = "warpwright_message";
+// Kernel Tuner has it, empty, in every failed entry: no metric, and 'invalidity' says what went wrong.
+constexpr const char* error_measurement = "__error__";
 
 struct InvalidityWord {
   std::string_view word;
@@ -216,7 +218,7 @@ class T4Reader {
         trial.status = *status;
     } else if (name == message_measurement && value.is_string()) {
       trial.message = value.get<std::string>();
-    } else {
+    } else if (name != error_measurement) {
       const auto unit = measurement.find("unit");
       trial.other.push_back({name.get<std::string>(), compact(value),
                              unit != measurement.end() && unit->is_string() ? unit->get<std::string>() : ""});

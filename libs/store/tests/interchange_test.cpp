@@ -284,6 +284,21 @@ TEST(T4, RoundTripWithMetadata) {
   EXPECT_EQ(value_of(t4_results(again)), json);
 }
 
+TEST(T4, TheErrorFieldOfKernelTunerIsNoMetric) {
+  const RecordedSpace space = parse_recorded(R"({"results": [
+      {"configuration": {"a": 1}, "times": {}, "invalidity": "correct", "objectives": ["time"],
+       "measurements": [{"name": "time", "value": 1.5, "unit": ""}, {"name": "GFLOP/s", "value": 9.0, "unit": ""}]},
+      {"configuration": {"a": 2}, "times": {}, "invalidity": "compile", "correctness": 1,
+       "measurements": [{"name": "__error__", "value": "", "unit": ""}]}]})",
+                                             "x.json");
+  ASSERT_EQ(space.trials.size(), 2u);
+  EXPECT_EQ(space.trials[0].other.size(), 1u);
+  EXPECT_TRUE(space.trials[1].other.empty());
+  EXPECT_EQ(space.trials[1].status, TrialStatus::compile_failed);
+  EXPECT_THAT(kernel_tuner_cache(space), testing::Not(HasSubstr("measured_")));
+  EXPECT_THAT(t4_results(space), testing::Not(HasSubstr("__error__")));
+}
+
 TEST(T4, ErrorsInMetadata) {
   RecordedSpace space = parse_recorded(old_cache, "x.json");
   EXPECT_THROW(apply_t4_metadata(space, "[]", "m.json"), Error);

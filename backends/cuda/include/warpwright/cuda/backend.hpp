@@ -29,6 +29,9 @@ struct Options {
   std::filesystem::path nvrtc_library;
   // Used instead of libnvidia-ml.so.1 if not empty.
   std::filesystem::path nvml_library;
+  // Where NVRTC 13.5 and newer may unpack the headers they bring (about 26 MB, into a folder for their version), which
+  // happens when a kernel includes one and no toolkit has headers. Empty: those are not used.
+  std::filesystem::path bundled_headers_folder;
   // Whether /usr/local/cuda, /usr/local/cuda-* (newest first) and /opt/cuda are searched after toolkit_folders.
   bool use_default_toolkit_folders = true;
 };

@@ -13,12 +13,13 @@
 #include <warpwright/cuda/backend.hpp>
 #include <warpwright/device/backend.hpp>
 #include <warpwright/device/context.hpp>
+#include <warpwright/opencl/backend.hpp>
 
 namespace warpwright::devices {
 
-// cuda, opencl and sim, in this order. Opens nothing yet. `cuda` says where to look for CUDA beyond the usual places: a
-// library does not read CUDA_HOME.
-device::BackendRegistry all_backends(cuda::Options cuda = {});
+// cuda, opencl and sim, in this order. Opens nothing yet. `cuda` and `opencl` say where to look for files beyond the usual
+// places: a library reads neither CUDA_HOME nor PATH.
+device::BackendRegistry all_backends(cuda::Options cuda = {}, opencl::Options opencl = {});
 
 // An open device with a stream. Move-only; buffers, kernels and streams made from it must not outlive it. One thread at
 // a time, as its context.

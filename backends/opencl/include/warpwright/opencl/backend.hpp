@@ -20,15 +20,25 @@
 //    binary from its own cache.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <warpwright/device/backend.hpp>
 
 namespace warpwright::opencl {
 
+struct Options {
+  std::string loader_library = "libOpenCL.so.1";  // a full path, or a name for dlopen
+  // Where programs lie (the folders of PATH). PoCL links every kernel with the program `ld`; where there is none, the
+  // first launch ends the process. With folders given, probe() says whether one of them has it.
+  std::vector<std::filesystem::path> program_folders;
+};
+
 // Never throws for a missing driver: probe() of the result says what is missing.
 std::unique_ptr<device::Backend> make_backend();
+std::unique_ptr<device::Backend> make_backend(const Options& options);
 // The same with another loader: a full path, or a name for dlopen.
 std::unique_ptr<device::Backend> make_backend(const std::string& loader_library);
 

@@ -10,7 +10,8 @@ namespace warpwright::measure {
 // Definitions, in order: WARPWRIGHT_<BACKEND> = 1 (WARPWRIGHT_CUDA, WARPWRIGHT_OPENCL); the problem's `defines`; each
 // `define` parameter as NAME=value (booleans 1 and 0; a string parameter NAME with value v gives NAME=<v's position in
 // the value list> and NAME_<w>=<position of w> for every value w, so that `#if layout == layout_row` works; characters
-// of w that no macro name can hold become '_'). `option` parameters go to the options, `template_argument` ones into
+// of w that no macro name can hold become '_'). `#pragma unroll NAME` is left out of the source where NAME is defined as
+// 0, as Kernel Tuner does. `option` parameters go to the options, `template_argument` ones into
 // the entry names ("gemm<4, true>"), `block` ones nowhere. Options: the problem's for this backend. Throws
 // Error(bad_input) if the problem has no source for the backend, if a value has no literal in C (infinity), if the
 // configuration lacks a parameter, or for template arguments on OpenCL.

@@ -59,7 +59,9 @@ struct Argument {
   std::optional<Expression> size;   // elements (of `components` scalars each); buffers only
   std::optional<Expression> value;  // scalars only
   Fill fill = FillConstant{};
-  std::string symbol;  // name of the __constant__ symbol; empty: passed as a kernel argument
+  // Name of the __constant__ symbol that gets the data; empty: there is none. A launch that names the argument passes
+  // it as a pointer as well.
+  std::string symbol;
   InputPosition position;
 };
 
@@ -167,6 +169,9 @@ struct Problem {
 
   // Warnings of the reader that a person should see once (ignored T1 fields, defaults outside the list, ...).
   std::vector<std::string> warnings;
+  // Why the kernel cannot be run, where only its space could be read (T1 files whose kernel part is not understood).
+  // Empty: it can.
+  std::vector<std::string> obstacles;
 
   const Argument* find_argument(std::string_view argument_name) const;
   // The baseline, complete: declared values over the parameters' defaults, in parameter order. Throws Error(bad_input)
