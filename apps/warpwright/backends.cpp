@@ -7,9 +7,8 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/devices/devices.hpp>
 
-#include "places.hpp"
-
 #include "paths.hpp"
+#include "places.hpp"
 
 namespace warpwright::app {
 

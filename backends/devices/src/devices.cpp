@@ -8,10 +8,10 @@
 
 namespace warpwright::devices {
 
-device::BackendRegistry all_backends(cuda::Options cuda, opencl::Options opencl) {
+device::BackendRegistry all_backends(cuda::Options cuda, const opencl::Options& opencl) {
   device::BackendRegistry backends;
   backends.add(cuda::make_backend(std::move(cuda)));
-  backends.add(opencl::make_backend(std::move(opencl)));
+  backends.add(opencl::make_backend(opencl));
   backends.add(sim::make_backend());
   return backends;
 }
