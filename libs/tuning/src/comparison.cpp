@@ -64,7 +64,7 @@ ComparisonResult compare_configurations(const Problem& problem, Evaluation& eval
     const auto samples = counts_of(entry.samples);
     entry.median = Nanoseconds(median(samples));
     entry.spread = Nanoseconds(interquartile_range(samples));
-    entry.impossible = evaluator.impossible(entry.trial.configuration, result.evaluation.device, *entry.median);
+    entry.impossible = evaluator.impossible(entry.trial.configuration, result.evaluation.device, entry.median);
     if (!entry.impossible.empty()) continue;
     if (!result.fastest || entry.median < result.configurations[*result.fastest].median)
       result.fastest = taking_part[i];

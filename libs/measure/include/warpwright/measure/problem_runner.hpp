@@ -39,7 +39,7 @@ struct RunnerOptions {
   // A simulated device's own clock was given, not the wall's.
   bool clock_is_devices = false;
   // Memory of the host that buffers and expected results may take; asked of the system if absent.
-  std::optional<Bytes> host_memory;
+  std::optional<Bytes> host_memory = std::nullopt;
   LogSink log;
 };
 
