@@ -246,14 +246,17 @@ KernelFile read_binary_file(const KernelFileArguments& arguments, std::string by
   file.notes.push_back("a cubin does not tell spilled bytes; compile the source to see them");
   const KernelMetadata metadata(arguments.file);
   add_untold(file, &metadata);
-  std::string image;
-  if (!chosen.image->contained) {
-    image = chosen.image->extracted;
-  } else {
-    const std::string_view whole = cuda::binary_bytes(*chosen.image->contained, image);
-    if (whole.data() != image.data()) image = std::string(whole);
+  // A binary can be as large as its file: it is copied for a device only.
+  if (wanted.of_a_device) {
+    std::string image;
+    if (!chosen.image->contained) {
+      image = chosen.image->extracted;
+    } else {
+      const std::string_view whole = cuda::binary_bytes(*chosen.image->contained, image);
+      if (whole.data() != image.data()) image = std::string(whole);
+    }
+    file.binary = as_binary(std::move(image), target, file.kernel);
   }
-  file.binary = as_binary(std::move(image), target, file.kernel);
   return file;
 }
 

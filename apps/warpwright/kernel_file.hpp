@@ -28,7 +28,7 @@ struct KernelFile {
   std::string architecture;  // what the binary is for: "sm_90"
   std::string target;        // "sm_90a"
   cuda::KernelDescription kernel;
-  std::optional<device::Binary> binary;  // ready to be loaded on a device
+  std::optional<device::Binary> binary;  // ready to be loaded; of a binary file only where the target is a device
   std::string origin;                    // "compiled by NVRTC 13.0", "read from the cubin"
   std::optional<Bytes> dynamic_shared;   // of its launches, as metadata beside the file tells
   std::vector<std::string> notes;        // what the file does not tell

@@ -320,8 +320,11 @@ int run_occupancy(const Arguments& arguments, const Console& console) {
   if (question.file) notes.insert(notes.end(), question.file->notes.begin(), question.file->notes.end());
   std::optional<DriverAnswer> driver;
   if (question.device && question.file) driver = ask_driver(question, config, backends);
-  const bool differs = driver && driver->blocks_per_sm &&
-                       *driver->blocks_per_sm != question.tuner->calculate_occupancy(config).blocks_per_sm;
+  const OccupancyInfo info = question.tuner->calculate_occupancy(config);
+  // The driver's query takes any block; that the kernel requires another one shows at the launch.
+  const bool comparable =
+      info.refusal != LaunchRefusal::required_block && info.refusal != LaunchRefusal::required_cluster;
+  const bool differs = driver && driver->blocks_per_sm && comparable && *driver->blocks_per_sm != info.blocks_per_sm;
   if (differs) notes.push_back("the driver's number of blocks differs from the calculation: please report both");
 
   std::optional<OccupancyCurve> curve;

@@ -86,7 +86,7 @@ template __global__ void ns::holds<100, float>(float*);
 template __global__ void ns::holds<40, double>(double*);
 __global__ void overloaded(float* a) { a[0] = 1; }
 __global__ void overloaded(double* a) { a[0] = 1; }
-#if __CUDA_ARCH__ >= 900
+#if __CUDA_ARCH__ >= 900 || !defined(__CUDA_ARCH__)
 extern "C" __global__ void __cluster_dims__(2, 1, 1) cluster(float* a) { a[threadIdx.x] = 1; }
 extern "C" __global__ void __launch_bounds__(256, 1, 4) cluster_bound(float* a) { a[threadIdx.x] = 1; }
 #endif

@@ -171,8 +171,7 @@ class Corpus(BinariesTest):
                     kernels[name] += self.compare(cubin, log)
             except unittest.SkipTest as reason:
                 failures.append(f"{name}: {reason}")
-        for name, count in counts.items():
-            print(f"{name}: {count} cubins, {kernels[name]} kernels")
+            print(f"{name}: {counts[name]} cubins, {kernels[name]} kernels", flush=True)
         print(f"all: {sum(counts.values())} cubins, {sum(kernels.values())} kernels")
         for failure in failures:
             print("left out:", failure)
