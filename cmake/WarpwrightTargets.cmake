@@ -25,6 +25,8 @@ function(warpwright_test name)
   endif()
   find_package(GTest REQUIRED)
   add_executable(${name} ${ARG_SOURCES})
+  # Helpers of the same name in the sources of one test program are its own business.
+  set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests/support")
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gmock GTest::gtest_main warpwright_build_flags)
   add_test(NAME ${name} COMMAND ${name})

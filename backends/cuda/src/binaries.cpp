@@ -27,7 +27,6 @@ namespace {
 constexpr std::string_view fatbin_magic{"\x50\xed\x55\xba", 4};
 constexpr std::string_view archive_magic = "!<arch>\n";
 constexpr std::string_view thin_archive_magic = "!<thin>\n";
-constexpr std::uint16_t machine_cuda = 190;
 
 constexpr std::size_t fatbin_header = 16;
 constexpr std::size_t least_entry_header = 64;

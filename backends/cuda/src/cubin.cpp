@@ -16,7 +16,6 @@ namespace {
 
 // Numbers of NVIDIA's use of ELF.
 constexpr std::size_t symbol_size = 24;
-constexpr std::uint16_t machine_cuda = 190;
 constexpr std::uint16_t type_relocatable = 1;
 constexpr std::uint8_t symbol_function = 2;
 constexpr std::uint8_t symbol_other_entry = 0x10;  // st_other: callable from the host

@@ -9,6 +9,8 @@
 
 namespace warpwright::cuda {
 
+inline constexpr std::uint16_t machine_cuda = 190;  // e_machine of what runs on NVIDIA's devices
+
 // Little-endian reads with bounds; a read outside throws what `corrupted` throws.
 class View {
  public:

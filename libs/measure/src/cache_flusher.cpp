@@ -23,7 +23,7 @@ constexpr std::int64_t block_threads = 256;
 constexpr std::int64_t blocks_per_multiprocessor = 8;
 
 // CUDA C++ and OpenCL C. The buffer holds zeros, so that nothing is ever stored, which no compiler can know.
-constexpr const char* source = R"(
+constexpr const char* reader_source = R"(
 #ifdef WARPWRIGHT_FLUSH_OPENCL
 #define KERNEL __kernel void
 #define GLOBAL __global
@@ -143,7 +143,7 @@ void CacheFlusher::prepare_reading(device::Compiler& compiler, device::Stream& s
   job.file_name = "warpwright cache flush";
   job.entries = {entry};
   const std::string& backend = context_.device().id.backend;
-  job.source = backend == "sim" ? simulated_source : source;
+  job.source = backend == "sim" ? simulated_source : reader_source;
   if (backend == "opencl") job.defines.emplace_back("WARPWRIGHT_FLUSH_OPENCL", "1");
   module_ = context_.load(compiler.compile(job));
   kernel_ = module_->kernel(entry);

@@ -13,7 +13,7 @@ namespace {
 // CUDA C++ and OpenCL C. RAW is the unsigned type of an element's size; IS_FLOATING says whether its value may differ
 // within tolerances. Equal bits pass, as on the host. The tolerance is taken a little tighter than the host takes it,
 // because a compiler may contract the expression; what lies between the two is looked at there.
-constexpr const char* source = R"(
+constexpr const char* comparison_source = R"(
 #ifdef WARPWRIGHT_COMPARE_OPENCL
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
 #define KERNEL __kernel void
@@ -111,9 +111,9 @@ Format format_of(DataType type) {
   throw Error(ErrorCode::internal, "unknown data type");
 }
 
-constexpr int block_threads = 256;
+constexpr int comparison_block = 256;
 // Blocks per multiprocessor: enough to fill any device of today with 256 threads each.
-constexpr int blocks_per_multiprocessor = 8;
+constexpr int comparison_blocks_per_multiprocessor = 8;
 
 }  // namespace
 
@@ -131,7 +131,7 @@ const device::Kernel& DeviceComparer::kernel(DataType type) {
   if (!program.kernel) {
     const Format format = format_of(type);
     device::CompileJob job;
-    job.source = source;
+    job.source = comparison_source;
     job.file_name = "warpwright output comparison";
     job.defines = {{"RAW", format.raw}, {"KIND", format.kind}};
     if (context_.device().id.backend == "opencl") job.defines.emplace_back("WARPWRIGHT_COMPARE_OPENCL", "1");
@@ -151,10 +151,11 @@ std::uint32_t DeviceComparer::flag_after(const device::Buffer& expected, const d
                                          DataType type, const Tolerance& tolerance) {
   const device::Kernel& compare_kernel = kernel(type);
   const std::uint64_t elements = size.count / size_of(type);
-  const std::int64_t wanted = static_cast<std::int64_t>((elements + block_threads - 1) / block_threads);
-  const std::int64_t most = std::int64_t{blocks_per_multiprocessor} * std::max(1, context_.device().multiprocessors);
+  const std::int64_t wanted = static_cast<std::int64_t>((elements + comparison_block - 1) / comparison_block);
+  const std::int64_t most =
+      std::int64_t{comparison_blocks_per_multiprocessor} * std::max(1, context_.device().multiprocessors);
   device::LaunchConfig config;
-  config.block = {block_threads, 1, 1};
+  config.block = {comparison_block, 1, 1};
   config.grid = {std::clamp<std::int64_t>(wanted, 1, most), 1, 1};
   const std::array<device::KernelArgument, 7> arguments{&expected,
                                                         &found,

@@ -10,7 +10,7 @@ namespace warpwright::measure {
 namespace {
 
 // A time this much below a bound is impossible: clocks may run a little above what drivers call their maximum.
-constexpr double tolerance = 0.95;
+constexpr double least_share = 0.95;
 
 struct TensorRate {
   std::string_view architecture;
@@ -128,7 +128,7 @@ std::optional<std::string> impossible_time(const Problem& problem, const Configu
         consider(amount, is_narrow(problem) ? peaks.operations_8_bit : peaks.operations_16_bit,
                  "the fastest arithmetic");
       }
-      if (!bound || time.count() >= tolerance * bound->nanoseconds) continue;
+      if (!bound || time.count() >= least_share * bound->nanoseconds) continue;
       return fmt::format("{} would be {:.4g} '{}', and with {} the device takes {} at least", format_duration(time),
                          once, metric.name, bound->name, format_duration(Nanoseconds{bound->nanoseconds}));
     }

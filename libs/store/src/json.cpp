@@ -544,7 +544,7 @@ Trial trial_from_json(const Json& json) { return read_trial(json, Where("trial")
 
 namespace {
 
-Json parameter_json(const device::KernelParameter& parameter) {
+Json kernel_parameter_json(const device::KernelParameter& parameter) {
   Json object{{"kind", to_string(parameter.kind)}, {"text", text_json(parameter.text)}};
   if (parameter.type) object["type"] = to_string(*parameter.type);
   object["components"] = parameter.components;
@@ -552,7 +552,7 @@ Json parameter_json(const device::KernelParameter& parameter) {
   return object;
 }
 
-device::KernelParameter read_parameter(const Json& json, const Where& where) {
+device::KernelParameter read_kernel_parameter(const Json& json, const Where& where) {
   using Kind = device::KernelParameter::Kind;
   constexpr std::array all_kinds{Kind::unknown, Kind::buffer, Kind::local, Kind::scalar, Kind::other};
   const ObjectReader object(json, where);
@@ -585,7 +585,7 @@ Json to_json(const device::Binary& binary) {
   Json& parameters = object["parameters"] = Json::object();
   for (const auto& [entry, list] : binary.parameters) {
     Json& of_entry = parameters[entry] = Json::array();
-    for (const device::KernelParameter& parameter : list) of_entry.push_back(parameter_json(parameter));
+    for (const device::KernelParameter& parameter : list) of_entry.push_back(kernel_parameter_json(parameter));
   }
   return object;
 }
@@ -603,7 +603,7 @@ device::Binary binary_from_json(const Json& json, std::string image) {
   binary.resources = object.list("resources", read_resources);
   if (object.find("parameters") == nullptr) return binary;
   const auto read_parameters = [](const Json& list, const Where& here) {
-    return read_list(list, here, read_parameter);
+    return read_list(list, here, read_kernel_parameter);
   };
   for (auto& [entry, list] : object.entries("parameters", read_parameters))
     binary.parameters.emplace(entry, std::move(list));

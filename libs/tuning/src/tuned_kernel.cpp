@@ -65,7 +65,9 @@ std::vector<Configuration> verified_sizes(const store::TuningProfile& profile) {
 
 std::string first_line_of(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-// The application's buffers by slot.
+}  // namespace
+
+// The application's buffers by slot. What is prepared holds them, so they are not in an anonymous namespace.
 class ApplicationBuffers final : public measure::BufferSource {
  public:
   ApplicationBuffers(const Problem& problem, const Configuration& configuration) {
@@ -121,8 +123,6 @@ class ApplicationBuffers final : public measure::BufferSource {
   bool has_constants_ = false;
   std::uint64_t generation_ = 0;
 };
-
-}  // namespace
 
 // One problem size, ready to launch.
 struct TunedKernel::Prepared {
