@@ -67,7 +67,7 @@ class Check(CpuTest):
                         '\n[parameters.block]\nvalues = [64, 128]\nrole = "block"\n' + rest)
         return path
 
-    SCALE = ("WW_KERNEL void scale(WW_GLOBAL const float* WW_RESTRICT x, WW_GLOBAL float* WW_RESTRICT y, float alpha, int n) {\n"
+    SCALE = ("WW_KERNEL scale(WW_GLOBAL const float* WW_RESTRICT x, WW_GLOBAL float* WW_RESTRICT y, float alpha, int n) {\n"
              "  int i = WW_GLOBAL_X;\n  if (i < n) y[i] = alpha * x[i];\n}\n")
     BUFFERS = ('[[argument]]\nname = "x"\ntype = "float32"\nsize = "n"\ninit = { constant = 1 }\n'
                '[[argument]]\nname = "y"\ntype = "float32"\nsize = "n"\naccess = "out"\n'

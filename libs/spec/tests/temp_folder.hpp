@@ -29,6 +29,7 @@ class TempFolder {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path write(const std::string& name, std::string_view text) const {
+    std::filesystem::create_directories((path_ / name).parent_path());
     write_file_atomically(path_ / name, text);
     return path_ / name;
   }
