@@ -1,3 +1,4 @@
+#include <array>
 #include <bit>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -76,6 +77,13 @@ KernelResources draw_resources() {
   resources.barriers = draw_optional(rc::gen::arbitrary<int>());
   resources.spill_stores = draw_bytes();
   resources.spill_loads = draw_bytes();
+  const auto sizes = [] {
+    const auto size = rc::gen::arbitrary<std::int64_t>();
+    return *rc::gen::arbitrary<bool>() ? std::optional(std::array<std::int64_t, 3>{*size, *size, *size}) : std::nullopt;
+  };
+  resources.required_block = sizes();
+  resources.required_cluster = sizes();
+  resources.max_cluster_blocks = draw_optional(rc::gen::arbitrary<int>());
   return resources;
 }
 
