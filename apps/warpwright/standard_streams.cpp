@@ -105,6 +105,8 @@ int finish_output(int exit_code, std::FILE* err) {
     reason = errno;
   }
   if (!lost) return exit_code;
+  // A write that failed while the command ran has left no reason; one more tells.
+  if (reason == 0 && ::write(STDOUT_FILENO, "\n", 1) < 0) reason = errno;
   if (is_closed_output())
     fmt::print(err, "error: the output is lost: standard output is closed\n");
   else
