@@ -17,6 +17,10 @@ cuda::Options cuda_options() {
   for (const char* variable : {"CUDA_HOME", "CUDA_PATH"})
     if (const char* folder = std::getenv(variable); folder != nullptr && folder[0] != '\0')
       options.toolkit_folders.insert(options.toolkit_folders.begin(), folder);
+  if (const char* folder = std::getenv(header_cache_variable); folder != nullptr && folder[0] == '/') {
+    options.bundled_headers_folder = folder;
+    return options;
+  }
   try {
     options.bundled_headers_folder = default_cache_folder();
   } catch (const Error&) {

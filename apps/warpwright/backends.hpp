@@ -13,6 +13,9 @@ device::BackendRegistry make_backends();
 // `log` is told where that is not the usual one. Once, before other threads run: it may set an environment variable.
 device::BackendRegistry make_backends(const LogSink& log);
 
+// Names the folder for the headers that NVRTC brings; what workers get, as they may write to their cache folder alone.
+inline constexpr const char* header_cache_variable = "WARPWRIGHT_HEADER_CACHE";
+
 // Where CUDA is looked for: CUDA_HOME and CUDA_PATH before the usual places.
 cuda::Options cuda_options();
 

@@ -5,6 +5,7 @@
 
 #include <warpwright/base/error.hpp>
 
+#include "backends.hpp"
 #include "paths.hpp"
 #include "places.hpp"
 
@@ -51,6 +52,7 @@ tuning::WorkerPoolOptions WorkerArguments::options(const Console& console, bool 
   options.cache_folder = usable_cache_folder(cache_folder, options.log);
   if (std::getenv("CUDA_CACHE_PATH") == nullptr)
     options.environment.emplace_back("CUDA_CACHE_PATH", (options.cache_folder / "cuda").string());
+  options.environment.emplace_back(header_cache_variable, options.cache_folder.string());
   if (!no_confinement) {
     options.confined_to = folders_for_temporary_files();
     options.confined_to->push_back(options.cache_folder);

@@ -393,6 +393,25 @@ TEST_F(NvrtcTest, ToolkitHeadersAreFound) {
   EXPECT_EQ(binary.resources.size(), 1u);
 }
 
+TEST_F(NvrtcTest, HeadersThatItBringsServeWhereThereIsNoToolkit) {
+  Options alone = options;
+  alone.nvrtc_library = Nvrtc::load(options)->path();
+  alone.toolkit_folders.clear();
+  alone.use_default_toolkit_folders = false;
+  const auto nvrtc = Nvrtc::load(alone);
+  if (!nvrtc->has_bundled_headers()) GTEST_SKIP() << "NVRTC " << nvrtc->version_text() << " brings no headers";
+  if (find_toolkit_headers(alone, nvrtc->path()).include) GTEST_SKIP() << "its toolkit has headers";
+  alone.bundled_headers_folder = std::filesystem::path(::testing::TempDir()) / "warpwright headers";
+  compiler = make_nvrtc_compiler("sm_90a", alone);
+  const auto with_header =
+      job("#include <cuda_fp16.h>\n"
+          "extern \"C\" __global__ void f(half2* a) { a[0] = __hadd2(a[1], a[2]); }",
+          {"f"});
+  EXPECT_EQ(compiler->compile(with_header).resources.size(), 1u);
+  EXPECT_TRUE(std::filesystem::is_directory(alone.bundled_headers_folder));
+  std::filesystem::remove_all(alone.bundled_headers_folder);
+}
+
 TEST_F(NvrtcTest, MissingIncludesSayWhereTheyWereLookedFor) {
   auto wrong = job("#include \"no_such_header.hpp\"\nextern \"C\" __global__ void f() {}", {"f"});
   wrong.include_folders = {"/warpwright/one", "/warpwright/two"};

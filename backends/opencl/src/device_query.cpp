@@ -143,6 +143,10 @@ std::string device_text(const Api& api, abi::Device device, abi::Uint name) {
   });
 }
 
+bool is_pocl(const Api& api, abi::Device device) {
+  return device_text(api, device, abi::device_version).find(" PoCL ") != std::string::npos;
+}
+
 Enumeration enumerate(const Api& api) {
   Enumeration result;
   const auto fail = [&](std::string_view call, abi::Int status) {
@@ -164,7 +168,6 @@ Enumeration enumerate(const Api& api) {
   for (std::size_t p = 0; p < platforms.size(); ++p) {
     const std::string name = platform_text(api, platforms[p], abi::platform_name);
     const std::string version = platform_text(api, platforms[p], abi::platform_version);
-    result.pocl = result.pocl || name == pocl_platform;
     result.platforms.push_back(fmt::format("{} ({})", name.empty() ? "unnamed platform" : name, version));
     abi::Uint devices_count = 0;
     status = api.get_device_ids(platforms[p], abi::device_type_all, 0, nullptr, &devices_count);
@@ -180,6 +183,7 @@ Enumeration enumerate(const Api& api) {
     for (std::size_t d = 0; d < devices.size(); ++d) {
       // A device that is not available keeps its number, so that the others keep theirs when it comes back.
       if (device_value<abi::Bool>(api, devices[d], abi::device_available) == abi::no) continue;
+      result.pocl = result.pocl || is_pocl(api, devices[d]);
       DeviceId id{"opencl", {static_cast<int>(p), static_cast<int>(d)}};
       result.devices.push_back(describe(api, platforms[p], devices[d], std::move(id), version));
     }

@@ -20,18 +20,18 @@ struct FoundDevice {
   bool amd_attributes = false;           // cl_amd_device_attribute_query: free memory can be asked for
 };
 
-// What PoCL calls its platform.
-constexpr std::string_view pocl_platform = "Portable Computing Language";
-
 struct Enumeration {
   std::vector<FoundDevice> devices;
   std::vector<std::string> platforms;  // names and versions
-  bool pocl = false;                   // one of them is PoCL
+  bool pocl = false;                   // one of the devices is PoCL's
   std::string failure;                 // why there is no platform, or which of them failed; empty if all answered
 };
 
 // Never throws for what a driver answers; a platform that fails is named in `failure` and the others are listed.
 Enumeration enumerate(const Api& api);
+
+// Whether it is a device of PoCL, by its version text ("OpenCL 3.0 PoCL HSTR: ...").
+bool is_pocl(const Api& api, abi::Device device);
 
 // A string with trailing NULs and white space cut off and runs of blanks made one; empty if the call fails.
 std::string device_text(const Api& api, abi::Device device, abi::Uint name);

@@ -232,7 +232,11 @@ KernelResources query_resources(const Api& api, abi::Kernel kernel, abi::Device 
     return value;
   };
   if (const auto bytes = query(abi::kernel_local_mem_size, abi::Ulong{0})) resources.static_shared = Bytes{*bytes};
-  if (const auto bytes = query(abi::kernel_private_mem_size, abi::Ulong{0})) resources.local_per_thread = Bytes{*bytes};
+  // PoCL answers 1024 for every kernel.
+  if (!is_pocl(api, device)) {
+    if (const auto bytes = query(abi::kernel_private_mem_size, abi::Ulong{0}))
+      resources.local_per_thread = Bytes{*bytes};
+  }
   if (const auto threads = query(abi::kernel_work_group_size, std::size_t{0}); threads && *threads > 0)
     resources.max_threads_per_block = static_cast<int>(*threads);
   return resources;

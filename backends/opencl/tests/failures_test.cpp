@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <optional>
 
 #include <warpwright/base/error.hpp>
 
@@ -549,6 +550,41 @@ TEST_F(FakeDevice, ProbeSaysWhatIsMissing) {
   probe = backend_->probe();
   EXPECT_TRUE(probe.usable);
   EXPECT_THAT(probe.components[2].detail, HasSubstr("clGetDeviceIDs of platform 0 (Fake) failed"));
+}
+
+TEST_F(FakeDevice, PoclsConstantIsNoResourceOfAKernel) {
+  const auto private_memory = [&] {
+    backend_ = make_backend(fake_.api());
+    auto context = backend_->open(device_id);
+    const device::Binary binary = backend_->compiler(context->device())->compile(job());
+    EXPECT_EQ(context->load(binary)->kernel("add")->resources().local_per_thread,
+              binary.resources.at(0).local_per_thread);
+    return binary.resources.at(0).local_per_thread;
+  };
+  EXPECT_EQ(private_memory(), Bytes{16});
+  fake_.set_text(abi::device_version, "OpenCL 3.0 PoCL HSTR: pthread-x86_64-pc-linux-gnu-skylake");
+  EXPECT_EQ(private_memory(), std::nullopt);
+}
+
+TEST_F(FakeDevice, ProbeSaysThatPoclCannotLink) {
+  Options options;
+  options.program_folders = {"/no/such/folder", testing::TempDir()};
+  const std::filesystem::path linker = std::filesystem::path(testing::TempDir()) / "ld";
+  std::filesystem::remove(linker);
+  EXPECT_EQ(make_backend(fake_.api(), options)->probe().components.size(), 3u) << "another driver's linker is its own";
+  fake_.set_text(abi::device_version, "OpenCL 3.0 PoCL HSTR: pthread-x86_64-pc-linux-gnu-skylake");
+  EXPECT_EQ(make_backend(fake_.api())->probe().components.size(), 3u) << "nobody said where programs lie";
+  device::ProbeResult probe = make_backend(fake_.api(), options)->probe();
+  EXPECT_TRUE(probe.usable);
+  ASSERT_EQ(probe.components.size(), 4u);
+  EXPECT_FALSE(probe.components[3].present);
+  EXPECT_THAT(probe.components[3].name, HasSubstr("linker of PoCL"));
+  EXPECT_THAT(probe.components[3].remedy, HasSubstr("binutils"));
+  std::filesystem::copy_file("/proc/self/exe", linker);
+  probe = make_backend(fake_.api(), options)->probe();
+  EXPECT_TRUE(probe.components.at(3).present);
+  EXPECT_EQ(probe.components.at(3).detail, linker.string());
+  std::filesystem::remove(linker);
 }
 
 TEST(PtxasReport, RegistersByKernel) {

@@ -141,6 +141,21 @@ TEST(Space, ManyValuesNeedWiderColumns) {
   EXPECT_EQ(space->at(space->size() - 1).describe(), "a=66500, b=299, c=1");
 }
 
+// Other solvers prune by partial products and lose the configurations in which a later factor is below 1.
+TEST(Space, ProductsWithFactorsBelowOneLoseNothing) {
+  EXPECT_EQ(
+      build_space({parameter("block", {32, 64, 128}), parameter("stages", {0, 1, 2}), parameter("padded", {0, 1})},
+                  constraints({"block * stages * padded <= 8"}))
+          ->size(),
+      12u);
+  auto fraction = parameter("fraction", {});
+  fraction.values = {0.5, 1.5, 2.0};
+  EXPECT_EQ(build_space({parameter("block", {10, 20, 30}), fraction, parameter("b", {0, 1, 2})},
+                        constraints({"8 < block * fraction * b < 28"}))
+                ->size(),
+            6u);
+}
+
 TEST(Space, WithoutParametersThereIsOneConfiguration) {
   const auto space = build_space({}, {});
   EXPECT_EQ(space->size(), 1u);

@@ -234,7 +234,9 @@ std::optional<Expression> T1Reader::grid_axis(const T1Json& kernel, const std::s
   const T1Json* divisors = member(kernel, divisor_key.c_str());
   const T1Json* global = member(kernel, "GlobalSize");
   const T1Json* global_axis = global ? member(*global, axis_names[axis]) : nullptr;
-  if (divisors && axis < sizes_.size()) {
+  // Without entries it is as if it were not there: what "no division" is to Kernel Tuner's Python is not so in its T1.
+  const bool has_divisors = divisors && !(divisors->is_array() && divisors->empty());
+  if (has_divisors && axis < sizes_.size()) {
     // Kernel Tuner's rule: the problem size over the product of the divisors, rounded up; GlobalSize does not count.
     const T1Json list = divisors->is_array() ? *divisors : T1Json::array({*divisors});
     std::vector<std::string> factors;
@@ -244,10 +246,9 @@ std::optional<Expression> T1Reader::grid_axis(const T1Json& kernel, const std::s
       if (!factor) return std::nullopt;
       factors.push_back(is_identifier(factor->text()) ? factor->text() : "(" + factor->text() + ")");
     }
-    if (factors.empty()) return Expression::parse(sizes_[axis]);
     return Expression::parse("ceil_div(" + sizes_[axis] + ", " + join(factors, " * ") + ")");
   }
-  if (global_axis) {
+  if (global_axis && !(divisors && axis < sizes_.size())) {
     const auto size = usable(*global_axis, pointer + "/GlobalSize/" + axis_names[axis], what, ParameterNames::values);
     if (!size) return std::nullopt;
     // CUDA counts blocks, OpenCL and Vulkan count threads.
