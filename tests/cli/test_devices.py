@@ -1,5 +1,7 @@
 """`warpwright devices`: what a person and a program learn about the machine."""
 
+import json
+
 from support import CommandLineTest, EXIT_SUCCESS
 
 DEVICE_KEYS = {
@@ -35,6 +37,21 @@ class Devices(CommandLineTest):
         ids = [device["id"] for backend in self.run_json("devices")["backends"] for device in backend["devices"]]
         self.assertEqual(len(ids), len(set(ids)))
         self.assertTrue(any(name.startswith("sim:") for name in ids))
+
+    def test_a_missing_linker_of_pocl_is_told(self):
+        def linker(environment=None):
+            report = json.loads(self.run_program("devices", "--json", environment=environment).stdout)
+            opencl = next(backend for backend in report["backends"] if backend["name"] == "opencl")
+            return next((part for part in opencl["components"] if part["name"] == "linker of PoCL (ld)"), None)
+
+        if linker() is None:
+            self.skipTest("there is no device of PoCL")
+        self.assertTrue(linker()["present"])
+        missing = linker({"PATH": str(self.home)})
+        self.assertFalse(missing["present"])
+        self.assertIn("no 'ld' on the PATH", missing["detail"])
+        self.assertIn("binutils", missing["remedy"])
+        self.assertIn("linker of PoCL (ld): missing", self.run_program("devices", environment={"PATH": str(self.home)}).stdout)
 
     def test_text(self):
         result = self.run_program("devices")

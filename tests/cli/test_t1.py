@@ -53,7 +53,7 @@ class T1(CpuTest):
     tile = {"Name": "tile", "Type": "float", "MemoryType": "Local", "Size": 50}
 
     def tune(self, path):
-        return self.run_json("tune", path, *self.on_cpu, "--no-session", "--no-profile", "--rounds", "2")
+        return self.run_json("tune", path, *self.on_cpu, "--no-session", "--no-profile")
 
     def test_constant_memory_is_passed_and_an_unroll_factor_of_zero_says_nothing(self):
         path = self.specification({"loop_unroll_factor": "[0, 1, 2]", "use_local": "[0]"},
@@ -78,7 +78,7 @@ class T1(CpuTest):
         self.assertIn("smooth: 1 valid configurations of 1", self.run_program("space", path).stdout)
         report = self.tune(path)
         self.assertEqual([(trial["configuration"], trial["status"]) for trial in report["trials"]], [({}, "ok")])
-        text = self.run_program("tune", path, *self.on_cpu, "--no-session", "--no-profile", "--rounds", "2")
+        text = self.run_program("tune", path, *self.on_cpu, "--no-session", "--no-profile")
         self.assertEqual(text.returncode, EXIT_SUCCESS, text.stderr)
         self.assertIn("Winner: (none)", text.stdout)
 
