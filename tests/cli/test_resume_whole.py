@@ -11,11 +11,11 @@ KILLS = int(os.environ.get("WARPWRIGHT_KILLS", "200"))
 
 
 class Kills(CpuTest):
-    budget = 40
+    budget = 24
 
     def arguments(self, strategy, session):
         return ["tune", VECTOR_ADD, *self.on_cpu, "--problem", "n=10007", "--max-evaluations", self.budget, "--strategy",
-                strategy, "--session", session, "--no-profile", "--no-cache", "--quiet"]
+                strategy, "--session", session, "--no-profile", "--quiet"]
 
     def check(self, session, before):
         """What is recorded now; everything of before is there, as it was, and nothing is there twice."""
