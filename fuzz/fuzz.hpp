@@ -3,8 +3,11 @@
 // the replay test, built with any compiler, calls them with every file of the corpora.
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
+#include <string>
 #include <string_view>
 
 namespace warpwright::fuzz {
@@ -26,6 +29,14 @@ void profiles(std::string_view text);
 // Bytes choose a specification of the simulated device with hostile expressions; its session gives every configuration
 // an outcome.
 void session(std::string_view bytes);
+// What session() has seen so far in this process.
+struct SessionCounts {
+  std::uint64_t refused = 0;   // no specification
+  std::uint64_t unjudged = 0;  // whose reference cannot be computed
+  std::uint64_t sessions = 0;
+  std::map<std::string, std::uint64_t> outcomes;  // of configurations, by status
+};
+SessionCounts& session_counts();
 
 // Read as the journal of a session, as it is and with the checksums of its lines put right; what is accepted is
 // resumed.

@@ -53,12 +53,21 @@ INSTANTIATE_TEST_SUITE_P(
 // Hostile geometry and sizes: every byte is a choice of a specification, so random bytes are random specifications.
 TEST(Sessions, OfAThousandHostileSpecificationsEndInOrder) {
   warpwright::Rng rng(13);
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < 1600; ++i) {  // some are refused as specifications
     std::string bytes;
-    for (int byte = 0; byte < 64; ++byte) bytes += static_cast<char>(rng.below(256));
+    for (int byte = 0; byte < 96; ++byte) bytes += static_cast<char>(rng.below(256));
     SCOPED_TRACE(i);
     EXPECT_NO_THROW(warpwright::fuzz::session(bytes));
   }
+  const warpwright::fuzz::SessionCounts& counts = warpwright::fuzz::session_counts();
+  std::string text = std::to_string(counts.sessions) + " sessions, " + std::to_string(counts.refused) + " refused, " +
+                     std::to_string(counts.unjudged) + " without a reference;";
+  for (const auto& [status, count] : counts.outcomes) text += " " + status + " " + std::to_string(count);
+  RecordProperty("counts", text);
+  // Hostile, and not so hostile that nothing is left to be tuned.
+  EXPECT_GE(counts.sessions, 1000u) << text;
+  for (const char* status : {"ok", "pruned", "not_finite", "compile_failed", "resource_exceeded"})
+    EXPECT_GE(counts.outcomes.count(status) == 0 ? 0u : counts.outcomes.at(status), 20u) << text;
 }
 
 // Text of every repeatable form, four times as long: linear work grows by 4, quadratic by 16. Processor time, the best
