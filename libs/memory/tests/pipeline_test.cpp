@@ -134,7 +134,7 @@ TEST(Pipeline, FilesComeAndGo) {
   const Error missing = error_of([&] { file_source(folder / "none"); });
   EXPECT_EQ(missing.code(), ErrorCode::not_found);
   EXPECT_THAT(missing.message(), HasSubstr("none"));
-  EXPECT_EQ(error_of([&] { file_sink(folder); }).code(), ErrorCode::io);
+  EXPECT_EQ(error_of([&] { file_sink(folder); }).code(), ErrorCode::bad_input);
   std::filesystem::remove_all(folder);
 }
 
