@@ -8,6 +8,7 @@
 #include <warpwright/base/json_nesting.hpp>
 #include <warpwright/store/json.hpp>
 #include <warpwright/tuning/comparison.hpp>
+#include <warpwright/tuning/ranking.hpp>
 
 #include "backends.hpp"
 #include "command.hpp"
@@ -108,7 +109,7 @@ void print_comparison(const Problem& problem, const tuning::ComparisonResult& re
                    {"median", Align::right},
                    {"spread", Align::right},
                    {"to the fastest", Align::right},
-                   {"95 % interval"},
+                   {"interval"},
                    {""},
                    {"configuration"}});
   for (std::size_t i = 0; i < result.configurations.size(); ++i) {
@@ -132,9 +133,15 @@ void print_comparison(const Problem& problem, const tuning::ComparisonResult& re
     if (!entry.trial.ok() || !entry.impossible.empty())
       fmt::print(out, "  {}: {}\n", entry.trial.configuration.describe(),
                  entry.trial.ok() ? entry.impossible : entry.trial.message);
-  if (result.fastest)
-    fmt::print(out, "  ({} samples of each, interleaved in one run; ratios are medians of the ratios within a round)\n",
-               result.configurations[*result.fastest].samples.size());
+  if (result.fastest) {
+    const std::size_t rounds = result.configurations[*result.fastest].samples.size();
+    const std::size_t chose = tuning::choosing_rounds(rounds);
+    fmt::print(
+        out,
+        "  ({} samples of each, interleaved in one run: the first {} chose the fastest, everything shown is of the "
+        "other {}; ratios are medians of the ratios within a round, their intervals hold together at 95 %)\n",
+        rounds, chose, rounds - chose);
+  }
 }
 
 int compare(const CompareArguments& arguments, const Console& console) {

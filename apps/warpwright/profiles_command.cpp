@@ -10,6 +10,7 @@
 #include <warpwright/store/profile_database.hpp>
 
 #include "command.hpp"
+#include "interval_text.hpp"
 #include "paths.hpp"
 #include "text_table.hpp"
 
@@ -56,6 +57,12 @@ std::string speedup_text(const TuningProfile& profile) {
   return *speedup < 1.995 ? fmt::format("{:.2f}x", *speedup) : fmt::format("{:.1f}x", *speedup);
 }
 
+// "3.2x (95 % interval 3.16 to 3.24)".
+std::string speedup_with_interval(const TuningProfile& profile) {
+  if (!profile.paired_speedup) return speedup_text(profile);
+  return fmt::format("{} ({})", speedup_text(profile), interval_text(profile.paired_speedup->interval));
+}
+
 // "2026-11-22 18:06" of "2026-11-22T18:06:36Z"; anything else as it is.
 std::string minute_text(const std::string& created_at) {
   if (created_at.size() < 16 || created_at[10] != 'T') return created_at;
@@ -97,7 +104,7 @@ void print_profile(const TuningProfile& profile, std::FILE* out) {
   if (profile.baseline_median)
     line("baseline",
          with(format_duration(*profile.baseline_median), profile.baseline ? profile.baseline->describe() : ""));
-  line("speed-up", speedup_text(profile));
+  line("speed-up", speedup_with_interval(profile));
   line("verification", profile.verification);
   line("problem", key.dimensions.describe());
   line("device",

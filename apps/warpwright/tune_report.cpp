@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <optional>
 
 #include <warpwright/measure/plausibility.hpp>
+#include <warpwright/tuning/ranking.hpp>
 
+#include "interval_text.hpp"
 #include "text_table.hpp"
 
 namespace warpwright::app {
@@ -73,6 +76,11 @@ Json tune_json(const TuneReport& report) {
     if (result.baseline_median) json["baseline"]["median_ns"] = result.baseline_median->count();
   }
   json["speedup"] = result.speedup ? Json(*result.speedup) : Json(nullptr);
+  json["speedup_interval"] = json["speedup_confidence"] = nullptr;
+  if (const auto& interval = result.speedup_interval) {
+    json["speedup_interval"] = {interval->low, interval->high};
+    json["speedup_confidence"] = interval->confidence;
+  }
   Json finalists = Json::array();
   for (const auto& finalist : result.finalists) {
     Json samples = Json::array();
@@ -82,7 +90,18 @@ Json tune_json(const TuneReport& report) {
                          {"spread_ns", finalist.spread.count()},
                          {"ratio", finalist.ratio.median},
                          {"ratio_interval", {finalist.ratio.interval.low, finalist.ratio.interval.high}},
+                         {"speedup", finalist.speedup ? Json(*finalist.speedup) : Json(nullptr)},
+                         {"tie", finalist.tie},
                          {"samples", std::move(samples)}});
+  }
+  json["final_comparison"] = nullptr;
+  if (!result.finalists.empty()) {
+    const std::size_t rounds = result.finalists.front().samples.size();
+    const std::size_t chose = tuning::choosing_rounds(rounds);
+    json["final_comparison"] = {{"choosing_rounds", chose},
+                                {"reported_rounds", rounds - chose},
+                                {"tie_method", tuning::tie_method},
+                                {"family_error", tuning::ranking_family_error}};
   }
   json["finalists"] = std::move(finalists);
   Json ties = Json::array();
@@ -159,10 +178,10 @@ void print_tune_report(const TuneReport& report, int rows, std::FILE* out) {
     columns.push_back({"configuration"});
     TextTable table(columns);
     const auto row = [&](const std::string& label, const Configuration& configuration, Nanoseconds median,
-                         Nanoseconds spread) {
-      std::vector<std::string> cells{
-          label, format_duration(median), "+- " + format_duration(spread / 2),
-          result.baseline_median ? fmt::format("{:.2f}x", *result.baseline_median / median) : "-"};
+                         Nanoseconds spread, std::optional<double> speedup = {}) {
+      if (!speedup && result.baseline_median) speedup = *result.baseline_median / median;
+      std::vector<std::string> cells{label, format_duration(median), "+- " + format_duration(spread / 2),
+                                     speedup ? fmt::format("{:.2f}x", *speedup) : "-"};
       Scope scope = report.problem.scope(configuration);
       scope.set("time_ns", ExpressionValue(median.count()));
       for (const auto& metric : report.problem.metrics)
@@ -173,7 +192,8 @@ void print_tune_report(const TuneReport& report, int rows, std::FILE* out) {
     int shown = 0;
     if (!result.finalists.empty()) {
       for (const auto& finalist : result.finalists)
-        if (shown < rows) row(std::to_string(++shown), finalist.configuration, finalist.median, finalist.spread);
+        if (shown < rows)
+          row(std::to_string(++shown), finalist.configuration, finalist.median, finalist.spread, finalist.speedup);
     } else {
       std::vector<const Trial*> ranked;
       for (const auto& trial : result.trials)
@@ -185,16 +205,21 @@ void print_tune_report(const TuneReport& report, int rows, std::FILE* out) {
     if (result.baseline_median && result.baseline)
       row("baseline", result.baseline->configuration, *result.baseline_median, result.baseline->spread);
     table.print(out, 2);
-    if (!result.finalists.empty())
+    if (!result.finalists.empty()) {
+      const std::size_t rounds = result.finalists.front().samples.size();
+      const std::size_t chose = tuning::choosing_rounds(rounds);
       fmt::print(out,
-                 "  (fresh samples, {} of each, finalists and baseline interleaved in one run; spread is half the "
-                 "interquartile range)\n",
-                 result.finalists.front().samples.size());
+                 "  (fresh samples, finalists and baseline interleaved in one run: {} of each chose the winner, these "
+                 "times are of the other {}; spread is half the interquartile range)\n",
+                 chose, rounds - chose);
+    }
     if (result.ties.size() > 1)
-      fmt::print(out, "  A tie: paired samples do not tell {} of them from the winner (or only by less than 1 %).\n",
-                 result.ties.size() - 1);
+      fmt::print(out, "  A tie: {} of them cannot be told from the winner, or {} slower by less than 1 % only.\n",
+                 result.ties.size() - 1, result.ties.size() == 2 ? "is" : "are");
     fmt::print(out, "\nWinner: {}\n", result.best->describe());
-    if (result.speedup) fmt::print(out, "  {:.2f}x faster than the baseline\n", *result.speedup);
+    if (result.speedup)
+      fmt::print(out, "  {:.2f}x faster than the baseline{}\n", *result.speedup,
+                 result.speedup_interval ? " (" + interval_text(*result.speedup_interval) + ")" : "");
     fmt::print(out, "  {}\n", result.verification);
   }
 

@@ -86,6 +86,7 @@ class ProfilesCommand : public ::testing::Test {
     store::TuningProfile axpy = profile("axpy", 1000000, 12.5);
     axpy.baseline = Configuration{{"block_x", std::int64_t{32}}};
     axpy.baseline_median = Nanoseconds{40000};
+    axpy.paired_speedup = PairedRatio{3.2, {3.16, 3.24, 0.95}};
     axpy.verification = "reference kernel; re-verified at 2 sizes";
     axpy.details = {{"note", "first"}, {"power_w", 300}};
     database.put(axpy);
@@ -136,11 +137,11 @@ TEST_F(ProfilesCommand, ListOfNothingSaysSoAndCreatesNothing) {
 TEST_F(ProfilesCommand, ShowSaysEverything) {
   fill();
   const std::string text = output_of([&](std::FILE* out) { return profiles_show(file_, 1, false, out); });
-  for (const char* part :
-       {"profile 1: axpy\n", "block_x=128, layout='row'",
-        "median 12.5 us, interquartile range 10.0 ns, 31 samples, cold cache", "40.0 us (block_x=32)", "3.2x",
-        "re-verified at 2 sizes", "n=1000000", "Widget 9000 (cuda, sm_90)", "NVRTC 13.0", "580.1", "0123456789abcdef",
-        "random, seed 42, 200 evaluations", "2026-11-22T18:06:36Z", "first", "300"})
+  for (const char* part : {"profile 1: axpy\n", "block_x=128, layout='row'",
+                           "median 12.5 us, interquartile range 10.0 ns, 31 samples, cold cache",
+                           "40.0 us (block_x=32)", "3.2x (95 % interval 3.16 to 3.24)", "re-verified at 2 sizes",
+                           "n=1000000", "Widget 9000 (cuda, sm_90)", "NVRTC 13.0", "580.1", "0123456789abcdef",
+                           "random, seed 42, 200 evaluations", "2026-11-22T18:06:36Z", "first", "300"})
     EXPECT_THAT(text, HasSubstr(part));
   EXPECT_THAT(output_of([&](std::FILE* out) { return profiles_show(file_, 2, false, out); }),
               AllOf(Not(HasSubstr("baseline")), Not(HasSubstr("speed-up"))));
@@ -148,6 +149,8 @@ TEST_F(ProfilesCommand, ShowSaysEverything) {
   EXPECT_EQ(json.at("schema_version"), 1);
   EXPECT_EQ(json.at("profile").at("id"), 1);
   EXPECT_EQ(json.at("profile").at("speedup"), 3.2);
+  EXPECT_EQ(json.at("profile").at("speedup_interval"), store::Json({3.16, 3.24}));
+  EXPECT_EQ(json.at("profile").at("speedup_confidence"), 0.95);
 }
 
 TEST_F(ProfilesCommand, UnknownIdsAreNamedWithTheWayToListThem) {

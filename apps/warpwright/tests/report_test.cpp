@@ -126,6 +126,20 @@ tuning::SessionResult finished_session() {
   result.best_median = Nanoseconds(1e6);
   result.baseline_median = Nanoseconds(3e6);
   result.speedup = 3;
+  result.speedup_interval = Interval{2.9, 3.1, 0.95};
+  tuning::Finalist winner;
+  winner.configuration = good.configuration;
+  winner.samples.assign(12, Nanoseconds(1e6));
+  winner.median = Nanoseconds(1e6);
+  winner.tie = true;
+  winner.speedup = 3;
+  tuning::Finalist slower;
+  slower.configuration = {{"block", std::int64_t{128}}};
+  slower.samples.assign(12, Nanoseconds(1.2e6));
+  slower.median = Nanoseconds(1.2e6);
+  slower.ratio = {1.2, {1.19, 1.21, 0.95}};
+  slower.speedup = 2.4;
+  result.finalists = {winner, slower};
   result.stop_reason = "2 evaluations";
   result.verification = "verified against kernel";
   result.times.tuner = Nanoseconds(1e6);
@@ -144,6 +158,17 @@ TEST(TuneReport, JsonHasTheDocumentedKeys) {
   EXPECT_EQ(json.at("best").at("median_ns"), 1e6);
   EXPECT_EQ(json.at("baseline").at("median_ns"), 3e6);
   EXPECT_EQ(json.at("speedup"), 3.0);
+  EXPECT_EQ(json.at("speedup_interval"), store::Json({2.9, 3.1}));
+  EXPECT_EQ(json.at("speedup_confidence"), 0.95);
+  EXPECT_EQ(json.at("final_comparison").at("choosing_rounds"), 6);
+  EXPECT_EQ(json.at("final_comparison").at("reported_rounds"), 6);
+  EXPECT_THAT(json.at("final_comparison").at("tie_method").get<std::string>(), HasSubstr("Holm"));
+  EXPECT_EQ(json.at("final_comparison").at("family_error"), 0.05);
+  ASSERT_EQ(json.at("finalists").size(), 2u);
+  EXPECT_EQ(json.at("finalists")[0].at("tie"), true);
+  EXPECT_EQ(json.at("finalists")[1].at("tie"), false);
+  EXPECT_EQ(json.at("finalists")[1].at("speedup"), 2.4);
+  EXPECT_EQ(json.at("finalists")[1].at("ratio_interval"), store::Json({1.19, 1.21}));
   EXPECT_EQ(json.at("evaluations"), 2);
   EXPECT_EQ(json.at("resumed_from"), 0);
   EXPECT_EQ(json.at("failures"), store::Json({{"wrong_result", 1}}));
@@ -166,8 +191,10 @@ TEST(TuneReport, TextNamesWinnerSpeedupTimesAndPlaces) {
   const std::string text = printed([&](std::FILE* out) {
     print_tune_report({problem, result, measure::CacheMode::cold, "/s", "/p.sqlite", 4}, 5, out);
   });
-  for (const char* part : {"Winner: block=64", "3.00x faster", "1 wrong_result", "0.500 ms a configuration",
-                           "Profile 4 stored in /p.sqlite", "Session kept in /s", "baseline"})
+  for (const char* part :
+       {"Winner: block=64", "3.00x faster than the baseline (95 % interval 2.90 to 3.10)",
+        "6 of each chose the winner, these times are of the other 6", "2.40x", "1 wrong_result",
+        "0.500 ms a configuration", "Profile 4 stored in /p.sqlite", "Session kept in /s", "baseline"})
     EXPECT_THAT(text, HasSubstr(part));
 }
 

@@ -66,8 +66,8 @@ Interval median_interval(std::span<const double> samples, double confidence) {
     log_term += std::log(static_cast<double>(n - k)) - std::log(static_cast<double>(k + 1));
     ++k;
   }
-  if (k == 0) return {sorted.front(), sorted.back()};
-  return {sorted[k - 1], sorted[n - k]};
+  if (k == 0) return {sorted.front(), sorted.back(), 1 - std::exp2(1 - static_cast<double>(n))};
+  return {sorted[k - 1], sorted[n - k], confidence};
 }
 
 PairedRatio paired_ratio(std::span<const double> first, std::span<const double> second, double confidence) {

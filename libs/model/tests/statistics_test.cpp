@@ -101,6 +101,14 @@ TEST(MedianInterval, CoversTheMedianAsOftenAsPromised) {
   EXPECT_NEAR(covered, runs * 0.951, 68);
 }
 
+TEST(MedianInterval, SaysHowSureItIsWhereSamplesAreTooFew) {
+  EXPECT_EQ(median_interval(std::vector<double>{1, 2, 3, 4, 5, 6}).confidence, 0.95);
+  EXPECT_DOUBLE_EQ(median_interval(std::vector<double>{1, 2, 3, 4, 5}).confidence, 1 - 2.0 / 32);
+  EXPECT_DOUBLE_EQ(median_interval(std::vector<double>{1, 2, 3}).confidence, 0.75);
+  EXPECT_DOUBLE_EQ(median_interval(std::vector<double>{1}).confidence, 0);
+  EXPECT_EQ(median_interval(std::vector<double>(12, 1.0), 0.998).confidence, 0.998);
+}
+
 TEST(PairedRatio, WhatSlowsBothDownCancelsOut) {
   std::vector<double> first, second;
   for (int i = 0; i < 40; ++i) {

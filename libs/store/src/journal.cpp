@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <thread>
+#include <unordered_map>
 
 #include <warpwright/base/files.hpp>
 #include <warpwright/base/hash.hpp>
@@ -120,6 +121,7 @@ Parsed parse_journal(std::string_view bytes, const std::filesystem::path& file) 
   }
   bytes = bytes.substr(0, parsed.whole_bytes);
   std::size_t line = 0;
+  std::unordered_map<std::string, std::size_t> places;  // of the trials, by configuration
   while (!bytes.empty()) {
     ++line;
     const std::size_t end = bytes.find('\n');
@@ -142,7 +144,15 @@ Parsed parse_journal(std::string_view bytes, const std::filesystem::path& file) 
         throw Error(ErrorCode::conflict, "a second header: two journals were joined; cut the file before this line",
                     at_line(file, line));
       } else if (type == "trial") {
-        parsed.contents->trials.push_back(read_trial(json, Where("trial")));
+        Trial trial = read_trial(json, Where("trial"));
+        auto& trials = parsed.contents->trials;
+        const auto [known, is_new] = places.emplace(trial.configuration.describe(), trials.size());
+        if (is_new || !(trials[known->second].configuration == trial.configuration)) {
+          trials.push_back(std::move(trial));
+        } else {
+          trial.ordinal = trials[known->second].ordinal;
+          trials[known->second] = std::move(trial);
+        }
       } else if (type == "note") {
         const std::string name = object.text("name");
         parsed.notes[name] = object.get("value", [](const Json& value, const Where&) { return value; });

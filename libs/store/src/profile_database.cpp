@@ -54,6 +54,12 @@ CREATE TABLE profiles (
   UNIQUE (kernel, source_hash, data_types, backend, device, architecture, dimension_key, toolkit, driver, cache_mode));
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 )sql",
+    R"sql(
+ALTER TABLE profiles ADD COLUMN speedup REAL;             -- of the paired ratios, with its interval
+ALTER TABLE profiles ADD COLUMN speedup_low REAL;
+ALTER TABLE profiles ADD COLUMN speedup_high REAL;
+ALTER TABLE profiles ADD COLUMN speedup_confidence REAL;
+)sql",
 };
 constexpr std::int64_t database_version = migrations.size();
 
@@ -61,20 +67,21 @@ constexpr std::int64_t database_version = migrations.size();
 #define WARPWRIGHT_PROFILE_COLUMNS                                                                                  \
   "kernel, source_hash, data_types, backend, device, architecture, device_kind, dimensions, toolkit, driver, "      \
   "cache_mode, configuration, median_ns, spread_ns, samples, baseline, baseline_median_ns, evaluations, strategy, " \
-  "seed, verification, created_at, provenance, details"
+  "seed, verification, created_at, provenance, details, speedup, speedup_low, speedup_high, speedup_confidence"
 
 constexpr const char* select_profiles = "SELECT id, " WARPWRIGHT_PROFILE_COLUMNS " FROM profiles";
 
 constexpr std::string_view insert_profile =
     "INSERT INTO profiles (" WARPWRIGHT_PROFILE_COLUMNS
-    ", dimension_key) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
+    ", dimension_key) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
     "ON CONFLICT (kernel, source_hash, data_types, backend, device, architecture, dimension_key, toolkit, driver, "
     "cache_mode) DO UPDATE SET device_kind = excluded.device_kind, dimensions = excluded.dimensions, "
     "configuration = excluded.configuration, median_ns = excluded.median_ns, spread_ns = excluded.spread_ns, "
     "samples = excluded.samples, baseline = excluded.baseline, baseline_median_ns = excluded.baseline_median_ns, "
     "evaluations = excluded.evaluations, strategy = excluded.strategy, seed = excluded.seed, "
     "verification = excluded.verification, created_at = excluded.created_at, provenance = excluded.provenance, "
-    "details = excluded.details";
+    "details = excluded.details, speedup = excluded.speedup, speedup_low = excluded.speedup_low, "
+    "speedup_high = excluded.speedup_high, speedup_confidence = excluded.speedup_confidence";
 
 // Names in order, whole numbers as integers whatever their type: equal for dimensions that compare equal.
 std::string dimension_key(const Configuration& dimensions) {
@@ -118,7 +125,14 @@ void bind_profile(SqliteStatement& statement, const TuningProfile& profile) {
   }
   statement.bind(std::bit_cast<std::int64_t>(profile.evaluations)).bind(profile.strategy);
   statement.bind(std::bit_cast<std::int64_t>(profile.seed)).bind(profile.verification).bind(profile.created_at);
-  statement.bind(profile.provenance).bind(dump(profile.details)).bind(dimension_key(key.dimensions));
+  statement.bind(profile.provenance).bind(dump(profile.details));
+  if (const auto& speedup = profile.paired_speedup) {
+    statement.bind(speedup->median).bind(speedup->interval.low).bind(speedup->interval.high);
+    statement.bind(speedup->interval.confidence);
+  } else {
+    statement.bind_null().bind_null().bind_null().bind_null();
+  }
+  statement.bind(dimension_key(key.dimensions));
 }
 
 TuningProfile row_profile(const SqliteStatement& row, const std::filesystem::path& file) {
@@ -164,6 +178,10 @@ TuningProfile row_profile(const SqliteStatement& row, const std::filesystem::pat
   profile.created_at = text();
   profile.provenance = text();
   profile.details = json("details");
+  if (!row.is_null(column)) {
+    profile.paired_speedup =
+        PairedRatio{row.number(column), {row.number(column + 1), row.number(column + 2), row.number(column + 3)}};
+  }
   return profile;
 }
 
@@ -386,6 +404,14 @@ TuningProfile read_profile(const Json& json, const Where& where) {
   profile.samples = object.integer<int>("samples");
   profile.baseline = object.maybe("baseline", read_configuration);
   profile.baseline_median = object.maybe("baseline_median_ns", read_nanoseconds);
+  // A speed-up without an interval is derived from the two medians.
+  if (object.find("speedup_interval") != nullptr) {
+    const auto interval = object.list("speedup_interval", read_double);
+    if (interval.size() != 2)
+      reject(json["speedup_interval"], Where(where, "speedup_interval"), "a list of two numbers");
+    profile.paired_speedup =
+        PairedRatio{object.number("speedup"), {interval[0], interval[1], object.number("speedup_confidence")}};
+  }
   profile.evaluations = object.integer<std::uint64_t>("evaluations");
   profile.strategy = object.text("strategy");
   profile.seed = object.integer<std::uint64_t>("seed");
@@ -461,8 +487,11 @@ Json to_json(const TuningProfile& profile) {
   object["samples"] = profile.samples;
   if (profile.baseline) object["baseline"] = to_json(*profile.baseline);
   if (profile.baseline_median) object["baseline_median_ns"] = double_json(profile.baseline_median->count());
-  // For people; derived, so it is not read back.
   if (const auto speedup = profile.speedup()) object["speedup"] = double_json(*speedup);
+  if (const auto& paired = profile.paired_speedup) {
+    object["speedup_interval"] = {double_json(paired->interval.low), double_json(paired->interval.high)};
+    object["speedup_confidence"] = double_json(paired->interval.confidence);
+  }
   object["evaluations"] = profile.evaluations;
   object["strategy"] = text_json(profile.strategy);
   object["seed"] = profile.seed;

@@ -185,6 +185,7 @@ std::optional<MatchPolicy> parse_match_policy(std::string_view text) {
 }
 
 std::optional<double> TuningProfile::speedup() const {
+  if (paired_speedup) return paired_speedup->median;
   if (!baseline_median || !(median.count() > 0)) return std::nullopt;
   return *baseline_median / median;
 }

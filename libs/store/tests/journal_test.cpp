@@ -48,6 +48,26 @@ TEST(Journal, KeepsHeaderTrialsAndNotes) {
   EXPECT_EQ(read_notes(folder.path()).dump(), R"({"summary":{"best_ns":1.25},"clock":"steady"})");
 }
 
+// What was measured and later turned out to be wrong is wrong for whoever reads the journal.
+TEST(Journal, ALaterRecordOfAConfigurationTakesThePlaceOfTheEarlierOne) {
+  const TemporaryFolder folder;
+  Trial changed = full_trial(1);
+  changed.status = TrialStatus::timed_out;
+  changed.message = "second verification at size n=100: no result";
+  changed.samples.clear();
+  changed.median.reset();
+  {
+    Journal journal = create_with_trials(folder, 3);
+    journal.append(changed);
+  }
+  const JournalContents contents = Journal::read(folder.path());
+  ASSERT_EQ(contents.trials.size(), 3u);
+  EXPECT_TRUE(same(contents.trials[0], full_trial(0)));
+  EXPECT_TRUE(same(contents.trials[1], changed));
+  EXPECT_TRUE(same(contents.trials[2], full_trial(2)));
+  EXPECT_EQ(Journal::resume(folder.path(), sample_header()).second.trials.size(), 3u);
+}
+
 TEST(Journal, IsReadableWhileItIsWritten) {
   const TemporaryFolder folder;
   Journal journal = create_with_trials(folder, 1);

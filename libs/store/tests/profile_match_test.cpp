@@ -46,6 +46,9 @@ TEST(Speedup, NeedsABaseline) {
   TuningProfile each = full_profile();
   each.median = Nanoseconds{100};
   each.baseline_median = Nanoseconds{320};
+  each.paired_speedup = PairedRatio{3.1, {3.0, 3.3, 0.95}};
+  EXPECT_DOUBLE_EQ(each.speedup().value(), 3.1) << "as it was measured";
+  each.paired_speedup.reset();
   EXPECT_DOUBLE_EQ(each.speedup().value(), 3.2);
   each.baseline_median.reset();
   EXPECT_FALSE(each.speedup().has_value());

@@ -113,7 +113,7 @@ Trial full_trial(std::uint64_t ordinal) {
   Trial trial;
   trial.ordinal = ordinal;
   trial.configuration = {
-      {"block_x", std::int64_t{32}}, {"scale", 1.0}, {"padded", true}, {"layout", std::string("row")}};
+      {"block_x", static_cast<std::int64_t>(ordinal)}, {"scale", 1.0}, {"padded", true}, {"layout", std::string("row")}};
   trial.status = TrialStatus::wrong_result;
   trial.samples = {Nanoseconds{1250.5}, Nanoseconds{1e9 / 3}, Nanoseconds{0.1}};
   trial.median = Nanoseconds{1250.5};
@@ -314,6 +314,7 @@ TuningProfile full_profile() {
   profile.samples = 31;
   profile.baseline = Configuration{{"block_x", std::int64_t{16}}};
   profile.baseline_median = Nanoseconds{4000.4};
+  profile.paired_speedup = PairedRatio{3.2, {3.1, 10.0 / 3, 0.95}};
   profile.evaluations = 18446744073709551615ULL;
   profile.strategy = "random";
   profile.seed = 18446744073709551557ULL;
@@ -392,6 +393,12 @@ bool same(const Trial& a, const Trial& b) {
 }
 
 bool same(const TuningProfile& a, const TuningProfile& b) {
+  const auto same_speedup = [&] {
+    if (!a.paired_speedup || !b.paired_speedup) return a.paired_speedup.has_value() == b.paired_speedup.has_value();
+    const auto &x = *a.paired_speedup, &y = *b.paired_speedup;
+    return same(x.median, y.median) && same(x.interval.low, y.interval.low) && same(x.interval.high, y.interval.high) &&
+           same(x.interval.confidence, y.interval.confidence);
+  };
   const auto same_baseline = [&] {
     return a.baseline.has_value() == b.baseline.has_value() && (!a.baseline || same(*a.baseline, *b.baseline));
   };
@@ -401,9 +408,9 @@ bool same(const TuningProfile& a, const TuningProfile& b) {
          same(a.key.dimensions, b.key.dimensions) && a.key.toolkit == b.key.toolkit && a.key.driver == b.key.driver &&
          a.key.cache_mode == b.key.cache_mode && same(a.configuration, b.configuration) && same(a.median, b.median) &&
          same(a.spread, b.spread) && a.samples == b.samples && same_baseline() &&
-         same(a.baseline_median, b.baseline_median) && a.evaluations == b.evaluations && a.strategy == b.strategy &&
-         a.seed == b.seed && a.verification == b.verification && a.created_at == b.created_at &&
-         a.provenance == b.provenance && a.details == b.details;
+         same(a.baseline_median, b.baseline_median) && same_speedup() && a.evaluations == b.evaluations &&
+         a.strategy == b.strategy && a.seed == b.seed && a.verification == b.verification &&
+         a.created_at == b.created_at && a.provenance == b.provenance && a.details == b.details;
 }
 
 void report_missing_error(const std::string& what) { ADD_FAILURE() << what; }

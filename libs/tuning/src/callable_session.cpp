@@ -14,6 +14,7 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/rng.hpp>
 #include <warpwright/model/statistics.hpp>
+#include <warpwright/tuning/ranking.hpp>
 
 #include "evaluator.hpp"
 
@@ -22,8 +23,7 @@ namespace {
 
 constexpr Nanoseconds longest_comparison{5e9};
 constexpr double comparison_share = 0.1;  // of the search, where that is longer
-constexpr int fewest_rounds = 3;          // fewer have no spread to speak of
-constexpr double tie_margin = 0.01;
+constexpr int fewest_rounds = 4;          // fewer leave one to report, which has no spread
 
 // The status that says best what an error of an evaluator means for the configuration.
 TrialStatus status_of(ErrorCode code) {
@@ -70,7 +70,8 @@ class Session {
       if (!metrics_.best) settle();
     }
     if (metrics_.best) metrics_.best_throughput = throughput(metrics_.best_time);
-    if (metrics_.best && metrics_.baseline_time) metrics_.speedup = *metrics_.baseline_time / metrics_.best_time;
+    if (!metrics_.speedup && metrics_.best && metrics_.baseline_time)
+      metrics_.speedup = *metrics_.baseline_time / metrics_.best_time;
     metrics_.tuning_duration = clock_.now() - begin_;
     return std::move(metrics_);
   }
@@ -409,36 +410,39 @@ class Session {
     }
     if (failed) settle();  // for the case that no finalist is left
     if (baseline_at && !competitors[*baseline_at].failure)
-      metrics_.baseline_time = Nanoseconds(median(tuning::counts_of(competitors[*baseline_at].samples)));
+      metrics_.baseline_time =
+          Nanoseconds(median(tuning::counts_of(tuning::reported_part(competitors[*baseline_at].samples))));
 
     std::vector<tuning::Finalist> finalists;
     for (Competitor& competitor : competitors) {
       if (competitor.failure || competitor.trial == nullptr) continue;
-      tuning::Finalist finalist;
+      tuning::Finalist& finalist = finalists.emplace_back();
       finalist.configuration = std::move(competitor.configuration);
-      finalist.samples = std::move(competitor.samples);
-      const auto samples = tuning::counts_of(finalist.samples);
-      finalist.median = Nanoseconds(median(samples));
-      finalist.spread = Nanoseconds(interquartile_range(samples));
-      finalists.push_back(std::move(finalist));
+      finalist.samples = competitor.samples;
     }
     if (finalists.empty()) {
       // The times left are those of the search, on both sides.
       if (metrics_.baseline && metrics_.baseline->ok()) metrics_.baseline_time = metrics_.baseline->median;
       return;
     }
-    std::stable_sort(finalists.begin(), finalists.end(),
-                     [](const tuning::Finalist& a, const tuning::Finalist& b) { return a.median < b.median; });
-    const auto fastest = tuning::counts_of(finalists.front().samples);
-    metrics_.ties.clear();
-    for (tuning::Finalist& finalist : finalists) {
-      finalist.ratio = paired_ratio(tuning::counts_of(finalist.samples), fastest);
-      if (tuning::is_tie(finalist.ratio, tie_margin)) metrics_.ties.push_back(finalist.configuration);
+    const std::vector<std::size_t> order = tuning::rank_finalists(finalists);
+    if (baseline_at && !competitors[*baseline_at].failure) {
+      const auto& baseline = competitors[*baseline_at].samples;
+      for (tuning::Finalist& finalist : finalists)
+        finalist.speedup = tuning::speedup_over(baseline, finalist.samples).median;
+      const PairedRatio speedup = tuning::speedup_over(baseline, finalists[order.front()].samples);
+      metrics_.speedup = speedup.median;
+      metrics_.speedup_interval = speedup.interval;
     }
-    metrics_.best = finalists.front().configuration;
-    metrics_.best_time = finalists.front().median;
-    metrics_.best_spread = finalists.front().spread;
-    metrics_.finalists = std::move(finalists);
+    metrics_.ties.clear();
+    for (const std::size_t i : order) {
+      if (finalists[i].tie) metrics_.ties.push_back(finalists[i].configuration);
+      metrics_.finalists.push_back(std::move(finalists[i]));
+    }
+    const tuning::Finalist& winner = metrics_.finalists.front();
+    metrics_.best = winner.configuration;
+    metrics_.best_time = winner.median;
+    metrics_.best_spread = winner.spread;
   }
 
   static void fail(Trial& trial, const Call& failure) {

@@ -2,8 +2,10 @@
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/tuning/comparison.hpp>
+#include <warpwright/tuning/ranking.hpp>
 
 #include "evaluator.hpp"
+#include "second_verification.hpp"
 
 namespace warpwright::tuning {
 namespace {
@@ -33,48 +35,70 @@ ComparisonResult compare_configurations(const Problem& problem, Evaluation& eval
   timing.max_samples = timing.min_samples;
   Evaluator evaluator(problem, evaluation, timing, account);
 
+  SecondVerification verification(problem, result.evaluation, options.seed, evaluator, Part::device, options.stop);
+  verification.check_references();
+  std::vector<device::Binary> binaries(configurations.size());
+  std::vector<Verified> candidates;
+  std::vector<std::size_t> candidate_of;
+  for (std::size_t i = 0; i < configurations.size(); ++i) {
+    ComparedConfiguration& entry = result.configurations.emplace_back();
+    entry.trial = evaluator.evaluate_alone(configurations[i], result.evaluation.device, options.stop, &binaries[i]);
+    entry.trial.ordinal = i;
+    if (!entry.trial.ok()) continue;
+    Verified& candidate = candidates.emplace_back();
+    candidate.configuration = configurations[i];
+    candidate.binary = &binaries[i];
+    candidate_of.push_back(i);
+  }
+  verification.run(candidates);
+
   InterleaveTask task;
-  task.id = first_extra_id;
+  task.id = evaluator.next_id();
   task.cache = options.cache;
   task.seed = options.seed;
   std::vector<std::size_t> taking_part;
   Nanoseconds one_round{};
-  for (const auto& configuration : configurations) {
-    ComparedConfiguration& entry = result.configurations.emplace_back();
-    entry.trial = evaluator.evaluate_alone(configuration, result.evaluation.device, first_extra_id, options.stop);
-    entry.trial.ordinal = result.configurations.size() - 1;
-    if (!entry.trial.ok()) continue;
-    CompileDone compiled = evaluator.compile_now({first_extra_id, configuration, {}}, Part::compile_wait, options.stop);
-    if (compiled.status != TrialStatus::ok)
-      throw Error(ErrorCode::compile, configuration.describe() + " compiled once and not again: " + compiled.message);
-    task.configurations.push_back(configuration);
-    task.binaries.push_back(std::move(compiled.binary));
-    one_round += *entry.trial.median;
-    taking_part.push_back(result.configurations.size() - 1);
+  for (std::size_t c = 0; c < candidates.size(); ++c) {
+    const std::size_t i = candidate_of[c];
+    Trial& trial = result.configurations[i].trial;
+    if (candidates[c].status != TrialStatus::ok) {
+      record_failure(trial, candidates[c]);
+      continue;
+    }
+    task.configurations.push_back(configurations[i]);
+    task.binaries.push_back(std::move(binaries[i]));
+    one_round += *trial.median;
+    taking_part.push_back(i);
   }
   if (taking_part.empty()) return result;
-  task.rounds = comparison_rounds(options.rounds, one_round);
+  task.rounds = comparison_rounds(options.rounds, taking_part.size(), one_round);
   const InterleaveDone done = evaluator.interleave_now(std::move(task), Part::device, options.stop);
   if (done.status != TrialStatus::ok)
     throw Error(ErrorCode::device, "the interleaved comparison failed: " + done.message);
 
+  std::vector<std::size_t> possible;
+  std::vector<std::vector<Nanoseconds>> samples;
   for (std::size_t i = 0; i < taking_part.size(); ++i) {
     ComparedConfiguration& entry = result.configurations[taking_part[i]];
     entry.samples = done.samples.at(i);
-    const auto samples = counts_of(entry.samples);
-    entry.median = Nanoseconds(median(samples));
-    entry.spread = Nanoseconds(interquartile_range(samples));
+    entry.median = Nanoseconds(median(counts_of(entry.samples)));
+    entry.spread = Nanoseconds(interquartile_range(counts_of(entry.samples)));
     entry.impossible = evaluator.impossible(entry.trial.configuration, result.evaluation.device, entry.median);
     if (!entry.impossible.empty()) continue;
-    if (!result.fastest || entry.median < result.configurations[*result.fastest].median)
-      result.fastest = taking_part[i];
+    possible.push_back(taking_part[i]);
+    samples.push_back(entry.samples);
   }
-  if (!result.fastest) return result;
-  const auto fastest = counts_of(result.configurations[*result.fastest].samples);
-  for (const std::size_t index : taking_part) {
-    ComparedConfiguration& entry = result.configurations[index];
-    entry.ratio = paired_ratio(counts_of(entry.samples), fastest);
-    entry.tie = is_tie(entry.ratio, options.tie_margin);
+  if (possible.empty()) return result;
+  RankingOptions ranking_options;
+  ranking_options.tie_margin = options.tie_margin;
+  const Ranking ranking = rank_candidates(samples, ranking_options);
+  result.fastest = possible[ranking.winner];
+  for (std::size_t i = 0; i < possible.size(); ++i) {
+    ComparedConfiguration& entry = result.configurations[possible[i]];
+    entry.median = ranking.standings[i].median;
+    entry.spread = ranking.standings[i].spread;
+    entry.ratio = ranking.standings[i].ratio;
+    entry.tie = ranking.standings[i].tie;
   }
   return result;
 }

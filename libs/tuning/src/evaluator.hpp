@@ -6,6 +6,7 @@
 #include <atomic>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,17 +28,10 @@ inline constexpr std::uint64_t first_extra_id = std::uint64_t{1} << 62;
 
 // Now, UTC, ISO 8601.
 std::string utc_now();
-std::vector<double> counts_of(const std::vector<Nanoseconds>& samples);
+std::vector<double> counts_of(std::span<const Nanoseconds> samples);
 // Why the device does not allow the geometry of a configuration; nullopt where it does.
 std::optional<std::string> unlaunchable_reason(const Problem& problem, const Configuration& configuration,
                                                const DeviceInfo& device);
-
-// Rounds of an interleaved comparison: `wanted`, fewer where they would take longer than about 5 s, at least 5.
-int comparison_rounds(int wanted, Nanoseconds one_round);
-// Whether paired samples do not tell a configuration from the fastest, or only by less than `margin`.
-inline bool is_tie(const PairedRatio& ratio, double margin) {
-  return ratio.interval.low <= 1 || ratio.median <= 1 + margin;
-}
 
 // What of a problem a run needs at hand, and the pieces of a session that both run_session and check_baseline use.
 class Evaluator {
@@ -153,27 +147,62 @@ class Evaluator {
     }
   }
 
+  // Compiles as many at a time as there are compilers. In the order of the tasks, whose ids are set here.
+  std::vector<CompileDone> compile_all(std::vector<CompileTask> tasks, Part part, const std::atomic<bool>* stop) {
+    std::vector<CompileDone> done(tasks.size());
+    const std::uint64_t first = next_id_;
+    next_id_ += tasks.size();
+    for (std::size_t given = 0, ended = 0; ended < tasks.size();) {
+      if (given < tasks.size() && evaluation_.can_compile()) {
+        tasks[given].id = first + given;
+        evaluation_.compile(std::move(tasks[given++]));
+        continue;
+      }
+      if (given == ended) {  // the compilers are starting
+        evaluation_.wait(poll_interval);
+        if (stop != nullptr && stop->load()) throw Error(ErrorCode::interrupted, "interrupted");
+        continue;
+      }
+      CompileDone one = await<CompileDone>(part, stop);
+      account_.times().compile_cpu += one.cpu;
+      if (one.id < first || one.id >= first + tasks.size()) continue;
+      const std::uint64_t at = one.id - first;
+      done[at] = std::move(one);
+      ++ended;
+    }
+    return done;
+  }
+
+  // Ids for tasks outside the search, each given once.
+  std::uint64_t next_id() { return next_id_++; }
+
   InterleaveDone interleave_now(InterleaveTask task, Part part, const std::atomic<bool>* stop) {
     while (!evaluation_.can_run()) evaluation_.wait(poll_interval);
     evaluation_.interleave(std::move(task));
     return await<InterleaveDone>(part, stop);
   }
 
-  // Compiles and runs one configuration outside the search. Throws Error(bad_input) if it shows that the launches do
-  // not fit the kernels: so would every other one.
-  Trial evaluate_alone(const Configuration& configuration, const DeviceInfo& device, std::uint64_t id,
-                       const std::atomic<bool>* stop) {
+  // Compiles and runs one configuration outside the search. `binary` gets what it compiled to, if that is wanted.
+  // Throws Error(bad_input) if it shows that the launches do not fit the kernels: so would every other one.
+  Trial evaluate_alone(const Configuration& configuration, const DeviceInfo& device, const std::atomic<bool>* stop,
+                       device::Binary* binary = nullptr) {
     Trial trial;
     trial.configuration = configuration;
     if (auto reason = unlaunchable_reason(problem_, configuration, device)) {
       trial.status = TrialStatus::pruned;
       trial.message = *reason;
     } else {
-      CompileDone compiled = compile_now({id, configuration, {}}, Part::compile_wait, stop);
+      CompileDone compiled = compile_now({next_id(), configuration, {}}, Part::compile_wait, stop);
       if (compiled.specification_mistake) throw Error(ErrorCode::bad_input, compiled.message);
       apply(compiled, trial, device);
+      if (binary != nullptr) *binary = compiled.binary;
       if (trial.status == TrialStatus::ok) {
-        RunDone ran = run_now({id, configuration, std::move(compiled.binary), timing_, {}, 0}, Part::device, stop);
+        RunTask task;
+        task.id = next_id();
+        task.configuration = configuration;
+        task.binary = std::move(compiled.binary);
+        task.timing = timing_;
+        RunDone ran = run_now(std::move(task), Part::device, stop);
         account_.device_done(ran.result.copy, ran.result.verify, ran.result.measure, restarted_since_last());
         if (ran.result.specification_mistake) throw Error(ErrorCode::bad_input, ran.result.message);
         apply(std::move(ran), trial, device);
@@ -189,6 +218,7 @@ class Evaluator {
   measure::TimingOptions timing_;
   TimeAccount& account_;
   Nanoseconds restarts_seen_{};
+  std::uint64_t next_id_ = first_extra_id;
 };
 
 }  // namespace warpwright::tuning

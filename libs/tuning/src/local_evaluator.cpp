@@ -141,6 +141,7 @@ EvaluationInfo DeviceStation::info() const {
 
 RunDone DeviceStation::run(const RunTask& task) {
   if (task.dimensions.empty() && task.input_salt == 0) {
+    fresh_.reset();
     RunDone done{task.id, runner_->run(task.configuration, task.binary, task.timing)};
     // Right after the last sample the clock is still that of the samples.
     if (telemetry_ && !done.result.samples.empty()) {
@@ -153,14 +154,36 @@ RunDone DeviceStation::run(const RunTask& task) {
     }
     return done;
   }
-  // Another size or fresh inputs: a problem of its own with its own reference.
-  measure::ProblemRunner fresh(*context_, *compiler_, problem_.with_dimensions(task.dimensions), clock_,
-                               measure::RunnerOptions{.input_salt = task.input_salt,
-                                                      .allow_commands = options_.allow_commands,
-                                                      .flusher = flusher_,
-                                                      .log = options_.log});
-  fresh.compute_reference();
-  return {task.id, fresh.run(task.configuration, task.binary, task.timing)};
+  RunDone done;
+  done.id = task.id;
+  measure::ProblemRunner* fresh = nullptr;
+  try {
+    fresh = &fresh_runner(task);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::device) throw;
+    done.result.status = TrialStatus::launch_failed;
+    done.reference_failure = error.what();
+    return done;
+  }
+  if (!task.reference_only) done.result = fresh->run(task.configuration, task.binary, task.timing);
+  return done;
+}
+
+// Another size or fresh inputs: a problem of its own with its own reference, kept for the next task that asks for it.
+measure::ProblemRunner& DeviceStation::fresh_runner(const RunTask& task) {
+  if (fresh_ && fresh_salt_ == task.input_salt && fresh_dimensions_ == task.dimensions) return *fresh_;
+  fresh_.reset();  // its memory may be needed
+  auto made =
+      std::make_unique<measure::ProblemRunner>(*context_, *compiler_, problem_.with_dimensions(task.dimensions), clock_,
+                                               measure::RunnerOptions{.input_salt = task.input_salt,
+                                                                      .allow_commands = options_.allow_commands,
+                                                                      .flusher = flusher_,
+                                                                      .log = options_.log});
+  made->compute_reference();
+  fresh_ = std::move(made);
+  fresh_salt_ = task.input_salt;
+  fresh_dimensions_ = task.dimensions;
+  return *fresh_;
 }
 
 std::optional<bool> DeviceStation::power_limited() {
@@ -172,6 +195,7 @@ std::optional<bool> DeviceStation::power_limited() {
 }
 
 InterleaveDone DeviceStation::interleave(const InterleaveTask& task) {
+  fresh_.reset();
   InterleaveDone done;
   done.id = task.id;
   std::vector<measure::ProblemRunner::Candidate> candidates;

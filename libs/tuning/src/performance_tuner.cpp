@@ -12,6 +12,7 @@
 #include <warpwright/base/hash.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/tuning/performance_tuner.hpp>
+#include <warpwright/tuning/ranking.hpp>
 
 #include "callable_session.hpp"
 #include "evaluator.hpp"
@@ -325,10 +326,13 @@ struct PerformanceTuner::State {
     profile.configuration = *metrics.best;
     profile.median = metrics.best_time;
     profile.spread = metrics.best_spread;
-    profile.samples =
-        metrics.finalists.empty() ? given.samples : static_cast<int>(metrics.finalists.front().samples.size());
+    profile.samples = metrics.finalists.empty()
+                          ? given.samples
+                          : static_cast<int>(tuning::reported_part(metrics.finalists.front().samples).size());
     if (metrics.baseline) profile.baseline = metrics.baseline->configuration;
     profile.baseline_median = metrics.baseline_time;
+    if (metrics.speedup && metrics.speedup_interval)
+      profile.paired_speedup = PairedRatio{*metrics.speedup, *metrics.speedup_interval};
     profile.evaluations = metrics.configs_evaluated;
     profile.strategy = metrics.strategy;
     profile.seed = metrics.seed;

@@ -1,67 +1,161 @@
 #include "second_verification.hpp"
 
-#include <cstdint>
 #include <fmt/format.h>
-#include <optional>
+#include <tuple>
 #include <utility>
 
+#include <warpwright/base/error.hpp>
 #include <warpwright/base/rng.hpp>
+#include <warpwright/measure/kernel_job.hpp>
 
 namespace warpwright::tuning {
+namespace {
 
-// Checks the winner on fresh inputs, here and at the specification's other sizes; the reason if it is wrong.
-std::optional<std::string> SecondVerification::run(SessionResult& result) {
-  if (!result.evaluation.has_reference) return std::nullopt;
-  const std::string first = "verified against " + result.evaluation.reference;
-  if (std::holds_alternative<ReferenceNpy>(problem_.reference)) {
-    result.verification = first + "; re-verified: no (fixed reference)";
-    return std::nullopt;
+std::string where(const Configuration& dimensions) {
+  return dimensions.empty() ? "fresh inputs" : "size " + dimensions.describe();
+}
+
+// Whether another size compiles to the same binary: where no definition or option depends on it.
+bool compiles_alike(const Problem& problem, const Problem& other, const Configuration& configuration,
+                    const DeviceInfo& device) {
+  const auto everything = [](const device::CompileJob& job) {
+    return std::tie(job.source, job.file_name, job.defines, job.options, job.include_folders, job.entries);
+  };
+  try {
+    const device::CompileJob own = measure::kernel_job(problem, configuration, device);
+    const device::CompileJob there = measure::kernel_job(other, configuration, device);
+    return everything(own) == everything(there);
+  } catch (const Error&) {
+    return false;  // whoever compiles it meets the same error, as an outcome of the configuration
   }
-  std::vector<Configuration> sizes{Configuration{}};
-  sizes.insert(sizes.end(), problem_.verify_sizes.begin(), problem_.verify_sizes.end());
-  result.verified_sizes.clear();
-  std::size_t checked = 0;
-  std::string skipped;
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    const std::uint64_t id = first_extra_id + 2 + i;
-    CompileDone compiled =
-        evaluator_.compile_now({id, *result.best, sizes[i]}, TimeAccount::Part::finish, options_.stop);
-    measure::RunResult outcome;
-    outcome.status = compiled.status;
-    outcome.message = compiled.message;
-    if (compiled.status == TrialStatus::ok) {
-      RunTask task{id,
-                   *result.best,
-                   std::move(compiled.binary),
-                   options_.timing,
-                   sizes[i],
-                   derive_seed(result.seed, 100 + i) | 1};
-      task.timing.warmup = 0;
-      task.timing.min_samples = task.timing.max_samples = 1;
-      outcome = evaluator_.run_now(std::move(task), TimeAccount::Part::finish, options_.stop).result;
+}
+
+}  // namespace
+
+void record_failure(Trial& trial, const Verified& failed) {
+  trial.status = failed.status;
+  trial.message = failed.message;
+  trial.mismatch = failed.mismatch;
+  trial.samples.clear();
+  trial.median.reset();
+  trial.bound.reset();
+  trial.spread = {};
+  trial.metrics.clear();
+  trial.finished_at = utc_now();
+}
+
+bool SecondVerification::possible() const {
+  return info_.has_reference && !std::holds_alternative<ReferenceNpy>(problem_.reference);
+}
+
+std::vector<SecondVerification::Size> SecondVerification::sizes() const {
+  std::vector<Size> all(1);
+  for (const auto& dimensions : problem_.verify_sizes) all.push_back({0, dimensions});
+  for (std::size_t i = 0; i < all.size(); ++i) all[i].salt = derive_seed(seed_, 100 + i) | 1;
+  return all;
+}
+
+RunTask SecondVerification::task_at(const Size& size) const {
+  RunTask task;
+  task.id = evaluator_.next_id();
+  task.dimensions = size.dimensions;
+  task.input_salt = size.salt;
+  task.timing.warmup = 0;
+  task.timing.min_samples = task.timing.max_samples = 1;
+  return task;
+}
+
+void SecondVerification::compute_reference(const Size& size) {
+  RunTask task = task_at(size);
+  task.reference_only = true;
+  const RunDone done = evaluator_.run_now(std::move(task), part_, stop_);
+  if (!done.reference_failure && done.result.status == TrialStatus::ok) return;
+  const std::string reason = done.reference_failure
+                                 ? *done.reference_failure
+                                 : fmt::format("{}: {}", to_string(done.result.status), done.result.message);
+  throw Error(ErrorCode::bad_input,
+              size.dimensions.empty()
+                  ? "the reference fails with fresh inputs: " + reason
+                  : fmt::format("[verify] sizes: the reference fails at {}, so nothing can be verified there: {}; mend "
+                                "the reference or take the size out",
+                                size.dimensions.describe(), reason));
+}
+
+void SecondVerification::check_references() {
+  if (!possible()) return;
+  for (const Size& size : sizes())
+    if (!size.dimensions.empty()) compute_reference(size);
+}
+
+void SecondVerification::run(std::vector<Verified>& candidates) {
+  if (!possible()) return;
+  for (const Size& size : sizes()) {
+    std::vector<Verified*> left;
+    for (Verified& candidate : candidates)
+      if (candidate.status == TrialStatus::ok) left.push_back(&candidate);
+    if (left.empty()) return;
+    compute_reference(size);
+    run_at(size, std::move(left));
+  }
+}
+
+void SecondVerification::run_at(const Size& size, std::vector<Verified*> candidates) {
+  const Problem other = problem_.with_dimensions(size.dimensions);
+  std::vector<CompileTask> to_compile;
+  std::vector<std::size_t> compiled_at(candidates.size());
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const Configuration& configuration = candidates[i]->configuration;
+    if (compiles_alike(problem_, other, configuration, info_.device)) continue;
+    to_compile.push_back({0, configuration, size.dimensions});
+    compiled_at[i] = to_compile.size();
+  }
+  std::vector<CompileDone> compiled = evaluator_.compile_all(std::move(to_compile), part_, stop_);
+
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    Verified& candidate = *candidates[i];
+    const auto fail = [&](TrialStatus status, const std::string& message) {
+      candidate.status = status;
+      candidate.message = fmt::format("second verification at {}: {}", where(size.dimensions), message);
+    };
+    CompileDone* done = compiled_at[i] > 0 ? &compiled[compiled_at[i] - 1] : nullptr;
+    if (done != nullptr && done->status != TrialStatus::ok) {
+      fail(done->status, done->message);
+      continue;
     }
-    const std::string where = sizes[i].empty() ? "fresh inputs" : "size " + sizes[i].describe();
-    if (outcome.status == TrialStatus::ok) {
-      ++checked;
-      if (!sizes[i].empty()) {
-        Configuration size = problem_.dimensions;
-        for (const auto& [name, value] : sizes[i]) size.set(name, value);
-        result.verified_sizes.push_back(std::move(size));
-      }
-    } else if (outcome.status == TrialStatus::pruned) {
-      skipped += "; not launchable at " + where + ": " + outcome.message;
+    RunTask task = task_at(size);
+    task.configuration = candidate.configuration;
+    task.binary = done != nullptr ? std::move(done->binary) : *candidate.binary;
+    RunDone ran = evaluator_.run_now(std::move(task), part_, stop_);
+    if (ran.reference_failure) {
+      // It was computed a moment ago; the process that held it was lost meanwhile.
+      throw Error(ErrorCode::bad_input, fmt::format("the reference failed at {} after it had been right: {}",
+                                                    where(size.dimensions), *ran.reference_failure));
+    }
+    if (ran.result.status == TrialStatus::ok) {
+      ++candidate.checked;
+      if (!size.dimensions.empty()) candidate.sizes.push_back(other.dimensions);
+    } else if (ran.result.status == TrialStatus::pruned) {
+      candidate.not_launched += fmt::format("; not launchable at {}: {}", where(size.dimensions), ran.result.message);
     } else {
-      return fmt::format("{} at {}: {}", to_string(outcome.status), where, outcome.message);
+      fail(ran.result.status, ran.result.message);
+      candidate.mismatch = std::move(ran.result.mismatch);
     }
   }
-  result.reverified = checked > 0;
-  result.verification = fmt::format(
-      "{}; re-verified: {}{}", first,
-      checked == 0   ? "no"
-      : checked == 1 ? "yes, on fresh inputs"
-                     : fmt::format("yes, on fresh inputs and {} other size{}", checked - 1, checked == 2 ? "" : "s"),
-      skipped);
-  return std::nullopt;
+}
+
+std::string SecondVerification::describe(const Verified& candidate) const {
+  if (!info_.has_reference)
+    return info_.unverified.empty() ? "not verified: the specification has no [reference]"
+                                    : "not verified: " + info_.unverified;
+  const std::string first = "verified against " + info_.reference;
+  if (!possible()) return first + "; re-verified: no (fixed reference)";
+  const std::size_t others = candidate.checked == 0 ? 0 : candidate.checked - 1;
+  return fmt::format("{}; re-verified: {}{}", first,
+                     candidate.checked == 0 ? "no"
+                     : others == 0
+                         ? "yes, on fresh inputs"
+                         : fmt::format("yes, on fresh inputs and {} other size{}", others, others == 1 ? "" : "s"),
+                     candidate.not_launched);
 }
 
 }  // namespace warpwright::tuning

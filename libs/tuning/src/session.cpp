@@ -10,10 +10,12 @@
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/tuning/identity.hpp>
+#include <warpwright/tuning/ranking.hpp>
 #include <warpwright/tuning/session.hpp>
 
 #include "evaluator.hpp"
 #include "final_comparison.hpp"
+#include "kept_binaries.hpp"
 #include "second_verification.hpp"
 #include "session_journal.hpp"
 #include "time_account.hpp"
@@ -35,6 +37,12 @@ constexpr std::size_t alternating_batch = 8;
 // Behind a run that took longer nothing is queued: an end of the session waits for what the device was given, and there
 // is nothing to gain.
 constexpr Nanoseconds longest_to_queue_behind{1e9};
+
+// Configurations that fail the second verification are replaced by others for this long, or as long as the search took.
+constexpr Nanoseconds least_patience{60e9};
+// Far more than there are finalists, and little beside what the search itself needs.
+constexpr std::size_t most_kept_binaries = 256;
+constexpr Bytes kept_binaries_limit{64 << 20};
 
 // The mean of what was added lately.
 class RecentMean {
@@ -81,6 +89,8 @@ class Session {
     open_journal();
     account_.enter(Part::tuner);
     try {
+      SecondVerification(problem_, result_.evaluation, result_.seed, evaluator_, Part::startup, options_.stop)
+          .check_references();
       measure_baseline();
       search();
       account_.enter(Part::finish);
@@ -90,9 +100,9 @@ class Session {
       result_.interrupted = true;
       result_.stop_reason = "interrupted";
       account_.enter(Part::finish);
-      settle_without_comparison();
+      settle_by_search(result_, evaluator_);
     }
-    if (result_.interrupted && !result_.best) settle_without_comparison();
+    if (result_.interrupted && !result_.best) settle_by_search(result_, evaluator_);
     std::sort(result_.trials.begin(), result_.trials.end(),
               [](const Trial& a, const Trial& b) { return a.ordinal < b.ordinal; });
     result_.evaluations = result_.trials.size();
@@ -139,8 +149,10 @@ class Session {
   void measure_baseline() {
     const Configuration configuration = problem_.baseline_configuration();
     if (!result_.baseline || !(result_.baseline->configuration == configuration)) {
-      result_.baseline =
-          evaluator_.evaluate_alone(configuration, result_.evaluation.device, first_extra_id, options_.stop);
+      device::Binary binary;
+      result_.baseline = evaluator_.evaluate_alone(configuration, result_.evaluation.device, options_.stop, &binary);
+      if (result_.baseline->ok())
+        kept_binaries_.keep(configuration, std::move(binary), -std::numeric_limits<double>::infinity());
       if (journal_) journal_->append_note("baseline", store::to_json(*result_.baseline));
     }
     if (!result_.baseline->ok())
@@ -312,7 +324,12 @@ class Session {
       ready_.pop_front();
       InFlight& item = in_flight_.at(ordinal);
       runs_.push_back(ordinal);
-      RunTask task{ordinal, item.trial.configuration, std::move(item.binary), options_.timing, {}, 0, run_deadline()};
+      RunTask task;
+      task.id = ordinal;
+      task.configuration = item.trial.configuration;
+      task.binary = item.binary;
+      task.timing = options_.timing;
+      task.deadline = run_deadline();
       if (options_.racing && problem_.objective.metric == "time") task.timing.incumbent = incumbent_;
       account_.enter(Part::device);  // which may begin before run() returns
       evaluation_.run(std::move(task));
@@ -368,6 +385,9 @@ class Session {
     InFlight item = std::move(found->second);
     in_flight_.erase(found);
     item.trial.finished_at = utc_now();
+    if (item.trial.median)
+      kept_binaries_.keep(item.trial.configuration, std::move(item.binary),
+                          evaluator_.objective(item.trial.configuration, *item.trial.median));
     finish_trial(item.index, std::move(item.trial));
   }
 
@@ -430,24 +450,6 @@ class Session {
 
   // ---- the end ------------------------------------------------------------------------------------------------------
 
-  void settle_without_comparison() {
-    const auto ranked = ranked_trials(result_, evaluator_);
-    if (ranked.empty()) return;
-    result_.best = ranked.front()->configuration;
-    result_.best_median = *ranked.front()->median;
-    result_.best_spread = ranked.front()->spread;
-    result_.ties = {*result_.best};
-    if (result_.baseline && result_.baseline->ok()) {
-      result_.baseline_median = result_.baseline->median;
-      result_.speedup = *result_.baseline_median / result_.best_median;
-    }
-    if (result_.verification.empty())
-      result_.verification =
-          result_.evaluation.has_reference ? "verified against " + result_.evaluation.reference + "; not re-verified"
-          : result_.evaluation.unverified.empty() ? "not verified: the specification has no [reference]"
-                                                  : "not verified: " + result_.evaluation.unverified;
-  }
-
   // What the trials say about the device: impossible times, drifting ones, and a clock that was held down.
   void warn_of_conditions() {
     constexpr double notable_drift = 0.05;
@@ -493,34 +495,19 @@ class Session {
 
   void finish() {
     warn_of_conditions();
-    for (;;) {
-      settle_without_comparison();
-      if (!result_.best || result_.interrupted) return;
-      FinalComparison(problem_, space_, options_, evaluator_).run(result_);
-      const auto failure = SecondVerification(problem_, options_, evaluator_).run(result_);
-      if (!failure) return;
-      result_.warnings.push_back(
-          fmt::format("{} was fastest but failed the second verification: {}", result_.best->describe(), *failure));
-      for (auto& trial : result_.trials) {
-        if (!(trial.configuration == *result_.best)) continue;
-        --result_.by_status[static_cast<std::size_t>(trial.status)];
-        trial.status = TrialStatus::wrong_result;
-        trial.message = "second verification: " + *failure;
-        trial.median.reset();
-        ++result_.by_status[static_cast<std::size_t>(trial.status)];
-      }
-      clear_winner();
+    if (result_.interrupted) {
+      settle_by_search(result_, evaluator_);
+      return;
     }
-  }
-
-  void clear_winner() {
-    result_.best.reset();
-    result_.best_median = result_.best_spread = {};
-    result_.baseline_median.reset();
-    result_.speedup.reset();
-    result_.finalists.clear();
-    result_.ties.clear();
-    result_.verification.clear();
+    const auto record = [&](const Trial& trial, bool is_baseline) {
+      if (!journal_) return;
+      if (is_baseline)
+        journal_->append_note("baseline", store::to_json(trial));
+      else
+        journal_->append(trial);
+    };
+    FinalComparison(problem_, space_, options_, evaluator_, clock_, kept_binaries_, record)
+        .run(result_, std::max(least_patience, clock_.now() - begin_));
   }
 
   store::Json summary_note() const {
@@ -529,6 +516,8 @@ class Session {
       note["best"] = store::to_json(*result_.best);
       note["best_median_ns"] = result_.best_median.count();
       if (result_.speedup) note["speedup"] = *result_.speedup;
+      if (result_.speedup_interval)
+        note["speedup_interval"] = {result_.speedup_interval->low, result_.speedup_interval->high};
       note["verification"] = result_.verification;
     }
     return note;
@@ -567,6 +556,7 @@ class Session {
   double best_objective_ = std::numeric_limits<double>::infinity();
   std::optional<std::size_t> best_trial_;
   std::optional<measure::Incumbent> incumbent_;
+  KeptBinaries kept_binaries_{most_kept_binaries, kept_binaries_limit};
   Nanoseconds slowest_handling_{};  // copying and verifying of a correct configuration
   SessionResult result_;
 };
@@ -587,12 +577,15 @@ std::optional<store::TuningProfile> make_profile(const Problem& problem, const S
   profile.median = result.best_median;
   profile.spread = result.best_spread;
   for (const auto& finalist : result.finalists)
-    if (finalist.configuration == *result.best) profile.samples = static_cast<int>(finalist.samples.size());
+    if (finalist.configuration == *result.best)
+      profile.samples = static_cast<int>(reported_part(finalist.samples).size());
   if (profile.samples == 0)
     for (const auto& trial : result.trials)
       if (trial.configuration == *result.best) profile.samples = static_cast<int>(trial.samples.size());
   if (result.baseline) profile.baseline = result.baseline->configuration;
   profile.baseline_median = result.baseline_median;
+  if (result.speedup && result.speedup_interval)
+    profile.paired_speedup = PairedRatio{*result.speedup, *result.speedup_interval};
   profile.evaluations = result.evaluations;
   profile.strategy = result.strategy;
   profile.seed = result.seed;
@@ -610,8 +603,7 @@ CheckResult check_baseline(const Problem& problem, Evaluation& evaluation, const
   result.evaluation = evaluation.start();
   TimeAccount account(clock, {});
   Evaluator evaluator(problem, evaluation, timing, account);
-  result.baseline =
-      evaluator.evaluate_alone(problem.baseline_configuration(), result.evaluation.device, first_extra_id, nullptr);
+  result.baseline = evaluator.evaluate_alone(problem.baseline_configuration(), result.evaluation.device, nullptr);
   return result;
 }
 

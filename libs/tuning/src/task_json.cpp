@@ -101,7 +101,8 @@ Message to_message(const RunTask& task) {
            {"binary", store::to_json(task.binary)},
            {"timing", timing_to_json(task.timing)},
            {"dimensions", store::to_json(task.dimensions)},
-           {"input_salt", task.input_salt}},
+           {"input_salt", task.input_salt},
+           {"reference_only", task.reference_only}},
           task.binary.image};
 }
 
@@ -113,6 +114,7 @@ RunTask run_task_from(Message message) {
   task.timing = timing_from_json(message.head.at("timing"));
   task.dimensions = store::configuration_from_json(message.head.at("dimensions"));
   task.input_salt = message.head.at("input_salt").get<std::uint64_t>();
+  task.reference_only = message.head.at("reference_only").get<bool>();
   return task;
 }
 
@@ -208,11 +210,13 @@ Message to_message(const RunDone& done) {
   trial.times.copy = done.result.copy;
   trial.times.verify = done.result.verify;
   trial.times.measure = done.result.measure;
-  return {{{"type", "ran"},
-           {"id", done.id},
-           {"trial", store::to_json(trial)},
-           {"specification_mistake", done.result.specification_mistake}},
-          {}};
+  Message message{{{"type", "ran"},
+                   {"id", done.id},
+                   {"trial", store::to_json(trial)},
+                   {"specification_mistake", done.result.specification_mistake}},
+                  {}};
+  if (done.reference_failure) message.head["reference_failure"] = *done.reference_failure;
+  return message;
 }
 
 RunDone run_done_from(const Message& message) {
@@ -229,6 +233,8 @@ RunDone run_done_from(const Message& message) {
   done.result.copy = trial.times.copy;
   done.result.verify = trial.times.verify;
   done.result.measure = trial.times.measure;
+  if (const auto failure = message.head.find("reference_failure"); failure != message.head.end())
+    done.reference_failure = failure->get<std::string>();
   return done;
 }
 

@@ -89,6 +89,27 @@ TEST_F(CompareTest, WrongAndUnlaunchableOnesTakeNoPart) {
   EXPECT_FALSE(none.fastest.has_value());
 }
 
+TEST_F(CompareTest, WhatIsWrongAtAnotherSizeTakesNoPartAndHasItsStatus) {
+  problem_.verify_sizes = {Configuration{{"n", std::int64_t{100}}}};
+  evaluation_.again = [](const Configuration& asked, const Configuration& dimensions) {
+    return std::get<std::int64_t>(asked.at("block")) == 32 && !dimensions.empty() ? TrialStatus::crashed
+                                                                                  : TrialStatus::ok;
+  };
+  const auto result = compare({configuration(32, 1), configuration(64, 1)});
+  EXPECT_EQ(result.configurations[0].trial.status, TrialStatus::crashed);
+  EXPECT_THAT(result.configurations[0].trial.message, HasSubstr("second verification at size n=100"));
+  EXPECT_TRUE(result.configurations[0].samples.empty());
+  EXPECT_EQ(result.fastest, 1u);
+  EXPECT_EQ(evaluation_.compiled.size(), 2u) << "nothing is compiled twice";
+  evaluation_.reference_failure = [](const Configuration&) { return std::optional<std::string>("no memory"); };
+  try {
+    compare({configuration(64, 1)});
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("[verify] sizes: the reference fails at n=100"));
+  }
+}
+
 TEST_F(CompareTest, BadInputIsNamed) {
   EXPECT_THROW(compare({}), Error);
   Configuration incomplete;

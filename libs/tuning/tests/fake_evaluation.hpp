@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,9 +63,13 @@ class FakeEvaluation final : public Evaluation {
     compiles_.push_back(std::move(task));
   }
   void run(RunTask task) override {
-    ran.push_back(task.configuration);
-    incumbents.push_back(task.timing.incumbent);
-    deadlines.push_back(task.deadline);
+    if (task.input_salt != 0) {
+      if (!task.reference_only) verified_again.push_back(task.configuration);
+    } else {
+      ran.push_back(task.configuration);
+      incumbents.push_back(task.timing.incumbent);
+      deadlines.push_back(task.deadline);
+    }
     runs_.emplace_back(std::move(task));
     most_given = std::max(most_given, runs_.size());
   }
@@ -111,9 +116,14 @@ class FakeEvaluation final : public Evaluation {
   std::size_t most_given = 0;  // runs that the device had at the same time
   Nanoseconds start_time{5e6}, compile_time{2e6}, restarts{};
   std::function<void()> on_wait;
-  // Whether a run at fresh inputs or another size fails.
-  std::function<bool(const Configuration&)> fails_again = [](const Configuration&) { return false; };
-  std::vector<Configuration> compiled, ran;
+  // What becomes of a run at fresh inputs or, with dimensions, at another size.
+  std::function<TrialStatus(const Configuration&, const Configuration& dimensions)> again =
+      [](const Configuration&, const Configuration&) { return TrialStatus::ok; };
+  // Why the reference fails at another size or at fresh inputs.
+  std::function<std::optional<std::string>(const Configuration& dimensions)> reference_failure =
+      [](const Configuration&) { return std::nullopt; };
+  std::vector<Configuration> compiled, ran, verified_again;   // the last with fresh inputs or at another size
+  std::vector<Configuration> references;                      // dimensions of fresh problems that were asked for
   std::vector<std::optional<measure::Incumbent>> incumbents;  // of each run, as are these
   std::vector<Nanoseconds> deadlines;
   // Sample `round` of a configuration in the final comparison, as a factor of its time.
@@ -122,11 +132,17 @@ class FakeEvaluation final : public Evaluation {
 
  private:
   RunDone finish_run(const RunTask& task) {
-    const FakeOutcome outcome = model_(task.configuration);
     RunDone done;
     done.id = task.id;
+    if (task.input_salt != 0) {
+      references.push_back(task.dimensions);
+      done.reference_failure = reference_failure(task.dimensions);
+    }
+    if (task.reference_only || done.reference_failure) return done;
+    const FakeOutcome outcome = model_(task.configuration);
     done.result.status = outcome.status;
-    if (task.input_salt != 0 && fails_again(task.configuration)) done.result.status = TrialStatus::wrong_result;
+    if (task.input_salt != 0 && outcome.status == TrialStatus::ok)
+      done.result.status = again(task.configuration, task.dimensions);
     if (done.result.status != TrialStatus::ok) done.result.message = "failed on purpose";
     done.result.specification_mistake = outcome.specification_mistake;
     done.result.copy = Nanoseconds(1e5);

@@ -525,9 +525,7 @@ TEST_F(SessionTest, ResumeMeasuresNothingTwice) {
   std::set<std::string> before;
   for (const auto& trial : first.trials) before.insert(trial.configuration.describe());
   // The final comparison and the second verification run known configurations again; the search does not.
-  std::size_t runs_of_known = 0;
-  for (const auto& configuration : evaluation.ran) runs_of_known += before.count(configuration.describe());
-  EXPECT_LE(runs_of_known, 1u) << "only the second verification of the winner";
+  for (const auto& configuration : evaluation.ran) EXPECT_EQ(before.count(configuration.describe()), 0u);
   EXPECT_EQ(store::Journal::read(folder_).trials.size(), 20u);
   for (std::size_t i = 0; i < first.trials.size(); ++i)
     EXPECT_EQ(first.trials[i].configuration, second.trials[i].configuration);
@@ -561,13 +559,189 @@ TEST_F(SessionTest, AnOccupiedFolderIsNotOverwritten) {
   }
 }
 
-TEST_F(SessionTest, WinnerThatFailsOnFreshInputsLosesItsPlace) {
+// ---- the end --------------------------------------------------------------------------------------------------------
+
+TEST_F(SessionTest, WhatFailsOnFreshInputsNeverWins) {
   FakeEvaluation evaluation(clock_, model);
-  evaluation.fails_again = [](const Configuration& configuration) { return value_of(configuration, "items") == 3; };
-  const SessionResult result = run({}, evaluation);
+  evaluation.again = [](const Configuration& configuration, const Configuration& dimensions) {
+    return value_of(configuration, "items") == 3 && dimensions.empty() ? TrialStatus::timed_out : TrialStatus::ok;
+  };
+  SessionOptions options;
+  options.session_folder = folder_;
+  options.racing = false;
+  const SessionResult result = run(options, evaluation);
   ASSERT_TRUE(result.best);
   EXPECT_NE(value_of(*result.best, "items"), 3);
-  EXPECT_THAT(result.warnings, Contains(HasSubstr("failed the second verification")));
+  EXPECT_TRUE(result.reverified);
+  EXPECT_THAT(result.warnings, Contains(HasSubstr("items=3 failed the second verification: timed_out")));
+  // Nothing that fails is timed again.
+  ASSERT_EQ(evaluation.interleaved.size(), 1u);
+  for (const auto& configuration : evaluation.interleaved.front()) EXPECT_NE(value_of(configuration, "items"), 3);
+  // Those that are fast enough to be finalists have their real status, here and in the journal.
+  const auto failed = [](const std::vector<Trial>& trials) {
+    return std::count_if(trials.begin(), trials.end(), [](const Trial& trial) {
+      EXPECT_TRUE(trial.status != TrialStatus::timed_out || (!trial.median && trial.samples.empty()));
+      return trial.status == TrialStatus::timed_out && value_of(trial.configuration, "items") == 3;
+    });
+  };
+  EXPECT_EQ(failed(result.trials), 3);
+  EXPECT_EQ(result.by_status[static_cast<std::size_t>(TrialStatus::timed_out)], 3u);
+  const auto journal = store::Journal::read(folder_);
+  EXPECT_EQ(journal.trials.size(), result.trials.size());
+  EXPECT_EQ(failed(journal.trials), 3);
+}
+
+// Two configurations; the baseline is the faster one, and wrong at a size of [verify] only.
+TEST_F(SessionTest, ABaselineThatIsWrongAtAnotherSizeNeverWinsAndTheSessionEnds) {
+  problem_.parameters = {{"items", {std::int64_t{1}, std::int64_t{2}}, {}, ParameterRole::define, true, {}}};
+  problem_.launches.front().block = {Expression::parse("64")};
+  problem_.launches.front().grid = {Expression::parse("ceil_div(n, 64 * items)")};
+  problem_.verify_sizes = {Configuration{{"n", std::int64_t{100}}}};
+  space_ = problem_.build_space();
+  const auto times = [](const Configuration& configuration) {
+    FakeOutcome outcome;
+    outcome.time_ns = 1000.0 * static_cast<double>(value_of(configuration, "items"));
+    return outcome;
+  };
+  const auto wrong = [](const Configuration& configuration, const Configuration& dimensions) {
+    return value_of(configuration, "items") == 1 && !dimensions.empty() ? TrialStatus::out_of_bounds : TrialStatus::ok;
+  };
+  SessionOptions options;
+  options.session_folder = folder_;
+  FakeEvaluation evaluation(clock_, times);
+  evaluation.again = wrong;
+  const SessionResult result = run(options, evaluation);
+  ASSERT_TRUE(result.best);
+  EXPECT_EQ(value_of(*result.best, "items"), 2);
+  EXPECT_THAT(result.verification, HasSubstr("yes, on fresh inputs and 1 other size"));
+  EXPECT_FALSE(result.speedup);
+  ASSERT_TRUE(result.baseline);
+  EXPECT_EQ(result.baseline->status, TrialStatus::out_of_bounds);
+  EXPECT_THAT(result.baseline->message, HasSubstr("second verification at size n=100"));
+  EXPECT_THAT(result.warnings, Contains(HasSubstr("the baseline (items=1) failed the second verification")));
+  EXPECT_EQ(result.trials.at(0).status, TrialStatus::out_of_bounds);
+  // The race against what turned out to be wrong stopped the winner early; now it was measured to the end.
+  for (const Trial& trial : {result.trials.at(1), store::Journal::read(folder_).trials.at(1)}) {
+    EXPECT_EQ(trial.status, TrialStatus::ok);
+    EXPECT_EQ(trial.samples.size(), 50u);
+    EXPECT_FALSE(trial.bound);
+  }
+  EXPECT_EQ(result.best_median, Nanoseconds(2000));
+  ASSERT_EQ(result.finalists.size(), 1u);
+  EXPECT_EQ(result.finalists.front().samples.size(), 50u);
+
+  // Resumed, it is known to be wrong, and nothing is measured.
+  FakeEvaluation again(clock_, times);
+  again.again = wrong;
+  options.resume = true;
+  const SessionResult resumed = run(options, again);
+  ASSERT_TRUE(resumed.best);
+  EXPECT_EQ(value_of(*resumed.best, "items"), 2);
+  EXPECT_EQ(resumed.baseline->status, TrialStatus::out_of_bounds);
+  EXPECT_EQ(resumed.resumed_from, 2u);
+  EXPECT_TRUE(again.ran.empty());
+  for (const auto& configuration : again.verified_again) EXPECT_EQ(value_of(configuration, "items"), 2);
+
+  // Both wrong: the session ends without a winner.
+  FakeEvaluation hopeless(clock_, times);
+  hopeless.again = [](const Configuration&, const Configuration&) { return TrialStatus::wrong_result; };
+  const SessionResult none = run({}, hopeless);
+  EXPECT_FALSE(none.best);
+  EXPECT_TRUE(none.finalists.empty());
+  EXPECT_EQ(none.by_status[static_cast<std::size_t>(TrialStatus::wrong_result)], 2u);
+  EXPECT_FALSE(make_profile(problem_, none, measure::CacheMode::cold));
+}
+
+// Where everything is wrong somewhere the session does not try a whole space for that.
+TEST_F(SessionTest, ReplacingWhatFailsEndsAtSomeTime) {
+  FakeEvaluation evaluation(clock_, model);
+  evaluation.again = [&](const Configuration&, const Configuration&) {
+    clock_.advance(Nanoseconds(100e9));
+    return TrialStatus::wrong_result;
+  };
+  SessionOptions options;
+  options.racing = false;
+  options.finalists = 1;
+  const SessionResult result = run(options, evaluation);
+  EXPECT_FALSE(result.best);
+  EXPECT_THAT(result.warnings, Contains(HasSubstr("gave up after 2 configurations failed the second verification")));
+}
+
+TEST_F(SessionTest, ASizeAtWhichTheReferenceFailsIsToldBeforeAnythingIsMeasured) {
+  problem_.verify_sizes = {Configuration{{"n", std::int64_t{100}}}, Configuration{{"n", std::int64_t{7}}}};
+  FakeEvaluation evaluation(clock_, model);
+  evaluation.reference_failure = [](const Configuration& dimensions) -> std::optional<std::string> {
+    if (dimensions.empty() || value_of(dimensions, "n") != 7) return std::nullopt;
+    return "the reference kernel writes behind the end of 'y'";
+  };
+  try {
+    run({}, evaluation);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::bad_input);
+    EXPECT_THAT(error.what(), HasSubstr("[verify] sizes: the reference fails at n=7"));
+    EXPECT_THAT(error.what(), HasSubstr("writes behind the end of 'y'"));
+  }
+  EXPECT_TRUE(evaluation.ran.empty());
+
+  // The same later, with fresh inputs: an error about the reference, and no configuration is blamed for it.
+  problem_.verify_sizes.clear();
+  FakeEvaluation late(clock_, model);
+  late.reference_failure = [](const Configuration&) { return std::optional<std::string>("no memory"); };
+  SessionOptions options;
+  options.session_folder = folder_;
+  try {
+    run(options, late);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("the reference fails with fresh inputs: no memory"));
+  }
+  for (const auto& trial : store::Journal::read(folder_).trials)
+    EXPECT_EQ(trial.message.find("second verification"), std::string::npos);
+}
+
+// What was compiled in the search is not compiled again at its end, also where another size needs no binary of its own.
+TEST_F(SessionTest, NothingIsCompiledTwice) {
+  problem_.verify_sizes = {Configuration{{"n", std::int64_t{100}}}};
+  FakeEvaluation evaluation(clock_, model);
+  const SessionResult result = run({}, evaluation);
+  EXPECT_TRUE(result.reverified);
+  std::set<std::string> unique;
+  for (const auto& configuration : evaluation.compiled)
+    EXPECT_TRUE(unique.insert(configuration.describe()).second) << configuration.describe();
+}
+
+// Binaries that a session lacks, as after a resumption, are compiled with all compilers at once.
+TEST_F(SessionTest, MissingBinariesAreCompiledTogether) {
+  SessionOptions options;
+  options.session_folder = folder_;
+  run(options);
+  FakeEvaluation evaluation(clock_, model);
+  evaluation.compile_slots = 4;
+  std::size_t most = 0;
+  evaluation.on_wait = [&] { most = std::max(most, evaluation.compiling()); };
+  options.resume = true;
+  run(options, evaluation);
+  EXPECT_EQ(most, 4u);
+}
+
+// Choosing and reporting are apart: a configuration that is lucky in the rounds that choose is not reported by them.
+TEST_F(SessionTest, TheSpeedupIsOfRoundsThatChoseNothing) {
+  FakeEvaluation evaluation(clock_, model);
+  evaluation.final_noise = [](const Configuration& configuration, int round) {
+    return value_of(configuration, "block") == 64 && value_of(configuration, "items") == 3 && round < 25 ? 0.5 : 1.0;
+  };
+  const SessionResult result = run({}, evaluation);
+  EXPECT_EQ(result.best_median, Nanoseconds(1000));
+  EXPECT_NEAR(*result.speedup, 1.52, 0.001);
+  ASSERT_TRUE(result.speedup_interval);
+  EXPECT_NEAR(result.speedup_interval->low, 1.52, 0.001);
+  EXPECT_EQ(result.speedup_interval->confidence, 0.95);
+  const auto profile = make_profile(problem_, result, measure::CacheMode::cold);
+  ASSERT_TRUE(profile && profile->paired_speedup);
+  EXPECT_EQ(profile->paired_speedup->median, *result.speedup);
+  EXPECT_EQ(profile->paired_speedup->interval.low, result.speedup_interval->low);
+  EXPECT_EQ(profile->samples, 25);
 }
 
 TEST_F(SessionTest, FailingBaselineIsSaidAndGivesNoSpeedup) {

@@ -16,9 +16,11 @@ double interquartile_range(std::span<const double> samples);
 double median_absolute_deviation(std::span<const double> samples);
 
 // Distribution-free confidence interval of the median from order statistics (binomial, exact coverage at least
-// `confidence`); the whole range where the samples are too few.
+// `confidence`); the whole range where the samples are too few, and then with the confidence of that: 0.75 for three
+// samples, 0 for one.
 struct Interval {
   double low = 0, high = 0;
+  double confidence = 0.95;
 };
 Interval median_interval(std::span<const double> samples, double confidence = 0.95);
 
@@ -26,7 +28,7 @@ Interval median_interval(std::span<const double> samples, double confidence = 0.
 // second[i], and its distribution-free interval. Throws Error(bad_input) for series of different lengths.
 struct PairedRatio {
   double median = 1;
-  Interval interval{1, 1};
+  Interval interval{1, 1, 1};  // as it is for a series and itself
 };
 PairedRatio paired_ratio(std::span<const double> first, std::span<const double> second, double confidence = 0.95);
 

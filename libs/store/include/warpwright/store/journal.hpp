@@ -41,7 +41,9 @@ struct JournalHeader {
 
 struct JournalContents {
   JournalHeader header;
-  std::vector<Trial> trials;        // in the order they ended
+  // In the order they ended, one for each configuration: a later record of the same configuration takes the place of the
+  // earlier one, as that of a finalist that failed the second verification does.
+  std::vector<Trial> trials;
   bool torn_last_line = false;      // a line was cut off by a crash and dropped
   std::vector<std::string> damage;  // lines that are not as they were written: file, line and what is wrong with each
 };

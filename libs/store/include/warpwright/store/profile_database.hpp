@@ -14,6 +14,7 @@
 
 #include <warpwright/base/units.hpp>
 #include <warpwright/model/configuration.hpp>
+#include <warpwright/model/statistics.hpp>
 #include <warpwright/store/json.hpp>
 
 namespace warpwright::store {
@@ -48,6 +49,9 @@ struct TuningProfile {
   int samples = 0;
   std::optional<Configuration> baseline;
   std::optional<Nanoseconds> baseline_median;
+  // How many times as fast as the baseline, as the final comparison measured it: median of the paired ratios, and its
+  // interval. Absent in profiles without such a comparison.
+  std::optional<PairedRatio> paired_speedup;
   std::uint64_t evaluations = 0;
   std::string strategy;
   std::uint64_t seed = 0;
@@ -56,7 +60,7 @@ struct TuningProfile {
   std::string provenance = "warpwright";
   Json details;  // anything else worth keeping
 
-  // Baseline time by tuned time; nullopt without a baseline.
+  // That of the paired ratios where it is known, else baseline time by tuned time; nullopt without a baseline.
   std::optional<double> speedup() const;
 };
 

@@ -18,7 +18,7 @@ namespace warpwright::tuning {
 
 struct ComparisonOptions {
   measure::CacheMode cache = measure::CacheMode::cold;
-  int rounds = 50;  // samples of each; fewer, but at least 5, where they would take more than about 5 s
+  int rounds = 50;  // samples of each; fewer, but at least 6, where they would take more than about 5 s
   double tie_margin = 0.01;
   std::uint64_t seed = 0;  // of the order within each round
   const std::atomic<bool>* stop = nullptr;
@@ -27,16 +27,21 @@ struct ComparisonOptions {
 struct ComparedConfiguration {
   Trial trial;                       // verified alone first; what follows is empty unless it is ok
   std::vector<Nanoseconds> samples;  // interleaved with those of the others, one a round
-  Nanoseconds median{}, spread{};    // of these; spread is the interquartile range
-  PairedRatio ratio;                 // against the fastest, pair by pair: above 1 is slower
-  bool tie = false;                  // cannot be told from the fastest, or only by less than tie_margin
-  std::string impossible;            // why `median` cannot be (Conditions::impossible); then it is never the fastest
+  // Of their second half, which had no part in choosing the fastest; spread is the interquartile range.
+  Nanoseconds median{}, spread{};
+  // Its times by those of the fastest, pair by pair: above 1 is slower. The intervals of all hold together at 95 %.
+  PairedRatio ratio;
+  // Not told from the fastest (by Holm's procedure at 5 % for all together), or only by less than tie_margin.
+  bool tie = false;
+  std::string
+      impossible;  // why a median of all samples cannot be (Conditions::impossible); then it is never the fastest
 };
 
 struct ComparisonResult {
   EvaluationInfo evaluation;
   std::vector<ComparedConfiguration> configurations;  // in the order given
-  std::optional<std::size_t> fastest;  // by median of the interleaved samples; nullopt if none is ok and possible
+  // By the median of the first half of the interleaved samples; nullopt if none is ok and possible.
+  std::optional<std::size_t> fastest;
 };
 
 // A configuration may be given several times (a kernel against itself). Throws Error(bad_input) where there is none or

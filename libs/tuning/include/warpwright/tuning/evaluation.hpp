@@ -43,11 +43,15 @@ struct RunTask {
   Configuration dimensions;      // overrides; with input_salt they ask for a fresh problem
   std::uint64_t input_salt = 0;  // fresh inputs when not 0
   Nanoseconds deadline{};        // tighter than the evaluation's own where it is not 0
+  // Compute the reference of the fresh problem and launch nothing: configuration and binary may be empty.
+  bool reference_only = false;
 };
 
 struct RunDone {
   std::uint64_t id = 0;
   measure::RunResult result;
+  // Of a fresh problem: why its reference could not be computed. The configuration was not launched then.
+  std::optional<std::string> reference_failure = std::nullopt;
 };
 
 struct InterleaveTask {

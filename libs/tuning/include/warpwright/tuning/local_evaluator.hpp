@@ -65,6 +65,7 @@ class DeviceStation {
   InterleaveDone interleave(const InterleaveTask& task);
 
  private:
+  measure::ProblemRunner& fresh_runner(const RunTask& task);
   // Whether the power limit holds the clock down; nullopt where nothing tells.
   std::optional<bool> power_limited();
 
@@ -76,6 +77,10 @@ class DeviceStation {
   std::unique_ptr<device::Telemetry> telemetry_;  // null where there is none
   std::shared_ptr<measure::CacheFlusher> flusher_;
   std::unique_ptr<measure::ProblemRunner> runner_;
+  std::unique_ptr<measure::ProblemRunner>
+      fresh_;  // of another size or other inputs; only between tasks that ask for it
+  std::uint64_t fresh_salt_ = 0;
+  Configuration fresh_dimensions_;
 };
 
 // Evaluation in this process; compile tasks and runs happen inside wait().

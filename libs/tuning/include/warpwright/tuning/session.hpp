@@ -49,8 +49,10 @@ struct SessionOptions {
   // objective is the time.
   bool racing = true;
   int finalists = 5;  // compared again at the end, interleaved with the baseline; up to 32 where near-ties are cheap
-  int final_rounds = 50;  // samples of each of them, fewer where they would take more than 5 s
-  double tie_margin = 0.01;
+  // Samples of each of them, fewer where they would take more than 5 s. The first half chooses the winner, the second
+  // is what is reported.
+  int final_rounds = 50;
+  double tie_margin = 0.01;  // what is slower than the winner by no more than this is a tie, however sure it is
   std::optional<std::filesystem::path> session_folder;  // journal; none if absent
   bool resume = false;
   store::Json journal_details;  // for people: specification file, command line, version
@@ -60,12 +62,19 @@ struct SessionOptions {
   LogSink log;
 };
 
+// How one configuration did in the final comparison. What is said of it comes from the second half of its samples; the
+// first half chose the winner.
 struct Finalist {
   Configuration configuration;
-  std::vector<Nanoseconds> samples;  // fresh, interleaved
+  std::vector<Nanoseconds> samples;  // fresh, interleaved; in the order of the rounds
   Nanoseconds median{}, spread{};
-  // Against the finalist of the smallest median, pair by pair: above 1 is slower.
+  // Its times by the winner's, pair by pair: above 1 is slower. The intervals of all finalists hold together at 95 %.
   PairedRatio ratio;
+  // Not told from the winner (by Holm's procedure at 5 % for all finalists together), or only by less than the tie
+  // margin.
+  bool tie = false;
+  // The baseline's times by its own, pair by pair; absent without a baseline in the comparison.
+  std::optional<double> speedup;
 };
 
 struct SessionResult {
@@ -83,11 +92,14 @@ struct SessionResult {
   std::optional<Configuration> best;
   Nanoseconds best_median{}, best_spread{};    // from the final comparison where it took place
   std::optional<Nanoseconds> baseline_median;  // from the same comparison
+  // Median of the paired ratios of the baseline's times to the winner's, with its interval, in rounds that had no part
+  // in choosing. Without a final comparison the ratio of the medians of the search, which favours lucky samples: then
+  // there is no interval.
   std::optional<double> speedup;
+  std::optional<Interval> speedup_interval;
   std::vector<Finalist> finalists;  // winner first, then by median; the baseline only if it is one
-  // What cannot be told from the winner: a paired ratio within tie_margin, or an interval that reaches 1. Winner first.
-  std::vector<Configuration> ties;
-  std::string verification;  // how the winner was verified, in words
+  std::vector<Configuration> ties;  // the configurations of finalists with a tie, winner first
+  std::string verification;         // how the winner was verified, in words
   bool reverified = false;
   std::vector<Configuration> verified_sizes;  // other problem sizes that the winner was verified at, all dimensions
   bool interrupted = false;
