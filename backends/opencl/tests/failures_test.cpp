@@ -345,7 +345,7 @@ TEST_F(FakeDevice, CompileOptionsAndSource) {
   full.file_name.clear();
   full.defines.clear();
   const device::Binary binary = compiler_->compile(full);
-  EXPECT_EQ(fake_.options, "-cl-std=CL3.0 -cl-kernel-arg-info");
+  EXPECT_EQ(fake_.options, "-cl-kernel-arg-info -cl-std=CL3.0");
   EXPECT_EQ(fake_.source, "#line 1\nthe source\n");
   EXPECT_EQ(binary.image, "code");
   EXPECT_EQ(binary.format, "clbin");
