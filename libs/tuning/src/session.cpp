@@ -16,6 +16,7 @@
 #include "final_comparison.hpp"
 #include "second_verification.hpp"
 #include "session_journal.hpp"
+#include "sustained_comparison.hpp"
 #include "time_account.hpp"
 
 namespace warpwright::tuning {
@@ -473,9 +474,8 @@ class Session {
     }
     if (example != nullptr)
       result_.warnings.push_back(fmt::format(
-          "{} configuration{} took less time than the device can; none of them wins. {}: {}. Check the metric's "
-          "formula, "
-          "and whether the reference covers what the kernel does",
+          "{} configuration{} took less time than the device can; none of them wins. {}: {}. Check the formula of the "
+          "metric, and whether the reference covers what the kernel does",
           impossible, impossible == 1 ? "" : "s", example->configuration.describe(), example->conditions.impossible));
     if (launch_bound > 0)
       result_.warnings.push_back(fmt::format(
@@ -497,6 +497,7 @@ class Session {
       settle_without_comparison();
       if (!result_.best || result_.interrupted) return;
       FinalComparison(problem_, space_, options_, evaluator_).run(result_);
+      if (telemetry_tells()) SustainedComparison(problem_, space_, options_, evaluator_).run(result_);
       const auto failure = SecondVerification(problem_, options_, evaluator_).run(result_);
       if (!failure) return;
       result_.warnings.push_back(
@@ -513,7 +514,16 @@ class Session {
     }
   }
 
+  // Without a reading of the clock no trial has one, and the question for the power limit would be in vain.
+  bool telemetry_tells() const {
+    return std::any_of(result_.trials.begin(), result_.trials.end(), [](const Trial& trial) {
+      return trial.conditions.sm_clock_mhz || !trial.conditions.throttling.empty();
+    });
+  }
+
   void clear_winner() {
+    result_.power_limited = false;
+    result_.clock = ClockState::boost;
     result_.best.reset();
     result_.best_median = result_.best_spread = {};
     result_.baseline_median.reset();
@@ -578,6 +588,8 @@ SessionResult run_session(const Problem& problem, const Space& space, const Stra
   return Session(problem, space, strategies, evaluation, clock, options).run();
 }
 
+std::string_view to_string(ClockState state) noexcept { return state == ClockState::boost ? "boost" : "sustained"; }
+
 std::optional<store::TuningProfile> make_profile(const Problem& problem, const SessionResult& result,
                                                  measure::CacheMode cache) {
   if (!result.best) return std::nullopt;
@@ -599,6 +611,12 @@ std::optional<store::TuningProfile> make_profile(const Problem& problem, const S
   profile.verification = result.verification;
   profile.created_at = utc_now();
   profile.details = {{"compiler", result.evaluation.compiler}, {"space_size", result.space_size}};
+  if (result.power_limited && !result.finalists.empty()) {
+    const Finalist& winner = result.finalists.front();
+    profile.details["clock"] = std::string(to_string(result.clock));
+    if (winner.boost) profile.details["boost_ns"] = winner.boost->count();
+    if (winner.sustained) profile.details["sustained_ns"] = winner.sustained->count();
+  }
   for (const Configuration& size : result.verified_sizes)
     profile.details[verified_sizes_key].push_back(store::to_json(size));
   return profile;

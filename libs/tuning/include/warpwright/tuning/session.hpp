@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <warpwright/base/clock.hpp>
@@ -39,6 +40,11 @@ struct Progress {
   std::optional<Nanoseconds> remaining;  // estimate
 };
 
+// Which clock a GPU had: that of short bursts, or the one that its power limit leaves when the kernel runs back to
+// back.
+enum class ClockState { boost, sustained };
+std::string_view to_string(ClockState state) noexcept;
+
 struct SessionOptions {
   std::string strategy = "auto";  // "auto": exhaustive where the budget covers the space
   StrategySettings strategy_settings;
@@ -51,6 +57,9 @@ struct SessionOptions {
   int finalists = 5;  // compared again at the end, interleaved with the baseline; up to 32 where near-ties are cheap
   int final_rounds = 50;  // samples of each of them, fewer where they would take more than 5 s
   double tie_margin = 0.01;
+  // What decides where the fastest finalist reaches the power limit. Both times are shown there either way.
+  ClockState clock = ClockState::sustained;
+  measure::SustainedOptions sustained;                  // rounds and seed are the session's
   std::optional<std::filesystem::path> session_folder;  // journal; none if absent
   bool resume = false;
   store::Json journal_details;  // for people: specification file, command line, version
@@ -60,12 +69,15 @@ struct SessionOptions {
   LogSink log;
 };
 
+// Times, ratio and samples are those of the state that decides: SessionResult::clock.
 struct Finalist {
   Configuration configuration;
   std::vector<Nanoseconds> samples;  // fresh, interleaved
   Nanoseconds median{}, spread{};
   // Against the finalist of the smallest median, pair by pair: above 1 is slower.
   PairedRatio ratio;
+  // Medians in short bursts and at the power limit, where both were measured.
+  std::optional<Nanoseconds> boost, sustained;
 };
 
 struct SessionResult {
@@ -84,7 +96,9 @@ struct SessionResult {
   Nanoseconds best_median{}, best_spread{};    // from the final comparison where it took place
   std::optional<Nanoseconds> baseline_median;  // from the same comparison
   std::optional<double> speedup;
-  std::vector<Finalist> finalists;  // winner first, then by median; the baseline only if it is one
+  bool power_limited = false;            // the fastest finalist reached the power limit, so both clocks were compared
+  ClockState clock = ClockState::boost;  // what best_median, finalists, ties and speedup are of
+  std::vector<Finalist> finalists;       // winner first, then by median; the baseline only if it is one
   // What cannot be told from the winner: a paired ratio within tie_margin, or an interval that reaches 1. Winner first.
   std::vector<Configuration> ties;
   std::string verification;  // how the winner was verified, in words
