@@ -497,7 +497,7 @@ class Session {
       settle_without_comparison();
       if (!result_.best || result_.interrupted) return;
       FinalComparison(problem_, space_, options_, evaluator_).run(result_);
-      if (telemetry_tells()) SustainedComparison(problem_, space_, options_, evaluator_).run(result_);
+      if (telemetry_tells()) SustainedComparison(options_, evaluator_).run(result_);
       const auto failure = SecondVerification(problem_, options_, evaluator_).run(result_);
       if (!failure) return;
       result_.warnings.push_back(

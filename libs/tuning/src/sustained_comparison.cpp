@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -15,10 +14,12 @@ namespace {
 constexpr std::size_t most_finalists = 8;
 
 std::vector<double> first_half(const std::vector<Nanoseconds>& samples) {
-  return counts_of({samples.begin(), samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2)});
+  return counts_of(
+      std::vector<Nanoseconds>(samples.begin(), samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2)));
 }
 std::vector<double> second_half(const std::vector<Nanoseconds>& samples) {
-  return counts_of({samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2), samples.end()});
+  return counts_of(
+      std::vector<Nanoseconds>(samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2), samples.end()));
 }
 
 }  // namespace

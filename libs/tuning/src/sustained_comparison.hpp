@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <vector>
 
-#include <warpwright/model/problem.hpp>
 #include <warpwright/tuning/session.hpp>
 
 #include "evaluator.hpp"
@@ -20,8 +19,7 @@ int sustained_rounds(std::size_t candidates, Nanoseconds block);
 // Thread-compatible; holds references to what it is given. Device time is charged to the part `finish`.
 class SustainedComparison {
  public:
-  SustainedComparison(const Problem& problem, const Space& space, const SessionOptions& options, Evaluator& evaluator)
-      : problem_(problem), space_(space), options_(options), evaluator_(evaluator) {}
+  SustainedComparison(const SessionOptions& options, Evaluator& evaluator) : options_(options), evaluator_(evaluator) {}
 
   // After the final comparison. Where power limits the fastest finalist: sets power_limited, and boost and sustained of
   // the finalists that took part (the eight fastest); where sustained times decide, also everything that the final
@@ -33,8 +31,6 @@ class SustainedComparison {
   void decide(SessionResult& result, std::vector<std::vector<Nanoseconds>> samples,
               const std::vector<Nanoseconds>* baseline) const;
 
-  const Problem& problem_;
-  const Space& space_;
   const SessionOptions& options_;
   Evaluator& evaluator_;
 };
