@@ -41,6 +41,7 @@ struct TuneArguments {
   int rows = 5;
   bool json = false;
   bool quiet = false;
+  std::string clock = "sustained";
   bool no_racing = false;
 };
 
@@ -64,6 +65,7 @@ tuning::SessionOptions session_options(const TuneArguments& arguments, const Cho
   }
   options.timing = arguments.timing.options();
   options.racing = !arguments.no_racing;
+  options.clock = arguments.clock == "boost" ? tuning::ClockState::boost : tuning::ClockState::sustained;
   if (arguments.resume && arguments.session.empty())
     throw Error(ErrorCode::bad_input, "--resume needs --session DIR, the folder of the session to go on with");
   if (arguments.no_session && !arguments.session.empty())
@@ -237,6 +239,11 @@ void add_tune_command(CLI::App& app, const Console& console, int& exit_code) {
   command->add_option("--rows", arguments->rows, "Configurations in the final table (default 5)")
       ->type_name("N")
       ->check(at_least(1));
+  command
+      ->add_option(
+          "--clock", arguments->clock,
+          "What decides where the fastest finalist reaches the power limit: sustained times (default) or boost")
+      ->check(CLI::IsMember({"boost", "sustained"}));
   command->add_flag("--no-racing", arguments->no_racing,
                     "Take all samples of configurations that are clearly slower than the best so far, too");
   arguments->timing.add_to(*command);

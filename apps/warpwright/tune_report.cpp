@@ -93,6 +93,8 @@ Json tune_json(const TuneReport& report) {
                          {"speedup", finalist.speedup ? Json(*finalist.speedup) : Json(nullptr)},
                          {"tie", finalist.tie},
                          {"samples", std::move(samples)}});
+    if (finalist.boost) finalists.back()["boost_ns"] = finalist.boost->count();
+    if (finalist.sustained) finalists.back()["sustained_ns"] = finalist.sustained->count();
   }
   json["final_comparison"] = nullptr;
   if (!result.finalists.empty()) {
@@ -103,6 +105,8 @@ Json tune_json(const TuneReport& report) {
                                 {"tie_method", tuning::tie_method},
                                 {"family_error", tuning::ranking_family_error}};
   }
+  json["power_limited"] = result.power_limited;
+  json["clock"] = std::string(tuning::to_string(result.clock));
   json["finalists"] = std::move(finalists);
   Json ties = Json::array();
   for (const auto& tie : result.ties) ties.push_back(store::to_json(tie));
@@ -175,8 +179,17 @@ void print_tune_report(const TuneReport& report, int rows, std::FILE* out) {
       return names;
     }();
     for (const auto& name : metric_names) columns.push_back({name, Align::right});
+    if (result.power_limited) {
+      columns.push_back({"boost", Align::right});
+      columns.push_back({"sustained", Align::right});
+    }
     columns.push_back({"configuration"});
     TextTable table(columns);
+    const auto in_state = [&](const Configuration& configuration, auto member) -> std::string {
+      for (const auto& finalist : result.finalists)
+        if (finalist.configuration == configuration && finalist.*member) return format_duration(*(finalist.*member));
+      return "-";
+    };
     const auto row = [&](const std::string& label, const Configuration& configuration, Nanoseconds median,
                          Nanoseconds spread, std::optional<double> speedup = {}) {
       if (!speedup && result.baseline_median) speedup = *result.baseline_median / median;
@@ -186,6 +199,10 @@ void print_tune_report(const TuneReport& report, int rows, std::FILE* out) {
       scope.set("time_ns", ExpressionValue(median.count()));
       for (const auto& metric : report.problem.metrics)
         cells.push_back(fmt::format("{:.4g}", scope.number(metric.expression, metric.name)));
+      if (result.power_limited) {
+        cells.push_back(in_state(configuration, &tuning::Finalist::boost));
+        cells.push_back(in_state(configuration, &tuning::Finalist::sustained));
+      }
       cells.push_back(configuration.describe());
       table.add(std::move(cells));
     };
@@ -213,6 +230,13 @@ void print_tune_report(const TuneReport& report, int rows, std::FILE* out) {
                  "times are of the other {}; spread is half the interquartile range)\n",
                  chose, rounds - chose);
     }
+    if (result.power_limited)
+      fmt::print(out,
+                 "  The fastest reaches the power limit: boost is the time in short bursts, sustained the one when the "
+                 "clock has settled\n  back to back. The {} times decide (--clock {} lets the others).\n",
+                 tuning::to_string(result.clock),
+                 tuning::to_string(result.clock == tuning::ClockState::boost ? tuning::ClockState::sustained
+                                                                             : tuning::ClockState::boost));
     if (result.ties.size() > 1)
       fmt::print(out, "  A tie: {} of them cannot be told from the winner, or {} slower by less than 1 % only.\n",
                  result.ties.size() - 1, result.ties.size() == 2 ? "is" : "are");

@@ -333,6 +333,7 @@ CommandMaker prepare_launch(const std::shared_ptr<DeviceState>& state, const dev
     Command command;
     command.engine = Engine::compute;
     command.duration = noise > 0 ? cost * std::exp(noise * device.noise.normal()) : cost;
+    if (device.options().slowdown) command.duration *= std::max(0.0, device.options().slowdown(view));
     command.duration += device.dirty_lines.touch(touched, false);
     command.never_ends = hangs;
     Damage dealt = damage;

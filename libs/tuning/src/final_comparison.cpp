@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <iterator>
 #include <optional>
 #include <utility>
 
 #include <warpwright/base/rng.hpp>
 #include <warpwright/model/statistics.hpp>
 #include <warpwright/tuning/ranking.hpp>
+
+#include "sustained_comparison.hpp"
 
 namespace warpwright::tuning {
 
@@ -122,6 +125,7 @@ void FinalComparison::run(SessionResult& result, Nanoseconds patience) {
   }
   settle_by_search(result, evaluator_);
   compare(result);
+  compare_sustained(result);
   const Contestant* winner = result.best ? find(*result.best) : nullptr;
   if (winner == nullptr) return;
   const SecondVerification verification(problem_, result.evaluation, result.seed, evaluator_, TimeAccount::Part::finish,
@@ -285,6 +289,37 @@ void FinalComparison::settle(SessionResult& result, std::vector<Finalist> compet
   result.best = result.finalists.front().configuration;
   result.best_median = result.finalists.front().median;
   result.best_spread = result.finalists.front().spread;
+}
+
+// Only where trials have readings of the clock: without them the question for the power limit would be in vain.
+void FinalComparison::compare_sustained(SessionResult& result) {
+  const bool telemetry_tells = std::any_of(result.trials.begin(), result.trials.end(), [](const Trial& trial) {
+    return trial.conditions.sm_clock_mhz || !trial.conditions.throttling.empty();
+  });
+  if (!telemetry_tells || result.finalists.empty()) return;
+  SustainedComparison comparison(options_, evaluator_, [&](const Configuration& configuration) {
+    const Contestant* contestant = find(configuration);
+    return contestant == nullptr ? nullptr : &contestant->binary;
+  });
+  auto times = comparison.run(result);
+  if (!times) return;
+  result.power_limited = true;
+  for (std::size_t i = 0; i < times->finalists.size(); ++i) {
+    Finalist& finalist = result.finalists[i];
+    finalist.boost = finalist.median;
+    finalist.sustained = Nanoseconds(median(counts_of(reported_part(times->finalists[i]))));
+  }
+  if (options_.clock != ClockState::sustained) return;
+  // Those that took no part were slower in short bursts, and have no times at this clock.
+  std::vector<Finalist> competitors(
+      std::make_move_iterator(result.finalists.begin()),
+      std::make_move_iterator(result.finalists.begin() + static_cast<std::ptrdiff_t>(times->finalists.size())));
+  for (std::size_t i = 0; i < competitors.size(); ++i) {
+    competitors[i].samples = std::move(times->finalists[i]);
+    competitors[i].speedup.reset();
+  }
+  result.clock = ClockState::sustained;
+  settle(result, std::move(competitors), times->baseline ? &*times->baseline : nullptr);
 }
 
 // What the search stopped early was measured to the end now: no lower bound any more, but a time.

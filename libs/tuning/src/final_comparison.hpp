@@ -43,9 +43,10 @@ class FinalComparison {
 
   // Verifies the finalists and the baseline, replaces those that fail by the next best, times them afresh and sets
   // best, finalists, ties, baseline_median and the speed-up of the result; without a winner where nothing passed. Where
-  // there is nothing to compare or the run fails, the times are those of the search. `patience` is how long failing
-  // configurations are replaced. Throws Error(interrupted) when the session is told to stop, Error(bad_input) where the
-  // reference fails.
+  // there is nothing to compare or the run fails, the times are those of the search. Where power limits the fastest
+  // finalist, boost and sustained of those that took part, and by the session's option these times decide. `patience`
+  // is how long failing configurations are replaced. Throws Error(interrupted) when the session is told to stop,
+  // Error(bad_input) where the reference fails.
   void run(SessionResult& result, Nanoseconds patience);
 
  private:
@@ -61,6 +62,7 @@ class FinalComparison {
   void fail(SessionResult& result, const Verified& failed);
   void compare(SessionResult& result);
   void settle(SessionResult& result, std::vector<Finalist> competitors, const std::vector<Nanoseconds>* baseline);
+  void compare_sustained(SessionResult& result);
   void complete(SessionResult& result, const Finalist& finalist) const;
 
   const Problem& problem_;

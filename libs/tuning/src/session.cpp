@@ -475,9 +475,8 @@ class Session {
     }
     if (example != nullptr)
       result_.warnings.push_back(fmt::format(
-          "{} configuration{} took less time than the device can; none of them wins. {}: {}. Check the metric's "
-          "formula, "
-          "and whether the reference covers what the kernel does",
+          "{} configuration{} took less time than the device can; none of them wins. {}: {}. Check the formula of the "
+          "metric, and whether the reference covers what the kernel does",
           impossible, impossible == 1 ? "" : "s", example->configuration.describe(), example->conditions.impossible));
     if (launch_bound > 0)
       result_.warnings.push_back(fmt::format(
@@ -568,6 +567,8 @@ SessionResult run_session(const Problem& problem, const Space& space, const Stra
   return Session(problem, space, strategies, evaluation, clock, options).run();
 }
 
+std::string_view to_string(ClockState state) noexcept { return state == ClockState::boost ? "boost" : "sustained"; }
+
 std::optional<store::TuningProfile> make_profile(const Problem& problem, const SessionResult& result,
                                                  measure::CacheMode cache) {
   if (!result.best) return std::nullopt;
@@ -592,6 +593,12 @@ std::optional<store::TuningProfile> make_profile(const Problem& problem, const S
   profile.verification = result.verification;
   profile.created_at = utc_now();
   profile.details = {{"compiler", result.evaluation.compiler}, {"space_size", result.space_size}};
+  if (result.power_limited && !result.finalists.empty()) {
+    const Finalist& winner = result.finalists.front();
+    profile.details["clock"] = std::string(to_string(result.clock));
+    if (winner.boost) profile.details["boost_ns"] = winner.boost->count();
+    if (winner.sustained) profile.details["sustained_ns"] = winner.sustained->count();
+  }
   for (const Configuration& size : result.verified_sizes)
     profile.details[verified_sizes_key].push_back(store::to_json(size));
   return profile;

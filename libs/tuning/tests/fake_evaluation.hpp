@@ -74,7 +74,7 @@ class FakeEvaluation final : public Evaluation {
     most_given = std::max(most_given, runs_.size());
   }
   void interleave(InterleaveTask task) override {
-    interleaved.push_back(task.configurations);
+    if (!task.sustained) interleaved.push_back(task.configurations);
     runs_.emplace_back(std::move(task));
   }
 
@@ -113,7 +113,8 @@ class FakeEvaluation final : public Evaluation {
   std::size_t compile_slots = 1;
   bool overlap = true;
   bool queues_runs = false;
-  std::size_t most_given = 0;  // runs that the device had at the same time
+  std::optional<int> sm_clock_mhz;  // where there is telemetry
+  std::size_t most_given = 0;       // runs that the device had at the same time
   Nanoseconds start_time{5e6}, compile_time{2e6}, restarts{};
   std::function<void()> on_wait;
   // What becomes of a run at fresh inputs or, with dimensions, at another size.
@@ -129,6 +130,10 @@ class FakeEvaluation final : public Evaluation {
   // Sample `round` of a configuration in the final comparison, as a factor of its time.
   std::function<double(const Configuration&, int round)> final_noise = [](const Configuration&, int) { return 1.0; };
   std::vector<std::vector<Configuration>> interleaved;
+  // The time at the power limit, as a factor; empty: nothing reaches it.
+  std::function<double(const Configuration&)> at_power_limit;
+  std::vector<std::vector<Configuration>> sustained;  // of each comparison at the power limit
+  std::vector<Nanoseconds> estimates;                 // of the last one
 
  private:
   RunDone finish_run(const RunTask& task) {
@@ -145,6 +150,7 @@ class FakeEvaluation final : public Evaluation {
       done.result.status = again(task.configuration, task.dimensions);
     if (done.result.status != TrialStatus::ok) done.result.message = "failed on purpose";
     done.result.specification_mistake = outcome.specification_mistake;
+    done.result.conditions.sm_clock_mhz = sm_clock_mhz;
     done.result.copy = Nanoseconds(1e5);
     done.result.verify = Nanoseconds(2e5);
     done.result.measure = Nanoseconds(3e5);
@@ -165,6 +171,16 @@ class FakeEvaluation final : public Evaluation {
     InterleaveDone done;
     done.id = task.id;
     clock_.advance(Nanoseconds(1e6));
+    if (task.sustained) {
+      sustained.push_back(task.configurations);
+      estimates = task.estimates;
+      done.power_limited = at_power_limit.operator bool();
+      for (std::size_t i = 0; done.power_limited && i < task.configurations.size(); ++i)
+        done.samples.emplace_back(
+            static_cast<std::size_t>(task.sustained->rounds),
+            Nanoseconds(model_(task.configurations[i]).time_ns * at_power_limit(task.configurations[i])));
+      return done;
+    }
     for (const auto& configuration : task.configurations) {
       auto& samples = done.samples.emplace_back();
       for (int round = 0; round < task.rounds; ++round)

@@ -916,6 +916,75 @@ TEST_F(SessionTest, ATimeThatCannotBeNeverWins) {
   EXPECT_THAT(result.warnings, Contains(HasSubstr("2 configurations took less time than the device can")));
 }
 
+// At the power limit blocks of 64 are 40 % slower, so that 32 with items 3 wins: 1320 against 1400.
+double hungry_blocks(const Configuration& configuration) { return value_of(configuration, "block") == 64 ? 1.4 : 1.0; }
+
+TEST_F(SessionTest, AtThePowerLimitTheSettledClockDecides) {
+  FakeEvaluation evaluation(clock_, model);
+  evaluation.sm_clock_mhz = 1980;
+  evaluation.at_power_limit = hungry_blocks;
+  const SessionResult result = run({}, evaluation);
+  ASSERT_TRUE(result.best);
+  EXPECT_TRUE(result.power_limited);
+  EXPECT_EQ(result.clock, ClockState::sustained);
+  EXPECT_EQ(value_of(*result.best, "block"), 32);
+  EXPECT_EQ(value_of(*result.best, "items"), 3);
+  EXPECT_NEAR(result.best_median.count(), 1320, 1);
+  ASSERT_EQ(evaluation.sustained.size(), 1u);
+  EXPECT_EQ(value_of(evaluation.sustained[0].front(), "block"), 64) << "the fastest in bursts is probed";
+  EXPECT_TRUE(std::is_sorted(evaluation.estimates.begin(), evaluation.estimates.end()));
+  // The baseline, block 32 and items 1, is not slowed down: 1520 by 1320.
+  EXPECT_NEAR(result.speedup.value(), 1520.0 / 1320, 1e-6);
+  bool seen = false;
+  for (const Finalist& finalist : result.finalists) {
+    ASSERT_TRUE(finalist.boost && finalist.sustained);
+    EXPECT_EQ(finalist.median, *finalist.sustained);
+    if (value_of(finalist.configuration, "block") != 64 || value_of(finalist.configuration, "items") != 3) continue;
+    seen = true;
+    EXPECT_NEAR(finalist.boost->count(), 1000, 1);
+    EXPECT_NEAR(finalist.sustained->count(), 1400, 1);
+    EXPECT_NEAR(finalist.ratio.median, 1400.0 / 1320, 1e-6);
+  }
+  EXPECT_TRUE(seen);
+  const auto profile = make_profile(problem_, result, measure::CacheMode::cold);
+  ASSERT_TRUE(profile);
+  EXPECT_EQ(profile->details.at("clock"), "sustained");
+  EXPECT_NEAR(profile->details.at("boost_ns").get<double>(), 1320, 1);
+  EXPECT_NEAR(profile->details.at("sustained_ns").get<double>(), 1320, 1);
+}
+
+TEST_F(SessionTest, BoostTimesDecideWhereTheyAreAskedFor) {
+  FakeEvaluation evaluation(clock_, model);
+  evaluation.sm_clock_mhz = 1980;
+  evaluation.at_power_limit = hungry_blocks;
+  SessionOptions options;
+  options.clock = ClockState::boost;
+  const SessionResult result = run(options, evaluation);
+  EXPECT_TRUE(result.power_limited);
+  EXPECT_EQ(result.clock, ClockState::boost);
+  EXPECT_EQ(value_of(*result.best, "block"), 64);
+  EXPECT_NEAR(result.best_median.count(), 1000, 2);
+  const auto profile = make_profile(problem_, result, measure::CacheMode::cold);
+  EXPECT_EQ(profile->details.at("clock"), "boost");
+  EXPECT_NEAR(profile->details.at("sustained_ns").get<double>(), 1400, 2);
+}
+
+TEST_F(SessionTest, BelowThePowerLimitAndWithoutTelemetryNothingIsSustained) {
+  FakeEvaluation unlimited(clock_, model);
+  unlimited.sm_clock_mhz = 1980;
+  const SessionResult result = run({}, unlimited);
+  EXPECT_EQ(unlimited.sustained.size(), 1u);
+  EXPECT_FALSE(result.power_limited);
+  EXPECT_EQ(result.clock, ClockState::boost);
+  EXPECT_FALSE(result.finalists.front().sustained);
+  EXPECT_FALSE(make_profile(problem_, result, measure::CacheMode::cold)->details.contains("clock"));
+
+  FakeEvaluation blind(clock_, model);
+  blind.at_power_limit = hungry_blocks;
+  EXPECT_FALSE(run({}, blind).power_limited);
+  EXPECT_TRUE(blind.sustained.empty());
+}
+
 TEST_F(SessionTest, DriftAndThrottlingAreReported) {
   FakeEvaluation evaluation(clock_, [](const Configuration& configuration) {
     FakeOutcome outcome = model(configuration);

@@ -107,6 +107,9 @@ struct Options {
   Nanoseconds register_per_mebibyte{580e3};     // host time of pin_host_memory(); taken as dear as allocate_pinned()
   std::map<std::string, Behaviour> behaviours;  // beside the built-in ones, which they replace where names are equal
   std::vector<Fault> faults;
+  // A factor on the cost of a launch, asked at each: a clock that something holds down. Empty: 1. The view has no
+  // bytes. Called from one thread at a time.
+  std::function<double(const LaunchView&)> slowdown;
   // What Telemetry::sample() gives; empty: the backend has no telemetry. Called from any thread.
   std::function<device::TelemetrySample()> telemetry;
 };

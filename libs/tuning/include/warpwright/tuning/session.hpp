@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <warpwright/base/clock.hpp>
@@ -39,6 +40,11 @@ struct Progress {
   std::optional<Nanoseconds> remaining;  // estimate
 };
 
+// Which clock a GPU had: that of short bursts, or the one that its power limit leaves when the kernel runs back to
+// back.
+enum class ClockState { boost, sustained };
+std::string_view to_string(ClockState state) noexcept;
+
 struct SessionOptions {
   std::string strategy = "auto";  // "auto": exhaustive where the budget covers the space
   StrategySettings strategy_settings;
@@ -53,6 +59,9 @@ struct SessionOptions {
   // is what is reported.
   int final_rounds = 50;
   double tie_margin = 0.01;  // what is slower than the winner by no more than this is a tie, however sure it is
+  // What decides where the fastest finalist reaches the power limit. Both times are shown there either way.
+  ClockState clock = ClockState::sustained;
+  measure::SustainedOptions sustained;                  // rounds and seed are the session's
   std::optional<std::filesystem::path> session_folder;  // journal; none if absent
   bool resume = false;
   store::Json journal_details;  // for people: specification file, command line, version
@@ -62,8 +71,8 @@ struct SessionOptions {
   LogSink log;
 };
 
-// How one configuration did in the final comparison. What is said of it comes from the second half of its samples; the
-// first half chose the winner.
+// How one configuration did in the final comparison, at the clock that decides (SessionResult::clock). What is said of
+// it comes from the second half of its samples; the first half chose the winner.
 struct Finalist {
   Configuration configuration;
   std::vector<Nanoseconds> samples;  // fresh, interleaved; in the order of the rounds
@@ -75,6 +84,8 @@ struct Finalist {
   bool tie = false;
   // The baseline's times by its own, pair by pair; absent without a baseline in the comparison.
   std::optional<double> speedup;
+  // Medians in short bursts and at the power limit, where both were measured.
+  std::optional<Nanoseconds> boost, sustained;
 };
 
 struct SessionResult {
@@ -97,9 +108,11 @@ struct SessionResult {
   // there is no interval.
   std::optional<double> speedup;
   std::optional<Interval> speedup_interval;
-  std::vector<Finalist> finalists;  // winner first, then by median; the baseline only if it is one
-  std::vector<Configuration> ties;  // the configurations of finalists with a tie, winner first
-  std::string verification;         // how the winner was verified, in words
+  bool power_limited = false;            // the fastest finalist reached the power limit, so both clocks were compared
+  ClockState clock = ClockState::boost;  // what best_median, finalists, ties and speedup are of
+  std::vector<Finalist> finalists;       // winner first, then by median; the baseline only if it is one
+  std::vector<Configuration> ties;       // the configurations of finalists with a tie, winner first
+  std::string verification;              // how the winner was verified, in words
   bool reverified = false;
   std::vector<Configuration> verified_sizes;  // other problem sizes that the winner was verified at, all dimensions
   bool interrupted = false;
