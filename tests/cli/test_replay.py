@@ -116,7 +116,7 @@ class Replay(CommandLineTest):
         self.file.write_bytes(gzip.compress(json.dumps(cache_file(slow=2)).encode()))
         result = self.run_program("tune", "--device", self.device, *arguments, "--resume", "--quiet")
         self.assertEqual(result.returncode, EXIT_BAD_INPUT)
-        self.assertIn("problem", result.stderr)
+        self.assertIn("of a recorded device, the recording", result.stderr)
 
     def test_the_profile_is_marked(self):
         report = self.tune("--profiles", "profiles.sqlite")

@@ -269,6 +269,7 @@ class ToolkitTest : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(root); }
   fs::path file(const fs::path& name) {
+    fs::create_directories((root / name).parent_path());
     write_file_atomically(root / name, "");
     return root / name;
   }

@@ -424,6 +424,7 @@ TEST_F(NvrtcTest, MissingIncludesSayWhereTheyWereLookedFor) {
 
 TEST_F(NvrtcTest, IncludeFoldersAreUsed) {
   const auto folder = std::filesystem::path(::testing::TempDir()) / "warpwright include folder";
+  std::filesystem::create_directories(folder);
   write_file_atomically(folder / "size.hpp", "#define SIZE 24\n");
   auto with =
       job("#include \"size.hpp\"\nextern \"C\" __global__ void f(int* a) { __shared__ int t[SIZE]; "

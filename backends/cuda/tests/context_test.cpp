@@ -621,6 +621,7 @@ void session(const FakeDriver& fake) {
   end->synchronize();
   end->elapsed_since(*start);
   context->memory_use();
+  context->reset_persisting_cache();
   context->synchronize();
 }
 

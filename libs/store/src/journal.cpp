@@ -213,7 +213,9 @@ std::string quoted(const std::string& text) { return "'" + text + "'"; }
 void add_problem_differences(const JournalHeader& journal, const JournalHeader& now, std::vector<std::string>& found) {
   const std::size_t before = found.size();
   if (!journal.source_hash.empty() && journal.source_hash != now.source_hash)
-    found.emplace_back("the source changed (the kernel, what it includes, its options or definitions)");
+    found.emplace_back(
+        "the source changed (the kernel, what it includes, its options or definitions; of a recorded device, the "
+        "recording)");
   for (const auto& [name, value] : journal.dimensions) {
     const Value* other = now.dimensions.find(name);
     if (other != nullptr && !(*other == value))
