@@ -330,7 +330,8 @@ TEST(Journal, NamesWhatDiffers) {
          h.problem_hash = "ff";
          h.source_hash = "00";
        },
-       "the source changed (the kernel, what it includes, its options or definitions)"},
+       "the source changed (the kernel, what it includes, its options or definitions; of a recorded device, the "
+       "recording)"},
       {[](JournalHeader& h) {
          h.problem_hash = "ff";
          h.dimensions.set("width", std::int64_t{1000});
