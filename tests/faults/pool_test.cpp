@@ -66,7 +66,7 @@ TEST(WorkerPool, NoDeadlineCountsATimeInWhichNobodyWorked) {
   EXPECT_GT(evaluation.jumps, 40);
   ASSERT_EQ(result.trials.size(), 20u);
   for (const auto& trial : result.trials) {
-    const bool well = to_string(*trial.configuration.find("fault")) == "0";
+    const bool well = warpwright::to_string(*trial.configuration.find("fault")) == "0";
     const bool late = trial.status == TrialStatus::timed_out || trial.status == TrialStatus::compile_timed_out;
     if (well) {
       EXPECT_FALSE(late) << trial.message;
