@@ -62,7 +62,7 @@ int run(int argc, char** argv) {
     std::printf("  note: %.*s\n", static_cast<int>(text.size()), text.data());
   };
 
-  const store::ProfileDatabase profiles = store::ProfileDatabase::open_read_only(argv[2]);
+  const store::ProfileDatabase profiles(argv[2]);
   const Problem problem = spec::read(argv[1]);
   tuning::TunedKernel kernel(problem, device.backend(), device.context(), profiles, options);
   std::printf("%s on %s\n", problem.name.c_str(), device.info().name.c_str());

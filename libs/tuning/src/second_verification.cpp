@@ -66,10 +66,16 @@ RunTask SecondVerification::task_at(const Size& size) const {
 }
 
 void SecondVerification::compute_reference(const Size& size) {
-  RunTask task = task_at(size);
-  task.reference_only = true;
-  const RunDone done = evaluator_.run_now(std::move(task), part_, stop_);
-  if (!done.reference_failure && done.result.status == TrialStatus::ok) return;
+  // A process that is lost says nothing about the reference unless it is lost again with it.
+  constexpr int most_attempts = 3;
+  RunDone done;
+  for (int attempt = 0; attempt < most_attempts; ++attempt) {
+    RunTask task = task_at(size);
+    task.reference_only = true;
+    done = evaluator_.run_now(std::move(task), part_, stop_);
+    if (!done.reference_failure && done.result.status == TrialStatus::ok) return;
+    if (done.reference_failure || done.result.status != TrialStatus::crashed) break;
+  }
   const std::string reason = done.reference_failure
                                  ? *done.reference_failure
                                  : fmt::format("{}: {}", to_string(done.result.status), done.result.message);
