@@ -148,7 +148,13 @@ class FakeTest(CommandLineTest):
         self.assertNotIn("json.exception", result.stderr, shown)
         records = journal_records(self.home / session)
         trials = [record for record in records if record["type"] == "trial"]
-        self.assertEqual(len({identity(trial) for trial in trials}), len(trials), "a configuration is there twice")
+        latest = {}
+        for trial in trials:
+            before = latest.get(identity(trial))
+            # What the final comparison measures to its end, or finds wrong, has a second record.
+            self.assertTrue(before is None or before["status"] in ("censored", "ok"), "a configuration is there twice")
+            latest[identity(trial)] = trial
+        trials = list(latest.values())
         for trial in trials:
             self.assertIn(trial["status"], STATUSES)
             if trial["status"] == "ok":

@@ -57,7 +57,10 @@ class WalkOn(FakeTest):
             self.assertEqual(len(whole["trials"]), CONFIGURATIONS)
             self.assertEqual(whole["resumed_from"], len(before))
             after = {identity(trial): trial["status"] for trial in journal_trials(self.home / name)}
-            self.assertEqual({key: after[key] for key in before}, before, "a record was lost or changed")
+            # What was stopped early may be measured to its end by the final comparison of the resumed session.
+            final = {key: status for key, status in before.items() if status != "censored"}
+            self.assertEqual({key: after[key] for key in final}, final, "a record was changed")
+            self.assertEqual(before.keys() - after.keys(), set(), "a record was lost")
             return report is not None
         return None
 
