@@ -281,7 +281,8 @@ TEST_P(Walk, TenThousandConfigurationsDoNotGrow) {
     EXPECT_EQ(shared().live[static_cast<int>(faults::Kind::module)], modules);
     EXPECT_EQ(std::vector<std::uint64_t>(std::begin(shared().peak), std::end(shared().peak)), peaks);
     EXPECT_GE(shared().unloaded, 10'000u);
-    EXPECT_LE(shared().peak[static_cast<int>(faults::Kind::module)], 2u);
+    // A configuration's, the reference's, and the one that reads the cache clean.
+    EXPECT_LE(shared().peak[static_cast<int>(faults::Kind::module)], 3u);
   }
   for (const auto& live : shared().live) EXPECT_EQ(live, 0u);
 }
