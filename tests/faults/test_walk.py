@@ -56,8 +56,10 @@ class WalkOn(FakeTest):
                 ordinal = max(1, ordinal * 3 // 4)
                 name = f"{first}-{ordinal}"
             self.assertEqual(state.misuses, 0, state.first_misuse)
-            # Lost for good: every configuration after it fails, or the session ends.
-            report = self.check_outcome(result, name, differing=CONFIGURATIONS if action == LOST else 2)
+            # Lost for good: every configuration after it fails, or the session ends. A compiler that fails for good in
+            # its process fails every configuration that this process gets.
+            for_good = action == LOST or (action == STICKY and function.startswith("nvrtc"))
+            report = self.check_outcome(result, name, differing=CONFIGURATIONS if for_good else 2)
             before = {identity(trial): trial["status"] for trial in journal_trials(self.home / name)}
             self.state(NONE)
             resume = ("--resume",) if (self.home / name / "journal.jsonl").exists() else ()
