@@ -201,7 +201,7 @@ class Failures(CpuTest):
         return report, statuses
 
     def test_bugs_that_leave_the_process_alive(self):
-        report, statuses = self.tune("faulty", "--compile-deadline", "5s")
+        report, statuses = self.tune("faulty", "--compile-deadline", "10s")
         self.assertEqual(statuses.pop("partial_write") - {"wrong_result", "not_finite"}, set())
         self.assertEqual(statuses.pop("resource_excess") - {"pruned", "resource_exceeded"}, set())
         self.assertEqual(statuses, {
