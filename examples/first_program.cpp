@@ -2,15 +2,15 @@
 #include <vector>
 
 #include <warpwright/devices/devices.hpp>
+#include <warpwright/runtime/tuned_kernel.hpp>
 #include <warpwright/spec/read.hpp>
-#include <warpwright/tuning/tuned_kernel.hpp>
 
 using namespace warpwright;
 
 int main() {
   auto device = devices::open_best_device();
   const store::ProfileDatabase profiles("profiles.sqlite");
-  tuning::TunedKernel twice(spec::read("twice.toml"), device.backend(), device.context(), profiles);
+  runtime::TunedKernel twice(spec::read("twice.toml"), device.backend(), device.context(), profiles);
 
   std::vector<float> numbers(1'000'000, 1.5F);
   const auto x = device.upload<float>(numbers), y = device.allocate<float>(numbers.size());

@@ -11,18 +11,18 @@
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/devices/devices.hpp>
+#include <warpwright/runtime/tuned_kernel.hpp>
 #include <warpwright/spec/read.hpp>
 #include <warpwright/store/profile_database.hpp>
-#include <warpwright/tuning/tuned_kernel.hpp>
 
 namespace {
 
 using namespace warpwright;
 
 // c = a + b for one size; returns whether every element is right.
-bool add_vectors(tuning::TunedKernel& kernel, devices::OpenDevice& device, std::int64_t n) {
+bool add_vectors(runtime::TunedKernel& kernel, devices::OpenDevice& device, std::int64_t n) {
   const Configuration size{{"n", n}};
-  const tuning::Selection selection = kernel.select(size);
+  const runtime::Selection selection = kernel.select(size);
   std::printf("n = %lld: %s\n  %s, match: %s, binary %s\n", static_cast<long long>(n),
               selection.configuration.describe().c_str(), selection.tuned ? "tuned" : "default configuration",
               selection.quality.c_str(), selection.binary_from_cache ? "from the cache" : "compiled now");
@@ -51,7 +51,7 @@ int run(int argc, char** argv) {
   }
   devices::OpenDevice device = argc > 4 ? devices::open_device(argv[4]) : devices::open_best_device();
 
-  tuning::TunedKernelOptions options;
+  runtime::TunedKernelOptions options;
   options.binary_cache = argv[3];
   if (argc > 5) {
     const auto match = store::parse_match_policy(argv[5]);
@@ -64,7 +64,7 @@ int run(int argc, char** argv) {
 
   const store::ProfileDatabase profiles(argv[2]);
   const Problem problem = spec::read(argv[1]);
-  tuning::TunedKernel kernel(problem, device.backend(), device.context(), profiles, options);
+  runtime::TunedKernel kernel(problem, device.backend(), device.context(), profiles, options);
   std::printf("%s on %s\n", problem.name.c_str(), device.info().name.c_str());
   bool right = true;
   for (const std::int64_t n : {std::int64_t{1'000'000}, std::int64_t{4'194'304}, std::int64_t{1'000'000}})

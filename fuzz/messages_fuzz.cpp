@@ -15,9 +15,9 @@
 namespace warpwright::fuzz {
 namespace {
 
+using execution::Message;
+using execution::MessageChannel;
 using store::Json;
-using tuning::Message;
-using tuning::MessageChannel;
 
 // Fits what a socket takes without a reader.
 constexpr std::size_t most_bytes = 64 * 1024;
@@ -91,13 +91,13 @@ void messages(std::string_view bytes) {
     const Message& message = whole.messages[i];
     require(message.head == parts.messages[i].head && message.payload == parts.messages[i].payload,
             "which are the same");
-    as_task(message, [](const Message& m) { return tuning::compile_task_from(m); });
-    as_task(message, [](const Message& m) { return tuning::run_task_from(m); });
-    as_task(message, [](const Message& m) { return tuning::interleave_task_from(m); });
-    as_task(message, [](const Message& m) { return tuning::compile_done_from(m); });
-    as_task(message, [](const Message& m) { return tuning::run_done_from(m); });
-    as_task(message, [](const Message& m) { return tuning::interleave_done_from(m); });
-    as_task(message, [](const Message& m) { return tuning::evaluation_info_from(m); });
+    as_task(message, [](const Message& m) { return execution::compile_task_from(m); });
+    as_task(message, [](const Message& m) { return execution::run_task_from(m); });
+    as_task(message, [](const Message& m) { return execution::interleave_task_from(m); });
+    as_task(message, [](const Message& m) { return execution::compile_done_from(m); });
+    as_task(message, [](const Message& m) { return execution::run_done_from(m); });
+    as_task(message, [](const Message& m) { return execution::interleave_done_from(m); });
+    as_task(message, [](const Message& m) { return execution::evaluation_info_from(m); });
   }
 }
 

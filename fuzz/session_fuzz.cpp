@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/execution/local_evaluator.hpp>
 #include <warpwright/sim/backend.hpp>
 #include <warpwright/spec/problem_builder.hpp>
-#include <warpwright/tuning/local_evaluator.hpp>
 #include <warpwright/tuning/session.hpp>
 
 #include "fuzz.hpp"
@@ -198,7 +198,7 @@ void session(std::string_view bytes) {
   options.finalists = 2;
   const SteadyClock clock;
   const DeviceInfo device = device::find_device(*backend, DeviceId::parse("sim:0"));
-  tuning::LocalEvaluation evaluation(*backend, device, problem, clock);
+  execution::LocalEvaluation evaluation(*backend, device, problem, clock);
   tuning::SessionResult result;
   try {
     result = tuning::run_session(problem, *space, strategies, evaluation, clock, options);

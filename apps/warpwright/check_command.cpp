@@ -23,7 +23,8 @@ int check(const CheckArguments& arguments, const Console& console) {
   for (const auto& note : chosen.notes) fmt::print(console.err, "{}\n", note);
   const auto space = chosen.problem.build_space();
   const SteadyClock clock;
-  const auto pool = tuning::make_worker_pool(chosen.device, chosen.problem, clock, arguments.workers.options(console));
+  const auto pool =
+      execution::make_worker_pool(chosen.device, chosen.problem, clock, arguments.workers.options(console));
   measure::TimingOptions timing;
   timing.max_samples = timing.min_samples;
   const tuning::CheckResult result = tuning::check_baseline(chosen.problem, *pool, clock, timing);

@@ -165,11 +165,11 @@ int compare(const CompareArguments& arguments, const Console& console) {
 
   tuning::ComparisonOptions options;
   options.cache = arguments.cache_mode == "warm" ? measure::CacheMode::warm : measure::CacheMode::cold;
-  std::unique_ptr<tuning::Evaluation> pool;
+  std::unique_ptr<execution::Evaluation> pool;
   if (!recording) {
-    tuning::WorkerPoolOptions pool_options = arguments.workers.options(console);
+    execution::WorkerPoolOptions pool_options = arguments.workers.options(console);
     pool_options.cache = options.cache;
-    pool = tuning::make_worker_pool(chosen.device, chosen.problem, clock, std::move(pool_options));
+    pool = execution::make_worker_pool(chosen.device, chosen.problem, clock, std::move(pool_options));
   }
   const StopSignal stop;
   options.rounds = arguments.rounds;

@@ -5,8 +5,8 @@
 #include <string>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/execution/confinement.hpp>
 #include <warpwright/store/json.hpp>
-#include <warpwright/tuning/confinement.hpp>
 
 #include "backends.hpp"
 #include "command.hpp"
@@ -95,7 +95,7 @@ struct DevicesArguments {
 };
 
 // What a recorded space has to say for itself in the place of a device.
-void describe_recording(const tuning::ReplayDevice& recording, const DevicesArguments& arguments, std::FILE* out) {
+void describe_recording(const execution::ReplayDevice& recording, const DevicesArguments& arguments, std::FILE* out) {
   const RecordedSpace& recorded = recording.recorded();
   const std::size_t valid = recorded.count(TrialStatus::ok);
   std::optional<double> best;
@@ -161,7 +161,7 @@ void add_devices_command(CLI::App& app, const Console& console, int& exit_code) 
       else
         print_backend(*backend, probe, console.out);
     }
-    const tuning::ConfinementSupport support = tuning::confinement_support();
+    const execution::ConfinementSupport support = execution::confinement_support();
     if (arguments->json)
       fmt::print(console.out, "{}\n",
                  Json{{"schema_version", 1},

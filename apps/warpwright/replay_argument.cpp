@@ -19,7 +19,7 @@ constexpr std::string_view prefix = "replay:";
 
 bool names_recording(const std::string& device) { return device.rfind(prefix, 0) == 0; }
 
-std::unique_ptr<tuning::ReplayDevice> open_recording(const ProblemArguments& arguments) {
+std::unique_ptr<execution::ReplayDevice> open_recording(const ProblemArguments& arguments) {
   if (!names_recording(arguments.device)) return nullptr;
   const std::string file = arguments.device.substr(prefix.size());
   if (file.empty())
@@ -35,7 +35,7 @@ std::unique_ptr<tuning::ReplayDevice> open_recording(const ProblemArguments& arg
       overrides.set(name, std::move(value));
     }
     DeviceInfo device;
-    device.id = {tuning::ReplayDevice::backend, {0}};
+    device.id = {execution::ReplayDevice::backend, {0}};
     device.kind = DeviceKind::simulated;
     specification = spec::read(arguments.specification).for_device(device, overrides);
   } else if (!arguments.dimensions.empty()) {
@@ -43,12 +43,12 @@ std::unique_ptr<tuning::ReplayDevice> open_recording(const ProblemArguments& arg
                 "--problem needs a specification: without one the recording has its own problem size");
   }
   const std::string identity = content_hash(read_file(file));
-  return std::make_unique<tuning::ReplayDevice>(std::move(recorded), identity, file,
-                                                specification ? &*specification : nullptr);
+  return std::make_unique<execution::ReplayDevice>(std::move(recorded), identity, file,
+                                                   specification ? &*specification : nullptr);
 }
 
 ChosenProblem choose_problem(const ProblemArguments& arguments, const device::BackendRegistry& backends,
-                             const tuning::ReplayDevice* recording) {
+                             const execution::ReplayDevice* recording) {
   if (recording == nullptr) return choose_problem(arguments, backends);
   ChosenProblem chosen{recording->problem(), recording->device(), recording->notes()};
   for (const auto& warning : chosen.problem.warnings) chosen.notes.push_back("warning: " + warning);

@@ -135,13 +135,13 @@ int tune(const TuneArguments& arguments, const Console& console) {
   };
   const StopSignal stop;
   options.stop = stop.flag();
-  std::unique_ptr<tuning::Evaluation> pool;
+  std::unique_ptr<execution::Evaluation> pool;
   if (!recording) {
-    tuning::WorkerPoolOptions pool_options = arguments.workers.options(console, arguments.quiet);
+    execution::WorkerPoolOptions pool_options = arguments.workers.options(console, arguments.quiet);
     pool_options.stop = stop.flag();
     pool_options.cache = options.timing.cache;
     pool_options.log = options.log;
-    pool = tuning::make_worker_pool(chosen.device, chosen.problem, steady, std::move(pool_options));
+    pool = execution::make_worker_pool(chosen.device, chosen.problem, steady, std::move(pool_options));
     options.time_before = steady.now() - begin;
   }
   tuning::SessionResult result;

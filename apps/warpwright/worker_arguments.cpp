@@ -38,8 +38,8 @@ void WorkerArguments::add_to(CLI::App& command) {
   command.add_flag("--allow-commands", allow_commands, "Run the command of a [reference] that names one");
 }
 
-tuning::WorkerPoolOptions WorkerArguments::options(const Console& console, bool quiet) const {
-  tuning::WorkerPoolOptions options;
+execution::WorkerPoolOptions WorkerArguments::options(const Console& console, bool quiet) const {
+  execution::WorkerPoolOptions options;
   options.executable = worker_executable();
   options.compile_workers = jobs;
   options.compile_deadline = parse_duration(compile_deadline, "--compile-deadline");

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include <warpwright/tuning/worker.hpp>
+#include <warpwright/execution/worker.hpp>
 
 #include "command.hpp"
 
@@ -21,7 +21,7 @@ struct WorkerArguments {
   bool no_confinement = false;
   void add_to(CLI::App& command);
   // Makes the cache folder. Throws Error(bad_input) naming the flag. Where `quiet`, errors alone are told.
-  tuning::WorkerPoolOptions options(const Console& console, bool quiet = false) const;
+  execution::WorkerPoolOptions options(const Console& console, bool quiet = false) const;
 };
 
 struct TimingArguments {

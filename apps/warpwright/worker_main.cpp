@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <unistd.h>
 
-#include <warpwright/tuning/worker.hpp>
+#include <warpwright/execution/worker.hpp>
 
 #include "backends.hpp"
 #include "standard_streams.hpp"
@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   const auto backends = warpwright::app::make_backends();
-  const int status = warpwright::tuning::worker_main(backends, std::atoi(argv[1]));
+  const int status = warpwright::execution::worker_main(backends, std::atoi(argv[1]));
   // Drivers' exit handlers may crash or hang after a fault; nothing of ours is left to flush.
   std::fflush(nullptr);
   ::_exit(status);

@@ -23,7 +23,7 @@
 #include <thread>
 #include <vector>
 
-#include <warpwright/tuning/profile_cache.hpp>
+#include <warpwright/runtime/profile_cache.hpp>
 
 namespace {
 

@@ -2,10 +2,10 @@
 #include <gtest/gtest.h>
 #include <random>
 
+#include <warpwright/execution/worker.hpp>
 #include <warpwright/sim/backend.hpp>
 #include <warpwright/spec/read.hpp>
 #include <warpwright/tuning/session.hpp>
-#include <warpwright/tuning/worker.hpp>
 
 namespace warpwright::tuning {
 namespace {

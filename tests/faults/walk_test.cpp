@@ -17,9 +17,9 @@
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/cuda/backend.hpp>
+#include <warpwright/execution/local_evaluator.hpp>
 #include <warpwright/opencl/backend.hpp>
 #include <warpwright/spec/read.hpp>
-#include <warpwright/tuning/local_evaluator.hpp>
 #include <warpwright/tuning/session.hpp>
 
 #include "fault_state.hpp"
@@ -108,7 +108,7 @@ Outcome run(const Device& tested) {
         spec::read(std::string(FAULTS_SOURCE_FOLDER) + "/walk.toml").for_device(found, Configuration{});
     const auto space = problem.build_space();
     const SteadyClock clock;
-    tuning::LocalEvaluation evaluation(*backend, found, problem, clock);
+    execution::LocalEvaluation evaluation(*backend, found, problem, clock);
     tuning::SessionOptions options;
     options.strategy = "exhaustive";
     options.max_evaluations = 1000;
@@ -259,13 +259,13 @@ TEST_P(Walk, TenThousandConfigurationsDoNotGrow) {
         spec::read(std::string(FAULTS_SOURCE_FOLDER) + "/walk.toml").for_device(found, Configuration{});
     const auto space = problem.build_space();
     const SteadyClock clock;
-    tuning::CompileStation compiler(*backend, found, problem, clock, {});
-    tuning::DeviceStation station(*backend, found.id, problem, clock, {});
-    std::vector<tuning::RunTask> tasks;
+    execution::CompileStation compiler(*backend, found, problem, clock, {});
+    execution::DeviceStation station(*backend, found.id, problem, clock, {});
+    std::vector<execution::RunTask> tasks;
     for (std::uint64_t i = 0; i < space->size(); ++i) {
-      tuning::CompileDone compiled = compiler.compile({i, space->at(i), {}});
+      execution::CompileDone compiled = compiler.compile({i, space->at(i), {}});
       if (compiled.status != TrialStatus::ok) continue;
-      tuning::RunTask task{i, space->at(i), std::move(compiled.binary), {}, {}, 0};
+      execution::RunTask task{i, space->at(i), std::move(compiled.binary), {}, {}, 0};
       task.timing.min_samples = task.timing.max_samples = 1;
       tasks.push_back(std::move(task));
     }

@@ -23,7 +23,7 @@ void check_complete(const Problem& problem, const std::vector<Configuration>& co
 
 }  // namespace
 
-ComparisonResult compare_configurations(const Problem& problem, Evaluation& evaluation, const Clock& clock,
+ComparisonResult compare_configurations(const Problem& problem, execution::Evaluation& evaluation, const Clock& clock,
                                         const std::vector<Configuration>& configurations,
                                         const ComparisonOptions& options) {
   check_complete(problem, configurations);
@@ -52,7 +52,7 @@ ComparisonResult compare_configurations(const Problem& problem, Evaluation& eval
   }
   verification.run(candidates);
 
-  InterleaveTask task;
+  execution::InterleaveTask task;
   task.id = evaluator.next_id();
   task.cache = options.cache;
   task.seed = options.seed;
@@ -72,7 +72,7 @@ ComparisonResult compare_configurations(const Problem& problem, Evaluation& eval
   }
   if (taking_part.empty()) return result;
   task.rounds = comparison_rounds(options.rounds, taking_part.size(), one_round);
-  const InterleaveDone done = evaluator.interleave_now(std::move(task), Part::device, options.stop);
+  const execution::InterleaveDone done = evaluator.interleave_now(std::move(task), Part::device, options.stop);
   if (done.status != TrialStatus::ok)
     throw Error(ErrorCode::device, "the interleaved comparison failed: " + done.message);
 

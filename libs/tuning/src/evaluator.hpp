@@ -12,11 +12,11 @@
 #include <vector>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/execution/evaluation.hpp>
+#include <warpwright/measure/launch_occupancy.hpp>
 #include <warpwright/measure/plausibility.hpp>
 #include <warpwright/model/statistics.hpp>
-#include <warpwright/tuning/evaluation.hpp>
 
-#include "launch_occupancy.hpp"
 #include "time_account.hpp"
 
 namespace warpwright::tuning {
@@ -38,11 +38,12 @@ class Evaluator {
  public:
   using Part = TimeAccount::Part;
 
-  Evaluator(const Problem& problem, Evaluation& evaluation, const measure::TimingOptions& timing, TimeAccount& account)
+  Evaluator(const Problem& problem, execution::Evaluation& evaluation, const measure::TimingOptions& timing,
+            TimeAccount& account)
       : problem_(problem), evaluation_(evaluation), timing_(timing), account_(account) {}
 
   // A binary whose launch would have 0 blocks per SM of `device` goes no further.
-  void apply(const CompileDone& done, Trial& trial, const DeviceInfo& device) const {
+  void apply(const execution::CompileDone& done, Trial& trial, const DeviceInfo& device) const {
     trial.times.compile_wall = done.wall;
     trial.times.compile_cpu = done.cpu;
     trial.binary_from_cache = done.from_cache;
@@ -51,19 +52,19 @@ class Evaluator {
     trial.status = done.status;
     trial.message = done.message;
     if (trial.status != TrialStatus::ok) return;
-    OccupancyCheck check = check_occupancy(problem_, trial.configuration, trial.resources, device);
+    measure::OccupancyCheck check = measure::check_occupancy(problem_, trial.configuration, trial.resources, device);
     trial.occupancy = std::move(check.launches);
     if (!check.refusal) return;
     trial.status = TrialStatus::resource_exceeded;
     trial.message = *std::move(check.refusal);
   }
 
-  void apply(RunDone done, Trial& trial, const DeviceInfo& device) const {
+  void apply(execution::RunDone done, Trial& trial, const DeviceInfo& device) const {
     trial.status = done.result.status;
     trial.message = std::move(done.result.message);
     trial.mismatch = std::move(done.result.mismatch);
     if (!done.result.resources.empty())
-      trial.resources = merge_resources(std::move(done.result.resources), trial.resources);
+      trial.resources = measure::merge_resources(std::move(done.result.resources), trial.resources);
     trial.times.copy = done.result.copy;
     trial.times.verify = done.result.verify;
     trial.times.measure = done.result.measure;
@@ -126,30 +127,31 @@ class Evaluator {
     }
   }
 
-  CompileDone compile_now(CompileTask task, Part part, const std::atomic<bool>* stop) {
+  execution::CompileDone compile_now(execution::CompileTask task, Part part, const std::atomic<bool>* stop) {
     while (!evaluation_.can_compile()) evaluation_.wait(poll_interval);
     const std::uint64_t id = task.id;
     evaluation_.compile(std::move(task));
     for (;;) {
-      CompileDone done = await<CompileDone>(part, stop);
+      execution::CompileDone done = await<execution::CompileDone>(part, stop);
       account_.times().compile_cpu += done.cpu;
       if (done.id == id) return done;
     }
   }
 
-  RunDone run_now(RunTask task, Part part, const std::atomic<bool>* stop) {
+  execution::RunDone run_now(execution::RunTask task, Part part, const std::atomic<bool>* stop) {
     while (!evaluation_.can_run()) evaluation_.wait(poll_interval);
     const std::uint64_t id = task.id;
     evaluation_.run(std::move(task));
     for (;;) {
-      RunDone done = await<RunDone>(part, stop);
+      execution::RunDone done = await<execution::RunDone>(part, stop);
       if (done.id == id) return done;
     }
   }
 
   // Compiles as many at a time as there are compilers. In the order of the tasks, whose ids are set here.
-  std::vector<CompileDone> compile_all(std::vector<CompileTask> tasks, Part part, const std::atomic<bool>* stop) {
-    std::vector<CompileDone> done(tasks.size());
+  std::vector<execution::CompileDone> compile_all(std::vector<execution::CompileTask> tasks, Part part,
+                                                  const std::atomic<bool>* stop) {
+    std::vector<execution::CompileDone> done(tasks.size());
     const std::uint64_t first = next_id_;
     next_id_ += tasks.size();
     for (std::size_t given = 0, ended = 0; ended < tasks.size();) {
@@ -163,7 +165,7 @@ class Evaluator {
         if (stop != nullptr && stop->load()) throw Error(ErrorCode::interrupted, "interrupted");
         continue;
       }
-      CompileDone one = await<CompileDone>(part, stop);
+      execution::CompileDone one = await<execution::CompileDone>(part, stop);
       account_.times().compile_cpu += one.cpu;
       if (one.id < first || one.id >= first + tasks.size()) continue;
       const std::uint64_t at = one.id - first;
@@ -176,10 +178,10 @@ class Evaluator {
   // Ids for tasks outside the search, each given once.
   std::uint64_t next_id() { return next_id_++; }
 
-  InterleaveDone interleave_now(InterleaveTask task, Part part, const std::atomic<bool>* stop) {
+  execution::InterleaveDone interleave_now(execution::InterleaveTask task, Part part, const std::atomic<bool>* stop) {
     while (!evaluation_.can_run()) evaluation_.wait(poll_interval);
     evaluation_.interleave(std::move(task));
-    return await<InterleaveDone>(part, stop);
+    return await<execution::InterleaveDone>(part, stop);
   }
 
   // Compiles and runs one configuration outside the search. `binary` gets what it compiled to, if that is wanted.
@@ -192,17 +194,17 @@ class Evaluator {
       trial.status = TrialStatus::pruned;
       trial.message = *reason;
     } else {
-      CompileDone compiled = compile_now({next_id(), configuration, {}}, Part::compile_wait, stop);
+      execution::CompileDone compiled = compile_now({next_id(), configuration, {}}, Part::compile_wait, stop);
       if (compiled.specification_mistake) throw Error(ErrorCode::bad_input, compiled.message);
       apply(compiled, trial, device);
       if (binary != nullptr) *binary = compiled.binary;
       if (trial.status == TrialStatus::ok) {
-        RunTask task;
+        execution::RunTask task;
         task.id = next_id();
         task.configuration = configuration;
         task.binary = std::move(compiled.binary);
         task.timing = timing_;
-        RunDone ran = run_now(std::move(task), Part::device, stop);
+        execution::RunDone ran = run_now(std::move(task), Part::device, stop);
         account_.device_done(ran.result.copy, ran.result.verify, ran.result.measure, restarted_since_last());
         if (ran.result.specification_mistake) throw Error(ErrorCode::bad_input, ran.result.message);
         apply(std::move(ran), trial, device);
@@ -214,7 +216,7 @@ class Evaluator {
 
  private:
   const Problem& problem_;
-  Evaluation& evaluation_;
+  execution::Evaluation& evaluation_;
   measure::TimingOptions timing_;
   TimeAccount& account_;
   Nanoseconds restarts_seen_{};

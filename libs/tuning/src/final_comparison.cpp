@@ -46,7 +46,7 @@ void settle_by_search(SessionResult& result, const Evaluator& evaluator) {
     result.baseline_median = result.baseline->median;
     result.speedup = *result.baseline_median / result.best_median;
   }
-  const EvaluationInfo& info = result.evaluation;
+  const execution::EvaluationInfo& info = result.evaluation;
   result.verification = info.has_reference        ? "verified against " + info.reference + "; not re-verified"
                         : info.unverified.empty() ? "not verified: the specification has no [reference]"
                                                   : "not verified: " + info.unverified;
@@ -138,7 +138,7 @@ void FinalComparison::run(SessionResult& result, Nanoseconds patience) {
 // Compiles and verifies what is wanted and was not yet; false if some of it failed, so that others are wanted now.
 bool FinalComparison::admit(SessionResult& result) {
   std::deque<Contestant> fresh;
-  std::vector<CompileTask> to_compile;
+  std::vector<execution::CompileTask> to_compile;
   std::vector<std::size_t> waiting;
   for (const Trial* trial : wanted(result)) {
     if (find(trial->configuration) != nullptr) continue;
@@ -209,7 +209,7 @@ void FinalComparison::fail(SessionResult& result, const Verified& failed) {
 }
 
 void FinalComparison::compare(SessionResult& result) {
-  InterleaveTask task;
+  execution::InterleaveTask task;
   task.id = evaluator_.next_id();
   task.cache = options_.timing.cache;
   task.seed = derive_seed(result.seed, 1);
@@ -227,7 +227,8 @@ void FinalComparison::compare(SessionResult& result) {
   if (task.configurations.empty() || (task.configurations.size() < 2 && result.best)) return;
   const std::vector<Configuration> configurations = task.configurations;
   task.rounds = comparison_rounds(options_.final_rounds, configurations.size(), one_round);
-  const InterleaveDone done = evaluator_.interleave_now(std::move(task), TimeAccount::Part::finish, options_.stop);
+  const execution::InterleaveDone done =
+      evaluator_.interleave_now(std::move(task), TimeAccount::Part::finish, options_.stop);
   if (done.status != TrialStatus::ok) {
     result.warnings.push_back("the final comparison failed (" + done.message + "); times are those of the search");
     return;

@@ -11,12 +11,12 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/hash.hpp>
 #include <warpwright/model/problem.hpp>
+#include <warpwright/store/kernel_config_json.hpp>
 #include <warpwright/tuning/performance_tuner.hpp>
 #include <warpwright/tuning/ranking.hpp>
 
 #include "callable_session.hpp"
 #include "evaluator.hpp"
-#include "kernel_config_json.hpp"
 
 namespace warpwright {
 namespace {
@@ -342,7 +342,7 @@ struct PerformanceTuner::State {
                        {"throughput_per_second", metrics.best_throughput->per_second},
                        {"space_size", metrics.space_size}};
     if (metrics.best_kernel)
-      profile.details[detail::kernel_config_key] = detail::kernel_config_json(*metrics.best_kernel);
+      profile.details[store::kernel_config_key] = store::kernel_config_json(*metrics.best_kernel);
     try {
       const std::int64_t id = cache.put(profile);
       if (options.profiles) metrics.profile_id = id;

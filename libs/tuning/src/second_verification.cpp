@@ -55,8 +55,8 @@ std::vector<SecondVerification::Size> SecondVerification::sizes() const {
   return all;
 }
 
-RunTask SecondVerification::task_at(const Size& size) const {
-  RunTask task;
+execution::RunTask SecondVerification::task_at(const Size& size) const {
+  execution::RunTask task;
   task.id = evaluator_.next_id();
   task.dimensions = size.dimensions;
   task.input_salt = size.salt;
@@ -68,9 +68,9 @@ RunTask SecondVerification::task_at(const Size& size) const {
 void SecondVerification::compute_reference(const Size& size) {
   // A process that is lost says nothing about the reference unless it is lost again with it.
   constexpr int most_attempts = 3;
-  RunDone done;
+  execution::RunDone done;
   for (int attempt = 0; attempt < most_attempts; ++attempt) {
-    RunTask task = task_at(size);
+    execution::RunTask task = task_at(size);
     task.reference_only = true;
     done = evaluator_.run_now(std::move(task), part_, stop_);
     if (!done.reference_failure && done.result.status == TrialStatus::ok) return;
@@ -107,7 +107,7 @@ void SecondVerification::run(std::vector<Verified>& candidates) {
 
 void SecondVerification::run_at(const Size& size, std::vector<Verified*> candidates) {
   const Problem other = problem_.with_dimensions(size.dimensions);
-  std::vector<CompileTask> to_compile;
+  std::vector<execution::CompileTask> to_compile;
   std::vector<std::size_t> compiled_at(candidates.size());
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const Configuration& configuration = candidates[i]->configuration;
@@ -115,7 +115,7 @@ void SecondVerification::run_at(const Size& size, std::vector<Verified*> candida
     to_compile.push_back({0, configuration, size.dimensions});
     compiled_at[i] = to_compile.size();
   }
-  std::vector<CompileDone> compiled = evaluator_.compile_all(std::move(to_compile), part_, stop_);
+  std::vector<execution::CompileDone> compiled = evaluator_.compile_all(std::move(to_compile), part_, stop_);
 
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     Verified& candidate = *candidates[i];
@@ -123,15 +123,15 @@ void SecondVerification::run_at(const Size& size, std::vector<Verified*> candida
       candidate.status = status;
       candidate.message = fmt::format("second verification at {}: {}", where(size.dimensions), message);
     };
-    CompileDone* done = compiled_at[i] > 0 ? &compiled[compiled_at[i] - 1] : nullptr;
+    execution::CompileDone* done = compiled_at[i] > 0 ? &compiled[compiled_at[i] - 1] : nullptr;
     if (done != nullptr && done->status != TrialStatus::ok) {
       fail(done->status, done->message);
       continue;
     }
-    RunTask task = task_at(size);
+    execution::RunTask task = task_at(size);
     task.configuration = candidate.configuration;
     task.binary = done != nullptr ? std::move(done->binary) : *candidate.binary;
-    RunDone ran = evaluator_.run_now(std::move(task), part_, stop_);
+    execution::RunDone ran = evaluator_.run_now(std::move(task), part_, stop_);
     if (ran.reference_failure) {
       // It was computed a moment ago; the process that held it was lost meanwhile.
       throw Error(ErrorCode::bad_input, fmt::format("the reference failed at {} after it had been right: {}",

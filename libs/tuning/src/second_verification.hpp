@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include <warpwright/execution/evaluation.hpp>
 #include <warpwright/model/problem.hpp>
-#include <warpwright/tuning/evaluation.hpp>
 
 #include "evaluator.hpp"
 
@@ -36,8 +36,8 @@ void record_failure(Trial& trial, const Verified& failed);
 // Error(interrupted) when told to stop, and Error(bad_input) that names the size where the reference itself fails.
 class SecondVerification {
  public:
-  SecondVerification(const Problem& problem, const EvaluationInfo& info, std::uint64_t seed, Evaluator& evaluator,
-                     TimeAccount::Part part, const std::atomic<bool>* stop)
+  SecondVerification(const Problem& problem, const execution::EvaluationInfo& info, std::uint64_t seed,
+                     Evaluator& evaluator, TimeAccount::Part part, const std::atomic<bool>* stop)
       : problem_(problem), info_(info), seed_(seed), evaluator_(evaluator), part_(part), stop_(stop) {}
 
   // Whether there is a reference that can be computed again.
@@ -59,12 +59,12 @@ class SecondVerification {
     Configuration dimensions;  // none: fresh inputs at the problem's own size
   };
   std::vector<Size> sizes() const;
-  RunTask task_at(const Size& size) const;
+  execution::RunTask task_at(const Size& size) const;
   void compute_reference(const Size& size);
   void run_at(const Size& size, std::vector<Verified*> candidates);
 
   const Problem& problem_;
-  const EvaluationInfo& info_;
+  const execution::EvaluationInfo& info_;
   std::uint64_t seed_;
   Evaluator& evaluator_;
   TimeAccount::Part part_;

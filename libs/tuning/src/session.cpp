@@ -9,7 +9,7 @@
 #include <utility>
 
 #include <warpwright/base/error.hpp>
-#include <warpwright/tuning/identity.hpp>
+#include <warpwright/runtime/identity.hpp>
 #include <warpwright/tuning/ranking.hpp>
 #include <warpwright/tuning/session.hpp>
 
@@ -65,8 +65,8 @@ constexpr Nanoseconds least_run_deadline{3e9};
 constexpr double handling_factor = 10, deadline_factor = 600;
 class Session {
  public:
-  Session(const Problem& problem, const Space& space, const StrategyRegistry& strategies, Evaluation& evaluation,
-          const Clock& clock, const SessionOptions& options)
+  Session(const Problem& problem, const Space& space, const StrategyRegistry& strategies,
+          execution::Evaluation& evaluation, const Clock& clock, const SessionOptions& options)
       : problem_(problem),
         space_(space),
         strategies_(strategies),
@@ -324,7 +324,7 @@ class Session {
       ready_.pop_front();
       InFlight& item = in_flight_.at(ordinal);
       runs_.push_back(ordinal);
-      RunTask task;
+      execution::RunTask task;
       task.id = ordinal;
       task.configuration = item.trial.configuration;
       task.binary = item.binary;
@@ -343,9 +343,9 @@ class Session {
     return least_run_deadline + slowest_handling_ * handling_factor + incumbent_->median * deadline_factor;
   }
 
-  void take(Completion completion) {
+  void take(execution::Completion completion) {
     asked_in_vain_ = false;
-    if (auto* compiled = std::get_if<CompileDone>(&completion)) {
+    if (auto* compiled = std::get_if<execution::CompileDone>(&completion)) {
       --compiling_;
       account_.times().compile_cpu += compiled->cpu;
       const auto found = in_flight_.find(compiled->id);
@@ -361,7 +361,7 @@ class Session {
         device_time_.add({});
         end_trial(found);
       }
-    } else if (auto* ran = std::get_if<RunDone>(&completion)) {
+    } else if (auto* ran = std::get_if<execution::RunDone>(&completion)) {
       last_run_time_ = ran->result.copy + ran->result.verify + ran->result.measure;
       device_time_.add(last_run_time_);
       std::erase(runs_, ran->id);
@@ -525,7 +525,7 @@ class Session {
   const Problem& problem_;
   const Space& space_;
   const StrategyRegistry& strategies_;
-  Evaluation& evaluation_;
+  execution::Evaluation& evaluation_;
   const Clock& clock_;
   const SessionOptions& options_;
   TimeAccount account_;
@@ -563,7 +563,7 @@ class Session {
 }  // namespace
 
 SessionResult run_session(const Problem& problem, const Space& space, const StrategyRegistry& strategies,
-                          Evaluation& evaluation, const Clock& clock, const SessionOptions& options) {
+                          execution::Evaluation& evaluation, const Clock& clock, const SessionOptions& options) {
   return Session(problem, space, strategies, evaluation, clock, options).run();
 }
 
@@ -573,7 +573,7 @@ std::optional<store::TuningProfile> make_profile(const Problem& problem, const S
                                                  measure::CacheMode cache) {
   if (!result.best) return std::nullopt;
   store::TuningProfile profile;
-  profile.key = profile_key(problem, result.evaluation.device, cache);
+  profile.key = runtime::profile_key(problem, result.evaluation.device, cache);
   profile.configuration = *result.best;
   profile.median = result.best_median;
   profile.spread = result.best_spread;
@@ -600,11 +600,11 @@ std::optional<store::TuningProfile> make_profile(const Problem& problem, const S
     if (winner.sustained) profile.details["sustained_ns"] = winner.sustained->count();
   }
   for (const Configuration& size : result.verified_sizes)
-    profile.details[verified_sizes_key].push_back(store::to_json(size));
+    profile.details[runtime::verified_sizes_key].push_back(store::to_json(size));
   return profile;
 }
 
-CheckResult check_baseline(const Problem& problem, Evaluation& evaluation, const Clock& clock,
+CheckResult check_baseline(const Problem& problem, execution::Evaluation& evaluation, const Clock& clock,
                            const measure::TimingOptions& timing) {
   CheckResult result;
   result.evaluation = evaluation.start();

@@ -41,7 +41,7 @@ std::optional<SustainedTimes> SustainedComparison::run(SessionResult& result) {
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate& a, const Candidate& b) { return a.boost < b.boost; });
 
-  InterleaveTask task;
+  execution::InterleaveTask task;
   task.id = evaluator_.next_id();
   task.cache = options_.timing.cache;
   task.sustained = options_.sustained;
@@ -55,7 +55,7 @@ std::optional<SustainedTimes> SustainedComparison::run(SessionResult& result) {
     task.estimates.push_back(candidate.boost);
   }
   if (task.configurations.size() != candidates.size()) return std::nullopt;
-  InterleaveDone done = evaluator_.interleave_now(std::move(task), TimeAccount::Part::finish, options_.stop);
+  execution::InterleaveDone done = evaluator_.interleave_now(std::move(task), TimeAccount::Part::finish, options_.stop);
   if (done.status != TrialStatus::ok) {
     result.warnings.push_back("no comparison at the power limit: " + done.message);
     return std::nullopt;

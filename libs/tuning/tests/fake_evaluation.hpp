@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <warpwright/base/clock.hpp>
-#include <warpwright/tuning/evaluation.hpp>
+#include <warpwright/execution/evaluation.hpp>
 
 namespace warpwright::tuning {
 
@@ -34,7 +34,7 @@ struct FakeOutcome {
   bool specification_mistake = false;
 };
 
-class FakeEvaluation final : public Evaluation {
+class FakeEvaluation final : public execution::Evaluation {
  public:
   using Model = std::function<FakeOutcome(const Configuration&)>;
   FakeEvaluation(ManualClock& clock, Model model) : clock_(clock), model_(std::move(model)) {
@@ -48,7 +48,7 @@ class FakeEvaluation final : public Evaluation {
     info.has_reference = true;
   }
 
-  EvaluationInfo start() override {
+  execution::EvaluationInfo start() override {
     clock_.advance(start_time);
     return info;
   }
@@ -58,11 +58,11 @@ class FakeEvaluation final : public Evaluation {
   bool can_run() const override { return runs_.empty(); }
   bool can_queue_run() const override { return queues_runs && runs_.size() == 1; }
   bool compiles_while_running() const override { return overlap; }
-  void compile(CompileTask task) override {
+  void compile(execution::CompileTask task) override {
     compiled.push_back(task.configuration);
     compiles_.push_back(std::move(task));
   }
-  void run(RunTask task) override {
+  void run(execution::RunTask task) override {
     if (task.input_salt != 0) {
       if (!task.reference_only) verified_again.push_back(task.configuration);
     } else {
@@ -73,12 +73,12 @@ class FakeEvaluation final : public Evaluation {
     runs_.emplace_back(std::move(task));
     most_given = std::max(most_given, runs_.size());
   }
-  void interleave(InterleaveTask task) override {
+  void interleave(execution::InterleaveTask task) override {
     if (!task.sustained) interleaved.push_back(task.configurations);
     runs_.emplace_back(std::move(task));
   }
 
-  std::optional<Completion> wait(Nanoseconds timeout) override {
+  std::optional<execution::Completion> wait(Nanoseconds timeout) override {
     // Work takes its time: a mere look finds nothing.
     if (timeout.count() <= 0) return std::nullopt;
     if (on_wait) on_wait();
@@ -86,14 +86,14 @@ class FakeEvaluation final : public Evaluation {
     if (!runs_.empty() && !(can_queue_run() && !compiles_.empty())) {
       const auto task = std::move(runs_.front());
       runs_.pop_front();
-      if (const auto* run_task = std::get_if<RunTask>(&task)) return finish_run(*run_task);
-      return finish_interleave(std::get<InterleaveTask>(task));
+      if (const auto* run_task = std::get_if<execution::RunTask>(&task)) return finish_run(*run_task);
+      return finish_interleave(std::get<execution::InterleaveTask>(task));
     }
     if (!compiles_.empty()) {
-      const CompileTask task = std::move(compiles_.front());
+      const execution::CompileTask task = std::move(compiles_.front());
       compiles_.pop_front();
       clock_.advance(compile_time);
-      CompileDone done;
+      execution::CompileDone done;
       done.id = task.id;
       done.status = model_(task.configuration).compile_status;
       if (done.status != TrialStatus::ok)
@@ -109,7 +109,7 @@ class FakeEvaluation final : public Evaluation {
   }
   Nanoseconds restart_time() const override { return restarts; }
 
-  EvaluationInfo info;
+  execution::EvaluationInfo info;
   std::size_t compile_slots = 1;
   bool overlap = true;
   bool queues_runs = false;
@@ -136,8 +136,8 @@ class FakeEvaluation final : public Evaluation {
   std::vector<Nanoseconds> estimates;                 // of the last one
 
  private:
-  RunDone finish_run(const RunTask& task) {
-    RunDone done;
+  execution::RunDone finish_run(const execution::RunTask& task) {
+    execution::RunDone done;
     done.id = task.id;
     if (task.input_salt != 0) {
       references.push_back(task.dimensions);
@@ -167,8 +167,8 @@ class FakeEvaluation final : public Evaluation {
     done.result.conditions.throttling = outcome.throttling;
     return done;
   }
-  InterleaveDone finish_interleave(const InterleaveTask& task) {
-    InterleaveDone done;
+  execution::InterleaveDone finish_interleave(const execution::InterleaveTask& task) {
+    execution::InterleaveDone done;
     done.id = task.id;
     clock_.advance(Nanoseconds(1e6));
     if (task.sustained) {
@@ -191,8 +191,8 @@ class FakeEvaluation final : public Evaluation {
 
   ManualClock& clock_;
   Model model_;
-  std::deque<CompileTask> compiles_;
-  std::deque<std::variant<RunTask, InterleaveTask>> runs_;
+  std::deque<execution::CompileTask> compiles_;
+  std::deque<std::variant<execution::RunTask, execution::InterleaveTask>> runs_;
 };
 
 }  // namespace warpwright::tuning

@@ -4,10 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/measure/launch_occupancy.hpp>
 #include <warpwright/tuning/kernel_tuner.hpp>
 
 #include "error_of.hpp"
-#include "launch_occupancy.hpp"
 
 namespace warpwright {
 namespace {
@@ -204,7 +204,7 @@ TEST(MergeResources, KeepsWhatOnlyTheCompilerTells) {
   compiled.required_block = {64, 1, 1};
   KernelResources other;
   other.entry = "other";
-  const auto merged = tuning::merge_resources({driver, other}, {compiled});
+  const auto merged = measure::merge_resources({driver, other}, {compiled});
   ASSERT_EQ(merged.size(), 2u);
   EXPECT_EQ(merged[0].registers_per_thread, 40);
   EXPECT_EQ(merged[0].barriers, 2);

@@ -7,14 +7,14 @@
 #include <vector>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/execution/replay_device.hpp>
 #include <warpwright/search/replay.hpp>
 #include <warpwright/tuning/comparison.hpp>
-#include <warpwright/tuning/replay_device.hpp>
 #include <warpwright/tuning/session.hpp>
 
 #include "error_of.hpp"
 
-namespace warpwright::tuning {
+namespace warpwright::execution {
 namespace {
 
 using testing::AllOf;
@@ -232,4 +232,4 @@ TEST(ReplayDevice, RecordingsThatCannotStandForADevice) {
 }
 
 }  // namespace
-}  // namespace warpwright::tuning
+}  // namespace warpwright::execution

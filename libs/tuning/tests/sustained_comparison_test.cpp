@@ -4,11 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <warpwright/execution/local_evaluator.hpp>
 #include <warpwright/sim/backend.hpp>
-#include <warpwright/tuning/local_evaluator.hpp>
 #include <warpwright/tuning/session.hpp>
-
-#include "../src/task_json.hpp"
 
 namespace warpwright::tuning {
 namespace {
@@ -55,7 +53,7 @@ class SustainedSession : public ::testing::Test {
     const auto backend = sim::make_backend(simulated);
     const DeviceInfo device = backend->devices().front();
     const SteadyClock clock;
-    LocalEvaluation evaluation(*backend, device, problem, clock);
+    execution::LocalEvaluation evaluation(*backend, device, problem, clock);
     const auto space = problem.build_space();
     return run_session(problem, *space, StrategyRegistry::with_defaults(), evaluation, clock, options);
   }
@@ -102,27 +100,6 @@ TEST(SustainedRounds, StayWithinTwentySeconds) {
   EXPECT_EQ(sustained_rounds(5, Nanoseconds{500e6}), 8);
   EXPECT_EQ(sustained_rounds(100, Nanoseconds{500e6}), 6);
   EXPECT_EQ(sustained_rounds(0, Nanoseconds{}), 12);
-}
-
-TEST(SustainedTask, SurvivesTheWayToAWorker) {
-  InterleaveTask task;
-  task.id = 7;
-  task.configurations = {Configuration{{"block", Value{std::int64_t{64}}}}};
-  task.binaries.resize(1);
-  task.estimates = {Nanoseconds{1234.5}};
-  task.sustained = measure::SustainedOptions{Nanoseconds{1e9}, Nanoseconds{2e9}, Nanoseconds{3e8}, 5, 99};
-  const InterleaveTask read = interleave_task_from(to_message(task));
-  ASSERT_TRUE(read.sustained);
-  EXPECT_EQ(read.sustained->probe, Nanoseconds{1e9});
-  EXPECT_EQ(read.sustained->settle, Nanoseconds{2e9});
-  EXPECT_EQ(read.sustained->block, Nanoseconds{3e8});
-  EXPECT_EQ(read.sustained->rounds, 5);
-  EXPECT_EQ(read.sustained->seed, 99u);
-  EXPECT_EQ(read.estimates, task.estimates);
-  EXPECT_FALSE(interleave_task_from(to_message(InterleaveTask{})).sustained);
-  InterleaveDone done;
-  done.power_limited = true;
-  EXPECT_TRUE(interleave_done_from(to_message(done)).power_limited);
 }
 
 }  // namespace

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include <warpwright/base/clock.hpp>
+#include <warpwright/execution/evaluation.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/statistics.hpp>
-#include <warpwright/tuning/evaluation.hpp>
 
 namespace warpwright::tuning {
 
@@ -38,7 +38,7 @@ struct ComparedConfiguration {
 };
 
 struct ComparisonResult {
-  EvaluationInfo evaluation;
+  execution::EvaluationInfo evaluation;
   std::vector<ComparedConfiguration> configurations;  // in the order given
   // By the median of the first half of the interleaved samples; nullopt if none is ok and possible.
   std::optional<std::size_t> fastest;
@@ -46,7 +46,7 @@ struct ComparisonResult {
 
 // A configuration may be given several times (a kernel against itself). Throws Error(bad_input) where there is none or
 // one lacks a parameter, Error(interrupted) when stopped, Error(device) when the device fails in the comparison itself.
-ComparisonResult compare_configurations(const Problem& problem, Evaluation& evaluation, const Clock& clock,
+ComparisonResult compare_configurations(const Problem& problem, execution::Evaluation& evaluation, const Clock& clock,
                                         const std::vector<Configuration>& configurations,
                                         const ComparisonOptions& options = {});
 

@@ -29,9 +29,9 @@
 #include <warpwright/model/device_info.hpp>
 #include <warpwright/model/space.hpp>
 #include <warpwright/model/trial.hpp>
+#include <warpwright/runtime/profile_cache.hpp>
 #include <warpwright/search/search_algorithm.hpp>
 #include <warpwright/tuning/kernel_tuner.hpp>
-#include <warpwright/tuning/profile_cache.hpp>
 #include <warpwright/tuning/session.hpp>
 
 namespace warpwright {

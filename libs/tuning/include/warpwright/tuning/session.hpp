@@ -14,12 +14,12 @@
 
 #include <warpwright/base/clock.hpp>
 #include <warpwright/base/log.hpp>
+#include <warpwright/execution/evaluation.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/statistics.hpp>
 #include <warpwright/search/search_algorithm.hpp>
 #include <warpwright/store/journal.hpp>
 #include <warpwright/store/profile_database.hpp>
-#include <warpwright/tuning/evaluation.hpp>
 
 namespace warpwright::tuning {
 
@@ -89,7 +89,7 @@ struct Finalist {
 };
 
 struct SessionResult {
-  EvaluationInfo evaluation;
+  execution::EvaluationInfo evaluation;
   std::string strategy;
   std::uint64_t seed = 0;
   std::uint64_t space_size = 0;
@@ -124,7 +124,7 @@ struct SessionResult {
 // Runs to the end. `space` is the problem's. Throws Error(conflict) for a session folder that holds another session,
 // Error(device / compile / ...) when the device or the reference fails; whatever was measured is in the journal then.
 SessionResult run_session(const Problem& problem, const Space& space, const StrategyRegistry& strategies,
-                          Evaluation& evaluation, const Clock& clock, const SessionOptions& options);
+                          execution::Evaluation& evaluation, const Clock& clock, const SessionOptions& options);
 
 // The profile of a finished session; nullopt if there is no winner.
 std::optional<store::TuningProfile> make_profile(const Problem& problem, const SessionResult& result,
@@ -132,10 +132,10 @@ std::optional<store::TuningProfile> make_profile(const Problem& problem, const S
 
 // Compiles and verifies the baseline alone.
 struct CheckResult {
-  EvaluationInfo evaluation;
+  execution::EvaluationInfo evaluation;
   Trial baseline;
 };
-CheckResult check_baseline(const Problem& problem, Evaluation& evaluation, const Clock& clock,
+CheckResult check_baseline(const Problem& problem, execution::Evaluation& evaluation, const Clock& clock,
                            const measure::TimingOptions& timing);
 
 }  // namespace warpwright::tuning

@@ -1,0 +1,62 @@
+#include "read_ahead.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <warpwright/base/error.hpp>
+
+namespace warpwright::execution {
+
+ReadAhead::ReadAhead(MessageChannel& channel) : channel_(channel), wake_(::eventfd(0, EFD_CLOEXEC)) {
+  if (wake_ < 0) {
+    const int code = errno;
+    throw Error(ErrorCode::io, "cannot create an event descriptor for reading ahead", {code, std::strerror(code)});
+  }
+  thread_ = std::thread([this] { read(); });
+}
+
+ReadAhead::~ReadAhead() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  changed_.notify_one();
+  const std::uint64_t once = 1;
+  static_cast<void>(!::write(wake_, &once, sizeof once));
+  thread_.join();
+  ::close(wake_);
+}
+
+void ReadAhead::allow(bool allowed) {
+  {
+    const std::lock_guard lock(mutex_);
+    allowed_ = allowed;
+  }
+  if (allowed) changed_.notify_one();
+}
+
+void ReadAhead::read() {
+  std::unique_lock lock(mutex_);
+  while (!ending_) {
+    lock.unlock();
+    std::array<pollfd, 2> items{{{channel_.descriptor(), POLLIN, 0}, {wake_, POLLIN, 0}}};
+    ::poll(items.data(), items.size(), -1);
+    lock.lock();
+    // What comes while the working thread waits is its own; then this one has nothing to do before the next Period.
+    changed_.wait(lock, [&] { return ending_ || (allowed_ && !ended_); });
+    if (ending_) return;
+    try {
+      ended_ = !channel_.read_available();
+    } catch (const std::exception&) {
+      ended_ = true;  // the working thread meets the same when it comes to receive it
+    }
+  }
+}
+
+}  // namespace warpwright::execution
