@@ -113,7 +113,7 @@ Json tune_json(const TuneReport& report) {
   json["ties"] = std::move(ties);
   json["verification"] = result.verification;
   json["reverified"] = result.reverified;
-  json["reference_outputs"] = tuning::to_json(result.evaluation.reference_outputs);
+  json["reference_outputs"] = execution::to_json(result.evaluation.reference_outputs);
   json["evaluations"] = result.evaluations;
   json["resumed_from"] = result.resumed_from;
   json["failures"] = failures_json(result);

@@ -7,7 +7,7 @@
 #include <warpwright/spec/read.hpp>
 #include <warpwright/tuning/session.hpp>
 
-namespace warpwright::tuning {
+namespace warpwright::execution {
 namespace {
 
 class JumpingClock final : public Clock {
@@ -58,11 +58,11 @@ TEST(WorkerPool, NoDeadlineCountsATimeInWhichNobodyWorked) {
   pool.compile_workers = 1;
   pool.use_cache = false;
   JumpingEvaluation evaluation(make_worker_pool(device, problem, clock, pool), clock);
-  SessionOptions options;
+  tuning::SessionOptions options;
   options.strategy = "exhaustive";
   options.max_evaluations = 20;
-  const SessionResult result =
-      run_session(problem, *space, StrategyRegistry::with_defaults(), evaluation, clock, options);
+  const tuning::SessionResult result =
+      tuning::run_session(problem, *space, StrategyRegistry::with_defaults(), evaluation, clock, options);
   EXPECT_GT(evaluation.jumps, 40);
   ASSERT_EQ(result.trials.size(), 20u);
   for (const auto& trial : result.trials) {
@@ -224,4 +224,4 @@ TEST_F(QueuedRuns, ALargeTaskBehindAGoodRunIsSentPieceByPiece) {
 }
 
 }  // namespace
-}  // namespace warpwright::tuning
+}  // namespace warpwright::execution

@@ -231,13 +231,13 @@ TEST_F(TunedKernelTest, SizesThatASessionVerifiedAreKnown) {
           .build();
   const SteadyClock steady;
   execution::LocalEvaluation evaluation(*backend, context->device(), tuned_problem, steady, {});
-  SessionOptions session;
+  tuning::SessionOptions session;
   session.strategy = "exhaustive";
   const auto space = tuned_problem.build_space();
-  const SessionResult result =
-      run_session(tuned_problem, *space, StrategyRegistry::with_defaults(), evaluation, steady, session);
+  const tuning::SessionResult result =
+      tuning::run_session(tuned_problem, *space, StrategyRegistry::with_defaults(), evaluation, steady, session);
   EXPECT_THAT(result.verified_sizes, ElementsAre(size(77)));
-  profiles.put(make_profile(tuned_problem, result, measure::CacheMode::cold).value());
+  profiles.put(tuning::make_profile(tuned_problem, result, measure::CacheMode::cold).value());
   TunedKernel tuned(tuned_problem, *backend, *context, profiles, options);
   EXPECT_EQ(tuned.select(size(1000)).verified, Verified::at_this_size);
   EXPECT_EQ(tuned.select(size(77)).verified, Verified::at_this_size);

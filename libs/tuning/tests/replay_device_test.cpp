@@ -14,7 +14,7 @@
 
 #include "error_of.hpp"
 
-namespace warpwright::execution {
+namespace warpwright::tuning {
 namespace {
 
 using testing::AllOf;
@@ -78,16 +78,16 @@ Problem specification() {
 }
 
 std::string error_of(ErrorCode code, const RecordedSpace& recorded, const Problem* problem = nullptr) {
-  return message_of(code, [&] { ReplayDevice(recorded, "id", "file.json", problem); });
+  return message_of(code, [&] { execution::ReplayDevice(recorded, "id", "file.json", problem); });
 }
 
-SessionResult run(ReplayDevice& device, const SessionOptions& options = {}) {
+SessionResult run(execution::ReplayDevice& device, const SessionOptions& options = {}) {
   return run_session(device.problem(), device.space(), StrategyRegistry::with_defaults(), device.evaluation(),
                      device.clock(), options);
 }
 
 TEST(ReplayDevice, SessionFindsTheRecordedOptimum) {
-  ReplayDevice device(recording(), "id", "file.json");
+  execution::ReplayDevice device(recording(), "id", "file.json");
   EXPECT_EQ(device.space().size(), 9u);
   const SessionResult result = run(device);
   EXPECT_EQ(result.best->describe(), "block=64, tile=2");
@@ -111,7 +111,7 @@ TEST(ReplayDevice, SessionFindsTheRecordedOptimum) {
 }
 
 TEST(ReplayDevice, ChargesWhatWasRecorded) {
-  ReplayDevice device(recording(), "id", "file.json");
+  execution::ReplayDevice device(recording(), "id", "file.json");
   SessionOptions options;
   options.strategy = "exhaustive";
   options.finalists = 0;
@@ -123,7 +123,7 @@ TEST(ReplayDevice, ChargesWhatWasRecorded) {
   EXPECT_NEAR(Milliseconds(result.times.verify).count(), 7 * 2, 1e-6);
   EXPECT_NEAR(Milliseconds(result.times.copy).count(), 7 * 3, 1e-6);
   // A limit is of recorded time, so it ends at the same configuration on every machine.
-  ReplayDevice again(recording(), "id", "file.json");
+  execution::ReplayDevice again(recording(), "id", "file.json");
   options.time_limit = Nanoseconds(Milliseconds(400));
   const SessionResult limited = run(again, options);
   EXPECT_EQ(limited.stop_reason, "time limit");
@@ -138,7 +138,7 @@ TEST(ReplayDevice, AsksLikeAReplayOfTheSameStrategy) {
     options.strategy = name;
     options.strategy_settings.seed = 7;
     options.max_evaluations = 6;
-    ReplayDevice device(*recorded, "id", "file.json");
+    execution::ReplayDevice device(*recorded, "id", "file.json");
     std::vector<std::string> asked, expected;
     for (const Trial& trial : run(device, options).trials) asked.push_back(trial.configuration.describe());
     const Replay plain(recorded);
@@ -157,7 +157,7 @@ TEST(ReplayDevice, AsksLikeAReplayOfTheSameStrategy) {
 TEST(ReplayDevice, SpecificationGivesBaselineConstraintsAndMetrics) {
   Problem problem = specification();
   problem.constraints.push_back(Constraint::parse("block * tile <= 256"));
-  ReplayDevice device(recording(), "id", "file.json", &problem);
+  execution::ReplayDevice device(recording(), "id", "file.json", &problem);
   // 128 x 4 breaks the constraint; tile = 8 with blocks of 32 was not recorded.
   EXPECT_EQ(device.space().size(), 8u);
   EXPECT_THAT(device.notes(), ElementsAre(HasSubstr("1 of 9 recorded"), HasSubstr("1 of the 9 configurations")));
@@ -175,7 +175,7 @@ TEST(ReplayDevice, SpecificationGivesBaselineConstraintsAndMetrics) {
 TEST(ReplayDevice, BaselineThatWasNotRecordedIsSaidSo) {
   Problem problem = specification();
   problem.parameters[0].default_value = std::int64_t{8};
-  ReplayDevice device(recording(), "id", "file.json", &problem);
+  execution::ReplayDevice device(recording(), "id", "file.json", &problem);
   const SessionResult result = run(device);
   EXPECT_EQ(result.baseline->status, TrialStatus::pruned);
   EXPECT_THAT(result.warnings, Contains(AllOf(HasSubstr("baseline"), HasSubstr("not in the recording"))));
@@ -183,7 +183,7 @@ TEST(ReplayDevice, BaselineThatWasNotRecordedIsSaidSo) {
 }
 
 TEST(ReplayDevice, Comparison) {
-  ReplayDevice device(recording(), "id", "file.json");
+  execution::ReplayDevice device(recording(), "id", "file.json");
   const auto configuration = [](std::int64_t block, std::int64_t tile) {
     return Configuration{{"block", block}, {"tile", tile}};
   };
@@ -227,9 +227,9 @@ TEST(ReplayDevice, RecordingsThatCannotStandForADevice) {
   // A time that is none is an outcome.
   recorded = recording();
   recorded.trials[4].objective = 0;
-  ReplayDevice device(recorded, "id", "file.json");
+  execution::ReplayDevice device(recorded, "id", "file.json");
   EXPECT_EQ(run(device).by_status[static_cast<std::size_t>(TrialStatus::not_finite)], 1u);
 }
 
 }  // namespace
-}  // namespace warpwright::execution
+}  // namespace warpwright::tuning
