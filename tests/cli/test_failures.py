@@ -1,59 +1,27 @@
 """A kernel that goes wrong in every way: each configuration gets its own status, the session goes on, the winner is right."""
 
+from specifications import buffer, scalar, specification
 from support import CommandLineTest, CpuTest, EXIT_FAILURE, EXIT_SUCCESS, KERNELS, SIMULATED, SOURCE
 
 
 # One of the four configurations, bs = 64 and items = 2, is hostile.
-HOSTILE = """
-schema = 1
-[kernel]
-name = "hostile"
-source = {{ {source} }}
-[problem]
-n = 64
-[parameters.bs]
-values = [32, 64]
-[parameters.items]
-values = [1, 2]
-[[argument]]
-name = "c"
-type = "float32"
-size = "n"
-access = "out"
-[[argument]]
-name = "a"
-type = "float32"
-size = "n"
-access = "in"
-[[argument]]
-name = "b"
-type = "float32"
-size = "{size}"
-access = "in"
-[[argument]]
-name = "count"
-type = "int32"
-access = "scalar"
-value = "{count}"
-[[launch]]
-entry = "vector_add"
-block = ["{block}"]
-grid = ["{grid}"]
-shared = "{shared}"
-repeat = "{repeat}"
-args = ["c", "a", "b", "count"]
-[metrics]
-rate = "{rate}"
-[objective]
-maximise = "rate"
-"""
+USUAL = {"size": "n", "count": "n", "block": "bs", "grid": "ceil_div(n, bs * items)", "shared": "0", "repeat": "1",
+         "rate": "n / time_ns"}
+
+
+def hostile_specification(source, **changes):
+    text = {**USUAL, **changes}
+    return specification(
+        "hostile", source, {"n": 64}, {"bs": [32, 64], "items": [1, 2]},
+        [buffer("c", "out"), buffer("a"), buffer("b", size=text["size"]), scalar("count", text["count"])],
+        {"entry": "vector_add", "block": [text["block"]], "grid": [text["grid"]], "shared": text["shared"],
+         "repeat": text["repeat"], "args": ["c", "a", "b", "count"]},
+        metrics={"rate": text["rate"]}, objective={"maximise": "rate"})
 
 
 class OneConfigurationCostsOne:
     """Whatever the expressions of a specification give for one configuration, for any device."""
 
-    usual = {"size": "n", "count": "n", "block": "bs", "grid": "ceil_div(n, bs * items)", "shared": "0", "repeat": "1",
-             "rate": "n / time_ns"}
     cases = (("grid", "n // (bs * items)", "pruned", "grid[0] of launch 'vector_add' must be a positive integer, found 0"),
              ("grid", "96 / bs if items == 2 else 2", "pruned", "must be an integer, found 1.5"),
              ("grid", "2 if bs * items < 128 else 1 // (items - 2)", "pruned", "division by zero"),
@@ -70,7 +38,7 @@ class OneConfigurationCostsOne:
         for number, (key, value, status, words) in enumerate(self.cases):
             with self.subTest(key=key, value=value):
                 file = self.home / "hostile.toml"
-                file.write_text(HOSTILE.format(source=self.source(), **{**self.usual, key: value}))
+                file.write_text(hostile_specification(self.source(), **{key: value}))
                 common = [file, *self.options()]
                 session = ["--session", f"session{number}", "--no-profile"]
                 report = self.run_json("tune", *common, *session, "--max-evaluations", 10)
@@ -90,7 +58,7 @@ class OneConfigurationCostsOne:
 
     def test_where_all_are_hostile_there_is_no_result(self):
         file = self.home / "hostile.toml"
-        file.write_text(HOSTILE.format(source=self.source(), **{**self.usual, "grid": "n // 64"}))
+        file.write_text(hostile_specification(self.source(), grid="n // 64"))
         size = ("--problem", "n=32")
         report = self.run_json("tune", file, *self.options(), *size, "--no-profile", "--no-session", "--max-evaluations", 10,
                                expect=EXIT_FAILURE)
@@ -106,14 +74,14 @@ class HostileOnTheSimulatedDevice(OneConfigurationCostsOne, CommandLineTest):
         (self.home / "hostile_kernels.toml").write_text(
             '[kernels.vector_add]\ncost_ns = 2000\narguments = ["float32* c", "float32* a", "float32* b", "int32 n"]\n'
             'elements = 64\n')
-        return 'sim = "hostile_kernels.toml"'
+        return {"sim": "hostile_kernels.toml"}
 
     def options(self):
         return ["--device", "sim:0"]
 
     def test_launches_without_end_cost_their_configuration(self):
         file = self.home / "hostile.toml"
-        file.write_text(HOSTILE.format(source=self.source(), **{**self.usual, "repeat": "2 ** 62 if bs * items == 128 else 1"}))
+        file.write_text(hostile_specification(self.source(), repeat="2 ** 62 if bs * items == 128 else 1"))
         report = self.run_json("tune", file, *self.options(), "--no-profile", "--no-session", "--max-evaluations", 10,
                                "--run-deadline", "2s")
         statuses = {(trial["configuration"]["bs"], trial["configuration"]["items"]): trial["status"]
@@ -128,7 +96,7 @@ class HostileOnTheCpu(OneConfigurationCostsOne, CpuTest):
         (self.home / "hostile.cl").write_text(
             "__kernel void vector_add(__global float *c, __global const float *a, __global const float *b, int n) {\n"
             "  for (int i = get_global_id(0); i < n; i += get_global_size(0)) c[i] = a[i] + b[i];\n}\n")
-        return 'opencl = "hostile.cl"'
+        return {"opencl": "hostile.cl"}
 
     def options(self):
         return self.on_cpu

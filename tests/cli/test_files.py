@@ -12,6 +12,7 @@ import subprocess
 import sys
 import unittest
 
+from specifications import buffer, specification
 from support import (CommandLineTest, CpuTest, EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_SUCCESS, KERNELS, PROGRAM,
                      SIMULATED, VECTOR_ADD, journal_trials)
 
@@ -528,34 +529,12 @@ __kernel void copy(__global const float* x, __global float* y, int n) {
   if (i < n) y[i] = x[i];
 }
 """
-    SPECIFICATION = """
-schema = 1
-[kernel]
-name = "copy"
-source = { opencl = "copy.cl" }
-[problem]
-n = 1024
-[parameters.block_x]
-values = [32]
-[[argument]]
-name = "x"
-type = "float32"
-size = "n"
-[[argument]]
-name = "y"
-type = "float32"
-size = "n"
-access = "out"
-[[launch]]
-entry = "copy"
-block = ["block_x"]
-grid = ["ceil_div(n, block_x)"]
-args = ["x", "y", "n"]
-"""
 
     def run_kernel(self, place, *options):
         (self.home / "copy.cl").write_text(self.KERNEL.replace("PLACE", str(place)))
-        (self.home / "copy.toml").write_text(self.SPECIFICATION)
+        (self.home / "copy.toml").write_text(specification(
+            "copy", {"opencl": "copy.cl"}, {"n": 1024}, {"block_x": [32]}, [buffer("x"), buffer("y", "out")],
+            {"entry": "copy", "block": ["block_x"], "grid": ["ceil_div(n, block_x)"], "args": ["x", "y", "n"]}))
         return self.run_program("check", "copy.toml", *self.on_cpu, *options)
 
     def test_a_kernel_cannot_write_into_the_home_folder(self):

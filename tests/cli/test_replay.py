@@ -4,48 +4,11 @@ import gzip
 import json
 import unittest
 
+from specifications import buffer, specification
 from support import CommandLineTest, EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_SUCCESS, SIMULATED, SOURCE, identity, journal_trials
 from test_simulate import cache_file
 
 DATA = SOURCE.parent / "shared" / "data"
-
-SPECIFICATION = """
-schema = 1
-constraints = ["block * {tile} <= 512"]
-
-[kernel]
-name = "valley"
-source = {{ cuda = "valley.cu" }}
-
-[problem]
-n = 4096
-
-[parameters.layout]
-values = ["row", "column"]
-
-[parameters.{tile}]
-values = [1, 2, 4, 8]
-default = 1
-
-[parameters.block]
-values = [16, 32, 64, 128, {largest}]
-default = 16
-
-[[argument]]
-name = "y"
-type = "float32"
-size = "n"
-access = "out"
-
-[[launch]]
-entry = "valley"
-block = ["block"]
-grid = ["ceil_div(n, block)"]
-args = ["y"]
-
-[metrics]
-"elements/ns" = "n / time_ns"
-"""
 
 
 class Replay(CommandLineTest):
@@ -58,7 +21,12 @@ class Replay(CommandLineTest):
     def specification(self, tile="tile", largest=256):
         (self.home / "valley.cu").write_text("")
         path = self.home / "valley.toml"
-        path.write_text(SPECIFICATION.format(tile=tile, largest=largest))
+        path.write_text(specification(
+            "valley", {"cuda": "valley.cu"}, {"n": 4096},
+            {"layout": ["row", "column"], tile: {"values": [1, 2, 4, 8], "default": 1},
+             "block": {"values": [16, 32, 64, 128, largest], "default": 16}},
+            [buffer("y", "out")], {"entry": "valley", "block": ["block"], "grid": ["ceil_div(n, block)"], "args": ["y"]},
+            constraints=[f"block * {tile} <= 512"], metrics={"elements/ns": "n / time_ns"}))
         return path
 
     def tune(self, *arguments, **options):

@@ -2,44 +2,8 @@
 
 import json
 
+from specifications import buffer, specification
 from support import CpuTest, EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_SUCCESS, journal_trials
-
-SPECIFICATION = """\
-schema = 1
-[kernel]
-name = "double"
-source = "double.kernel"
-[problem]
-n = 65536
-[parameters.items]
-values = [1, 2]
-default = 1
-[[argument]]
-name = "x"
-type = "float32"
-size = "n"
-init = { uniform = [-1.0, 1.0], seed = 1 }
-access = "in"
-[[argument]]
-name = "y"
-type = "float32"
-size = "n"
-access = "out"
-[[launch]]
-entry = "twice"
-block = ["64"]
-grid = ["ceil_div(n, 64 * items)"]
-args = ["x", "y", "n"]
-[[output]]
-argument = "y"
-[reference]
-kernel = "reference.kernel"
-entry = "twice_naive"
-block = ["64"]
-grid = ["GRID"]
-[verify]
-sizes = [{ n = 100 }]
-"""
 
 # Twice the items take much longer for each of them. WRONG is what is added to the result.
 KERNEL = """\
@@ -66,7 +30,13 @@ WW_KERNEL twice_naive(const WW_GLOBAL float* x, WW_GLOBAL float* y, int n) {
 
 class SecondVerification(CpuTest):
     def specification(self, wrong="0", guard="if (i < n)", grid="ceil_div(n, 64)"):
-        (self.home / "double.toml").write_text(SPECIFICATION.replace("GRID", grid))
+        (self.home / "double.toml").write_text(specification(
+            "double", "double.kernel", {"n": 65536}, {"items": {"values": [1, 2], "default": 1}},
+            [buffer("x", init={"uniform": [-1.0, 1.0], "seed": 1}), buffer("y", "out")],
+            {"entry": "twice", "block": ["64"], "grid": ["ceil_div(n, 64 * items)"], "args": ["x", "y", "n"]},
+            outputs=[{"argument": "y"}],
+            reference={"kernel": "reference.kernel", "entry": "twice_naive", "block": ["64"], "grid": [grid]},
+            verify={"sizes": [{"n": 100}]}))
         (self.home / "double.kernel").write_text(KERNEL.replace("WRONG", wrong))
         (self.home / "reference.kernel").write_text(REFERENCE.replace("GUARD", guard))
         return self.home / "double.toml"
@@ -124,11 +94,12 @@ class SecondVerification(CpuTest):
                               ({"grid": "ceil_div(n, 64) if n > 200 else 0"}, ("grid",))):
             with self.subTest(change=change):
                 spec = self.specification(**change)
+                line = spec.read_text().splitlines().index("sizes = [{ n = 100 }]") + 1
                 for command in (("tune", "--max-evaluations", "3", "--no-session", "--no-profile"),
                                 ("compare", "--config", "baseline")):
                     result = self.run_program(command[0], spec, *self.on_cpu, *command[1:])
                     self.assertEqual(result.returncode, EXIT_BAD_INPUT, result.stderr + result.stdout)
-                    for word in ("[verify] sizes", "n=100", "reference", *words):
+                    for word in (f"double.toml:{line}:10: key 'verify.sizes[0]'", "n=100", "reference", *words):
                         self.assertIn(word, result.stderr)
 
     def test_what_was_compiled_is_not_compiled_again(self):
