@@ -252,6 +252,7 @@ struct ReplayDevice::State {
     problem.launches.clear();
     problem.outputs.clear();
     problem.verify_sizes.clear();
+    problem.verify_positions.clear();
     problem.reference = std::monostate{};
     evaluation = std::make_unique<RecordedAnswers>(recorded, *space, trials, device, "'" + name + "'", clock);
   }

@@ -374,8 +374,9 @@ void read_rest(const Section& root, Problem& problem) {
       wrong_type(document, sizes, verify->key("sizes"), "an array of tables such as [{ width = 1000, height = 777 }]");
     }
     for (std::size_t i = 0; i < sizes.items.size(); ++i) {
-      problem.verify_sizes.push_back(to_configuration(document, sizes.items[i], join_index(verify->key("sizes"), i),
-                                                      "{ width = 1000, height = 777 }"));
+      const std::string key = join_index(verify->key("sizes"), i);
+      problem.verify_sizes.push_back(to_configuration(document, sizes.items[i], key, "{ width = 1000, height = 777 }"));
+      problem.verify_positions.push_back(document.locations.at(key));
     }
   }
 }

@@ -276,6 +276,19 @@ TEST_F(Toml, OtherSizesKeepTheTypeOfTheDimension) {
   EXPECT_THAT(error_of([&] { read(text(parts)); }), HasSubstr("key 'problem.cpu.width'"));
 }
 
+TEST_F(Toml, OtherSizesKnowWhereTheyStand) {
+  Parts parts;
+  parts.problem = "width = 1024";
+  parts.tail = "[verify]\nsizes = [{ width = 100 },\n  { width = 7 }]";
+  const Problem problem = read(text(parts));
+  ASSERT_EQ(problem.verify_positions.size(), 2u);
+  EXPECT_EQ(problem.verify_positions[0].key, "verify.sizes[0]");
+  EXPECT_EQ(problem.verify_positions[1].key, "verify.sizes[1]");
+  EXPECT_EQ(problem.verify_positions[1].line, problem.verify_positions[0].line + 1);
+  EXPECT_EQ(problem.verify_positions[1].column, 3u);
+  EXPECT_EQ(problem.verify_positions[1].file, problem.launches[0].position.file);
+}
+
 TEST_F(Toml, ANormwiseToleranceStandsAlone) {
   Parts parts;
   parts.tail = "[[output]]\nargument = \"out\"\nnormwise = 1e-6";

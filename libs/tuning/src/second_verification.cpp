@@ -50,7 +50,11 @@ bool SecondVerification::possible() const {
 
 std::vector<SecondVerification::Size> SecondVerification::sizes() const {
   std::vector<Size> all(1);
-  for (const auto& dimensions : problem_.verify_sizes) all.push_back({0, dimensions});
+  for (std::size_t i = 0; i < problem_.verify_sizes.size(); ++i) {
+    InputPosition position{{}, 0, 0, fmt::format("verify.sizes[{}]", i)};
+    if (i < problem_.verify_positions.size()) position = problem_.verify_positions[i];
+    all.push_back({0, problem_.verify_sizes[i], std::move(position)});
+  }
   for (std::size_t i = 0; i < all.size(); ++i) all[i].salt = derive_seed(seed_, 100 + i) | 1;
   return all;
 }
@@ -79,12 +83,14 @@ void SecondVerification::compute_reference(const Size& size) {
   const std::string reason = done.reference_failure
                                  ? *done.reference_failure
                                  : fmt::format("{}: {}", to_string(done.result.status), done.result.message);
-  throw Error(ErrorCode::bad_input,
-              size.dimensions.empty()
-                  ? "the reference fails with fresh inputs: " + reason
-                  : fmt::format("[verify] sizes: the reference fails at {}, so nothing can be verified there: {}; mend "
-                                "the reference or take the size out",
-                                size.dimensions.describe(), reason));
+  throw Error(
+      ErrorCode::bad_input,
+      size.dimensions.empty()
+          ? "the reference fails with fresh inputs: " + reason
+          : fmt::format("the reference fails at {}, so nothing can be verified there: {}; mend the reference or "
+                        "take the size out",
+                        size.dimensions.describe(), reason),
+      size.position);
 }
 
 void SecondVerification::check_references() {
@@ -134,8 +140,10 @@ void SecondVerification::run_at(const Size& size, std::vector<Verified*> candida
     execution::RunDone ran = evaluator_.run_now(std::move(task), part_, stop_);
     if (ran.reference_failure) {
       // It was computed a moment ago; the process that held it was lost meanwhile.
-      throw Error(ErrorCode::bad_input, fmt::format("the reference failed at {} after it had been right: {}",
-                                                    where(size.dimensions), *ran.reference_failure));
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("the reference failed at {} after it had been right: {}", where(size.dimensions),
+                              *ran.reference_failure),
+                  size.position);
     }
     if (ran.result.status == TrialStatus::ok) {
       ++candidate.checked;

@@ -33,7 +33,8 @@ struct Verified {
 void record_failure(Trial& trial, const Verified& failed);
 
 // Thread-compatible; holds references to what it is given. Every member waits; all but check_references throw
-// Error(interrupted) when told to stop, and Error(bad_input) that names the size where the reference itself fails.
+// Error(interrupted) when told to stop, and Error(bad_input) that names the size, and where it stands, at which the
+// reference itself fails.
 class SecondVerification {
  public:
   SecondVerification(const Problem& problem, const execution::EvaluationInfo& info, std::uint64_t seed,
@@ -57,6 +58,7 @@ class SecondVerification {
   struct Size {
     std::uint64_t salt = 0;
     Configuration dimensions;  // none: fresh inputs at the problem's own size
+    InputPosition position;    // in the specification
   };
   std::vector<Size> sizes() const;
   execution::RunTask task_at(const Size& size) const;

@@ -106,7 +106,7 @@ TEST_F(CompareTest, WhatIsWrongAtAnotherSizeTakesNoPartAndHasItsStatus) {
     compare({configuration(64, 1)});
     ADD_FAILURE() << "accepted";
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("[verify] sizes: the reference fails at n=100"));
+    EXPECT_THAT(error.what(), HasSubstr("key 'verify.sizes[0]': the reference fails at n=100"));
   }
 }
 

@@ -124,6 +124,7 @@ TEST_F(SessionFinalComparison, ReplacingWhatFailsEndsAtSomeTime) {
 
 TEST_F(SessionFinalComparison, ASizeAtWhichTheReferenceFailsIsToldBeforeAnythingIsMeasured) {
   problem_.verify_sizes = {Configuration{{"n", std::int64_t{100}}}, Configuration{{"n", std::int64_t{7}}}};
+  problem_.verify_positions = {{"fake.toml", 20, 10, "verify.sizes[0]"}, {"fake.toml", 21, 10, "verify.sizes[1]"}};
   FakeEvaluation evaluation(clock_, model);
   evaluation.reference_failure = [](const Configuration& dimensions) -> std::optional<std::string> {
     if (dimensions.empty() || value_of(dimensions, "n") != 7) return std::nullopt;
@@ -134,7 +135,7 @@ TEST_F(SessionFinalComparison, ASizeAtWhichTheReferenceFailsIsToldBeforeAnything
     ADD_FAILURE() << "accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::bad_input);
-    EXPECT_THAT(error.what(), HasSubstr("[verify] sizes: the reference fails at n=7"));
+    EXPECT_THAT(error.what(), HasSubstr("fake.toml:21:10: key 'verify.sizes[1]': the reference fails at n=7"));
     EXPECT_THAT(error.what(), HasSubstr("writes behind the end of 'y'"));
   }
   EXPECT_TRUE(evaluation.ran.empty());
