@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 # What asserts how long something took on a wall clock or on a CPU as a device. A test of label gpu measures always.
-MEASURING = {"cli_tune", "fuzz_replay_test", "measure_test", "opencl_test"}
+MEASURING = {"cli_tune", "fuzz_growth_test", "measure_test", "opencl_test"}
 
 
 def main():

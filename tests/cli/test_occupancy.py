@@ -3,12 +3,12 @@
 import os
 import pathlib
 import stat
+import tarfile
 import xml.etree.ElementTree
 
 import cubins
 from support import CommandLineTest, EXIT_FAILURE, EXIT_SUCCESS, SOURCE
 
-CUBINS = SOURCE / "fuzz" / "corpus" / "cubin"
 GOLDEN = pathlib.Path(__file__).parent / "data" / "occupancy"
 
 # number, flags, blocks per SM, limits of warps, registers, shared memory, blocks, barriers
@@ -29,6 +29,12 @@ KNOWN_ANSWERS = (
     (13, "--arch sm_60 --block 576 --registers 104", 0, (3, 0, None, 32, None)),
     (14, "--arch sm_90 --block 128 --registers 32 --barriers 16", 4, (16, 16, 228, 32, 4)),
 )
+
+
+def cubin(name):
+    """The bytes of a seed of the fuzzer of cubins."""
+    with tarfile.open(SOURCE / "fuzz" / "corpus" / "cubin.tar.xz") as corpus:
+        return corpus.extractfile(name).read()
 
 
 class Answers(CommandLineTest):
@@ -208,7 +214,7 @@ extern "C" __global__ void other(float* a) { a[threadIdx.x] = 1; }
 
     def cubin(self, name):
         path = self.home / f"{name}.cubin"
-        path.write_bytes((CUBINS / name).read_bytes())
+        path.write_bytes(cubin(name))
         return path
 
     def test_cubin_of_another_architecture_is_noted(self):
@@ -220,7 +226,7 @@ extern "C" __global__ void other(float* a) { a[threadIdx.x] = 1; }
         text.write_text("no cubin")
         self.assert_bad_input(["occupancy", "--kernel", text, "--block", "64"], "text.cubin", "not a cubin")
         cut = self.home / "cut.cubin"
-        cut.write_bytes((CUBINS / "sm_90").read_bytes()[:1500])
+        cut.write_bytes(cubin("sm_90")[:1500])
         self.assert_bad_input(["occupancy", "--kernel", cut, "--block", "64"], "cut.cubin", "not a cubin")
         ptx = self.home / "kernel.ptx"
         ptx.write_text(".version 8.0\n.target sm_90\n")
@@ -241,7 +247,7 @@ extern "C" __global__ void other(float* a) { a[threadIdx.x] = 1; }
         tools.mkdir(parents=True)
         script = tools / "cuobjdump"
         script.write_text(f"#!/bin/sh\n[ \"$1 $2\" = '-xelf all' ] || exit 3\n"
-                          f"cat '{CUBINS / 'sm_80'}' > two.1.sm_80.cubin\ncat '{CUBINS / 'sm_90'}' > two.2.sm_90.cubin\n")
+                          f"cat '{self.cubin('sm_80')}' > two.1.sm_80.cubin\ncat '{self.cubin('sm_90')}' > two.2.sm_90.cubin\n")
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
         environment = {"CUDA_HOME": str(self.home / "toolkit")}
         self.assert_bad_input(["occupancy", "--kernel", fatbin, "--block", "64"], "sm_80, sm_90", "--arch",
