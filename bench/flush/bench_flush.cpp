@@ -10,10 +10,10 @@
 #include <algorithm>
 #include <array>
 #include <fmt/format.h>
-#include <fstream>
 #include <memory>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <warpwright/base/error.hpp>
@@ -22,6 +22,8 @@
 #include <warpwright/store/json.hpp>
 
 #include "backends.hpp"
+#include "chosen_device.hpp"
+#include "program.hpp"
 
 namespace {
 
@@ -150,31 +152,17 @@ Json measure_kernel(Bench& bench, const device::Kernel& kernel, std::uint64_t by
 int run(int argc, char** argv) {
   std::string device_id, json_file, sizes = "20,64,256", command = "bench_flush";
   int samples = 60;
-  if (argc % 2 == 0) throw Error(ErrorCode::bad_input, "every flag has a value; see the head of bench_flush.cpp");
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string flag = argv[i], value = argv[i + 1];
-    if (flag == "--device")
-      device_id = value;
-    else if (flag == "--samples")
-      samples = std::stoi(value);
-    else if (flag == "--mebibytes")
-      sizes = value;
-    else if (flag == "--json")
-      json_file = value;
-    else
-      throw Error(ErrorCode::bad_input, "unknown flag " + flag + "; see the head of bench_flush.cpp");
-    if (flag != "--json") command += " " + flag + " " + value;
-  }
+  bench::read_flags(argc, argv,
+                    {{"--device", bench::text_to(device_id)},
+                     {"--samples", bench::number_to(samples)},
+                     {"--mebibytes", bench::text_to(sizes)},
+                     {"--json", bench::text_to(json_file)}},
+                    "bench_flush.cpp");
+  for (int i = 1; i + 1 < argc; i += 2)
+    if (std::string_view(argv[i]) != "--json") command += fmt::format(" {} {}", argv[i], argv[i + 1]);
   if (samples < 1) throw Error(ErrorCode::bad_input, "--samples must be at least 1");
   const auto backends = app::make_backends();
-  DeviceInfo device;
-  if (!device_id.empty()) {
-    device = backends.describe(DeviceId::parse(device_id));
-  } else {
-    const auto best = backends.best_device();
-    if (!best) throw Error(ErrorCode::unavailable, "no device; 'warpwright devices' says why");
-    device = *best;
-  }
+  const DeviceInfo device = bench::chosen_device(backends, device_id);
   const device::Backend& backend = backends.find(device.id);
   const auto context = backend.open(device.id);
   const auto compiler = backend.compiler(device);
@@ -216,17 +204,12 @@ int run(int argc, char** argv) {
   for (std::string size; std::getline(list, size, ',');)
     for (const std::string& entry : job.entries)
       report["rows"].push_back(measure_kernel(bench, *module->kernel(entry), std::stoull(size) * mebibyte, samples));
-  if (!json_file.empty()) std::ofstream(json_file) << report.dump(2) << "\n";
+  bench::write_report(json_file, report.dump(2));
   return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
-    return 1;
-  }
+  return warpwright::bench::run_program([&] { return run(argc, argv); });
 }

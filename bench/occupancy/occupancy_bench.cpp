@@ -7,20 +7,19 @@
 // from them but cache; each sample is a batch long enough for the clock. Drawing the configurations is not timed; a
 // checksum keeps the compiler from dropping the work.
 #include <algorithm>
-#include <cstdlib>
 #include <ctime>
 #include <fmt/format.h>
-#include <fstream>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include <warpwright/base/error.hpp>
-#include <warpwright/base/files.hpp>
 #include <warpwright/base/rng.hpp>
 #include <warpwright/model/statistics.hpp>
 #include <warpwright/store/json.hpp>
 #include <warpwright/tuning/kernel_tuner.hpp>
+
+#include "program.hpp"
 
 namespace warpwright {
 namespace {
@@ -28,20 +27,6 @@ namespace {
 using store::Json;
 
 constexpr std::size_t configurations = 4096;  // fit the caches of a core
-
-std::string cpu_model() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);)
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  return "unknown";
-}
-
-// Runnable processes over the last minute: more than the machine has cores means that others took cache and clock.
-double load_average() {
-  double load = 0;
-  std::ifstream("/proc/loadavg") >> load;
-  return load;
-}
 
 std::vector<KernelConfig> draw(const GpuProperties& gpu, std::uint64_t seed, bool with_grid) {
   Rng rng(seed);
@@ -163,9 +148,14 @@ std::vector<Row> measure_architecture(const std::string& architecture, int sampl
   return rows;
 }
 
-int run(int samples, const std::string& file) {
+int run(int argc, char** argv) {
+  int samples = 15;
+  std::string file;
+  bench::read_flags(argc, argv, {{"--samples", bench::number_to(samples)}, {"--json", bench::text_to(file)}},
+                    "occupancy_bench.cpp");
+  samples = std::max(3, samples);
   std::vector<Row> rows;
-  fmt::print("{}, one thread, {} samples\n", cpu_model(), samples);
+  fmt::print("{}, one thread, {} samples\n", bench::processor_name(), samples);
   // Several passes over all rows: what else the machine does meanwhile falls on all of them.
   constexpr int at_once = 3;
   for (int done = 0; done < samples; done += at_once) {
@@ -183,7 +173,6 @@ int run(int samples, const std::string& file) {
     fmt::print("{:<28} {:<8} {:>14.0f} /s {:>12.1f} ns  least {:.1f} ns  spread {:.1f} %\n", row.name, row.architecture,
                row.per_second(), row.nanoseconds(), row.least_nanoseconds(), row.spread_percent());
   fmt::print("checksum {}\n", checksum);
-  if (file.empty()) return 0;
   Json list = Json::array();
   for (const Row& row : rows)
     list.push_back({{"name", row.name},
@@ -195,14 +184,14 @@ int run(int samples, const std::string& file) {
                     {"ns_per_call_least", row.least_nanoseconds()},
                     {"spread_percent", row.spread_percent()}});
   const Json json{{"schema_version", 1},
-                  {"cpu", cpu_model()},
+                  {"cpu", bench::processor_name()},
                   {"compiler", std::string("g++ ") + __VERSION__},
                   {"threads", 1},
                   {"clock", "processor time of the thread"},
-                  {"load_average", load_average()},
+                  {"load_average", bench::load_average()},
                   {"command", "occupancy_bench --samples " + std::to_string(samples) + " --json FILE"},
                   {"rows", std::move(list)}};
-  write_file_atomically(file, json.dump(2) + "\n");
+  bench::write_report(file, json.dump(2));
   return 0;
 }
 
@@ -210,23 +199,5 @@ int run(int samples, const std::string& file) {
 }  // namespace warpwright
 
 int main(int argc, char** argv) {
-  int samples = 15;
-  std::string file;
-  for (int i = 1; i < argc; ++i) {
-    const std::string flag = argv[i];
-    if (flag == "--samples" && i + 1 < argc)
-      samples = std::max(3, std::atoi(argv[++i]));
-    else if (flag == "--json" && i + 1 < argc)
-      file = argv[++i];
-    else {
-      fmt::print(stderr, "usage: occupancy_bench [--samples N] [--json FILE]\n");
-      return 2;
-    }
-  }
-  try {
-    return warpwright::run(samples, file);
-  } catch (const warpwright::Error& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
-    return 1;
-  }
+  return warpwright::bench::run_program([&] { return warpwright::run(argc, argv); });
 }

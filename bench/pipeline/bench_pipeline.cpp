@@ -11,7 +11,6 @@
 // program by hand is the median of the ratios within each round.
 #include <algorithm>
 #include <fmt/format.h>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,7 +24,9 @@
 #include <warpwright/tuning/pipeline_tuning.hpp>
 
 #include "backends.hpp"
+#include "chosen_device.hpp"
 #include "pipeline_workload.hpp"
+#include "program.hpp"
 
 namespace {
 
@@ -266,36 +267,19 @@ int run(int argc, char** argv) {
   std::string device_id, json_file;
   std::uint64_t bytes = std::uint64_t{1} << 30, chunk = std::uint64_t{8} << 20, long_bytes = 0;
   int rounds = 9;
-  if (argc % 2 == 0) throw Error(ErrorCode::bad_input, "every flag has a value; see the head of bench_pipeline.cpp");
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string flag = argv[i], value = argv[i + 1];
-    if (flag == "--device")
-      device_id = value;
-    else if (flag == "--bytes")
-      bytes = std::stoull(value);
-    else if (flag == "--chunk")
-      chunk = std::stoull(value);
-    else if (flag == "--rounds")
-      rounds = std::stoi(value);
-    else if (flag == "--long")
-      long_bytes = std::stoull(value);
-    else if (flag == "--json")
-      json_file = value;
-    else
-      throw Error(ErrorCode::bad_input, "unknown flag " + flag + "; see the head of bench_pipeline.cpp");
-  }
+  bench::read_flags(argc, argv,
+                    {{"--device", bench::text_to(device_id)},
+                     {"--bytes", bench::number_to(bytes)},
+                     {"--chunk", bench::number_to(chunk)},
+                     {"--rounds", bench::number_to(rounds)},
+                     {"--long", bench::number_to(long_bytes)},
+                     {"--json", bench::text_to(json_file)}},
+                    "bench_pipeline.cpp");
   if (bytes % 4096 != 0 || chunk % 4096 != 0 || chunk == 0 || chunk > largest_chunk || rounds < 1)
     throw Error(ErrorCode::bad_input,
                 "--bytes and --chunk must be multiples of 4096, a chunk at most 32 MiB, --rounds at least 1");
   const auto backends = app::make_backends();
-  DeviceInfo device;
-  if (!device_id.empty()) {
-    device = backends.describe(DeviceId::parse(device_id));
-  } else {
-    const auto best = backends.best_device();
-    if (!best) throw Error(ErrorCode::unavailable, "no device; 'warpwright devices' says why");
-    device = *best;
-  }
+  const DeviceInfo device = bench::chosen_device(backends, device_id);
   const device::Backend& backend = backends.find(device.id);
   const auto context = backend.open(device.id);
   const std::unique_ptr<Clock> clock =
@@ -311,17 +295,12 @@ int run(int argc, char** argv) {
   for (const auto weight : {KernelWeight::light, KernelWeight::balanced, KernelWeight::heavy})
     report["scenarios"].push_back(scenario(bench, weight, rounds));
   if (long_bytes > 0) report["long_stream"] = long_stream(bench, Bytes{long_bytes});
-  if (!json_file.empty()) std::ofstream(json_file) << report.dump(2) << "\n";
+  bench::write_report(json_file, report.dump(2));
   return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
-    return 1;
-  }
+  return warpwright::bench::run_program([&] { return run(argc, argv); });
 }

@@ -53,6 +53,7 @@
 #include <vector>
 
 #include "peer.h"
+#include "program.hpp"
 
 namespace {
 
@@ -527,46 +528,25 @@ Json cold_start(Bytes bytes, int rounds) {
 }
 
 int run(int argc, char** argv) {
-  std::vector<unsigned> threads{1, 2, 4, 8, 16};
+  std::vector<int> threads{1, 2, 4, 8, 16};
   int milliseconds = 60, rounds = 3;
   std::string json_file;
   std::vector<std::filesystem::path> peer_files;
   std::uint64_t cold = 0;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string flag = argv[i], value = argv[i + 1];
-    if (flag == "--threads") {
-      threads.clear();
-      for (std::size_t at = 0; at < value.size();) {
-        std::size_t used = 0;
-        threads.push_back(static_cast<unsigned>(std::stoul(value.substr(at), &used)));
-        at += used + 1;
-      }
-    } else if (flag == "--milliseconds")
-      milliseconds = std::stoi(value);
-    else if (flag == "--rounds")
-      rounds = std::stoi(value);
-    else if (flag == "--json")
-      json_file = value;
-    else if (flag == "--peer")
-      peer_files.emplace_back(value);
-    else if (flag == "--cold-start")
-      cold = std::stoull(value);
-    else
-      throw Error(ErrorCode::bad_input, "unknown flag " + flag + "; see the head of bench_pool.cpp");
-  }
-  if (argc % 2 == 0) throw Error(ErrorCode::bad_input, "every flag has a value; see the head of bench_pool.cpp");
+  bench::read_flags(argc, argv,
+                    {{"--threads", [&](const std::string& value) { threads = bench::numbers_of(value); }},
+                     {"--milliseconds", bench::number_to(milliseconds)},
+                     {"--rounds", bench::number_to(rounds)},
+                     {"--json", bench::text_to(json_file)},
+                     {"--peer", [&](const std::string& value) { peer_files.emplace_back(value); }},
+                     {"--cold-start", bench::number_to(cold)}},
+                    "bench_pool.cpp");
+  if (std::any_of(threads.begin(), threads.end(), [](int count) { return count < 1; }) || milliseconds < 1 ||
+      rounds < 1)
+    throw Error(ErrorCode::bad_input, "--threads, --milliseconds and --rounds must be at least 1");
 
-  Json report{{"schema_version", 2},
-              {"cores", std::thread::hardware_concurrency()},
-              {"blocks", block_count},
-              {"milliseconds", milliseconds},
-              {"rounds", rounds}};
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);)
-    if (line.rfind("model name", 0) == 0) {
-      report["cpu"] = line.substr(line.find(':') + 2);
-      break;
-    }
+  Json report{{"schema_version", 2},   {"cpu", bench::processor_name()}, {"cores", std::thread::hardware_concurrency()},
+              {"blocks", block_count}, {"milliseconds", milliseconds},   {"rounds", rounds}};
   auto all = contenders();
   std::vector<const Peer*> peers;
   for (const auto& file : peer_files) {
@@ -619,7 +599,8 @@ int run(int argc, char** argv) {
     report["throughput"].push_back(row);
   };
   const std::chrono::milliseconds time(milliseconds);
-  for (const unsigned count : threads) {
+  for (const int wanted : threads) {
+    const auto count = static_cast<unsigned>(wanted);
     for (const unsigned hold : {1u, 8u, 64u})
       if (hold * count <= block_count)
         compare("pair", count, hold, [&](Contender& each) { return pairs(each, count, hold, time); });
@@ -637,17 +618,12 @@ int run(int argc, char** argv) {
     if (report["cold_start"].contains("skipped"))
       fmt::print("  skipped: {}\n", report["cold_start"]["skipped"].get<std::string>());
   }
-  if (!json_file.empty()) std::ofstream(json_file) << report.dump(2) << "\n";
+  bench::write_report(json_file, report.dump(2));
   return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
-    return 2;
-  }
+  return warpwright::bench::run_program([&] { return run(argc, argv); });
 }

@@ -11,19 +11,19 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <fmt/format.h>
-#include <fstream>
 #include <functional>
 #include <latch>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
 #include <sys/utsname.h>
 #include <thread>
 #include <vector>
 
+#include <warpwright/base/error.hpp>
 #include <warpwright/runtime/profile_cache.hpp>
+
+#include "program.hpp"
 
 namespace {
 
@@ -43,36 +43,17 @@ struct Arguments {
 
 Arguments parse(int argc, char** argv) {
   Arguments arguments;
-  for (int i = 1; i < argc; ++i) {
-    const std::string flag = argv[i];
-    if (i + 1 == argc) {
-      fmt::print(stderr, "error: {} needs a value\n", flag);
-      std::exit(2);
-    }
-    const std::string value = argv[++i];
-    if (flag == "--threads") {
-      arguments.threads.clear();
-      std::istringstream list(value);
-      for (std::string word; std::getline(list, word, ',');) arguments.threads.push_back(std::atoi(word.c_str()));
-    } else if (flag == "--milliseconds") {
-      arguments.milliseconds = std::atoi(value.c_str());
-    } else if (flag == "--rounds") {
-      arguments.rounds = std::atoi(value.c_str());
-    } else if (flag == "--interval") {
-      arguments.interval = std::atoi(value.c_str());
-    } else if (flag == "--json") {
-      arguments.json = value;
-    } else {
-      fmt::print(stderr, "error: unknown option {}; see the head of the source\n", flag);
-      std::exit(2);
-    }
-  }
+  bench::read_flags(argc, argv,
+                    {{"--threads", [&](const std::string& value) { arguments.threads = bench::numbers_of(value); }},
+                     {"--milliseconds", bench::number_to(arguments.milliseconds)},
+                     {"--rounds", bench::number_to(arguments.rounds)},
+                     {"--interval", bench::number_to(arguments.interval)},
+                     {"--json", bench::text_to(arguments.json)}},
+                    "bench_profile_handle.cpp");
   const auto positive = [](int number) { return number > 0; };
-  if (arguments.threads.empty() || !std::all_of(arguments.threads.begin(), arguments.threads.end(), positive) ||
-      arguments.milliseconds < 1 || arguments.rounds < 1 || arguments.interval < 1) {
-    fmt::print(stderr, "error: every number must be at least 1\n");
-    std::exit(2);
-  }
+  if (!std::all_of(arguments.threads.begin(), arguments.threads.end(), positive) || arguments.milliseconds < 1 ||
+      arguments.rounds < 1 || arguments.interval < 1)
+    throw Error(ErrorCode::bad_input, "every number must be at least 1");
   return arguments;
 }
 
@@ -180,29 +161,17 @@ double quantile_of(std::vector<double>& samples, double p) {
   return samples[static_cast<std::size_t>(at)];
 }
 
-std::string line_of(const char* file, const std::string& start) {
-  std::ifstream in(file);
-  for (std::string line; std::getline(in, line);)
-    if (line.rfind(start, 0) == 0) return line.substr(std::min(line.size(), line.find(':') + 2));
-  return {};
-}
-
 Json machine() {
   utsname system{};
   const bool known = uname(&system) == 0;
-  std::ifstream load("/proc/loadavg");
-  std::string averages;
-  std::getline(load, averages);
-  return {{"cpu", line_of("/proc/cpuinfo", "model name")},
+  return {{"cpu", bench::processor_name()},
           {"cores", std::thread::hardware_concurrency()},
           {"kernel", known ? system.release : ""},
           {"compiler", __VERSION__},
-          {"load_before", averages}};
+          {"load_before", bench::load_average()}};
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run_all(int argc, char** argv) {
   const Arguments arguments = parse(argc, argv);
   Json report{{"schema_version", 1}, {"bench", "profile_handle"}, {"machine", machine()}};
   report["reads_per_sample"] = reads_per_sample;
@@ -214,7 +183,7 @@ int main(int argc, char** argv) {
   report["results"] = Json::array();
   fmt::print("{}, {} cores, load {}; a clock costs {:.0f} ns; a new profile every {} us\n",
              report["machine"]["cpu"].get<std::string>(), std::thread::hardware_concurrency(),
-             report["machine"]["load_before"].get<std::string>(), clock, arguments.interval);
+             report["machine"]["load_before"].get<double>(), clock, arguments.interval);
   fmt::print("{:<8} {:>7} {:>12} {:>11} {:>14} {:>14} {:>13}\n", "way", "threads", "median [ns]", "p99 [ns]",
              "single median", "single p99", "publications");
   std::uint64_t errors = 0;
@@ -250,13 +219,12 @@ int main(int argc, char** argv) {
   }
   report["wrong_reads"] = errors;
   if (errors > 0) fmt::print(stderr, "error: {} reads were wrong\n", errors);
-  if (!arguments.json.empty()) {
-    std::ofstream out(arguments.json);
-    out << report.dump(2) << '\n';
-    if (!out.flush()) {
-      fmt::print(stderr, "error: {} cannot be written\n", arguments.json);
-      return 2;
-    }
-  }
+  bench::write_report(arguments.json, report.dump(2));
   return errors == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return bench::run_program([&] { return run_all(argc, argv); });
 }

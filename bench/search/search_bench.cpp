@@ -13,7 +13,6 @@
 #include <atomic>
 #include <ctime>
 #include <fmt/format.h>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -27,6 +26,8 @@
 #include <warpwright/base/rng.hpp>
 #include <warpwright/search/strategy_score.hpp>
 #include <warpwright/store/interchange.hpp>
+
+#include "program.hpp"
 
 namespace {
 
@@ -94,35 +95,14 @@ MakeStrategy maker(const StrategyRegistry& registry, const Setting& setting) {
   };
 }
 
-void write(const std::string& file, const Json& json) {
-  if (file.empty()) return;
-  std::ofstream out(file);
-  out << json.dump(1) << '\n';
-  if (!out) throw Error(ErrorCode::io, "--json: cannot write '" + file + "'");
-}
-
-std::string load_average() {
-  std::ifstream in("/proc/loadavg");
-  std::string minute;
-  in >> minute;
-  return minute;
-}
-
-std::string processor() {
-  std::ifstream in("/proc/cpuinfo");
-  for (std::string line; std::getline(in, line);)
-    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
-  return "unknown";
-}
-
 Json header(const std::string& mode) {
   return {{"schema_version", 1},
           {"benchmark", "search"},
           {"mode", mode},
-          {"processor", processor()},
+          {"processor", bench::processor_name()},
           {"compiler", __VERSION__},
           {"clock", "processor time of the thread"},
-          {"load_at_start", load_average()}};
+          {"load_at_start", bench::load_average()}};
 }
 
 // ---- speed ----------------------------------------------------------------------------------------------------------
@@ -169,8 +149,8 @@ int speed(const std::vector<LoadedSpace>& spaces, const StrategyRegistry& regist
                                 {"seconds", total.count()},
                                 {"by_space", by_space}};
   }
-  json["load_at_end"] = load_average();
-  write(json_file, json);
+  json["load_at_end"] = bench::load_average();
+  bench::write_report(json_file, json.dump(1));
   return 0;
 }
 
@@ -282,8 +262,8 @@ int choose(const std::vector<LoadedSpace>& spaces, const StrategyRegistry& regis
       leave_one_out("kernel", spaces, settings, scores, [](const LoadedSpace& space) { return space.kernel; });
   json["without_one_device"] =
       leave_one_out("device", spaces, settings, scores, [](const LoadedSpace& space) { return space.device; });
-  json["load_at_end"] = load_average();
-  write(json_file, json);
+  json["load_at_end"] = bench::load_average();
+  bench::write_report(json_file, json.dump(1));
   return 0;
 }
 

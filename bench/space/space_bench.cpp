@@ -17,6 +17,8 @@
 #include <warpwright/model/sampling.hpp>
 #include <warpwright/model/space.hpp>
 
+#include "program.hpp"
+
 namespace {
 
 using warpwright::Choice;
@@ -171,14 +173,6 @@ struct Times {
   }
 };
 
-std::string processor() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
-  }
-  return "unknown";
-}
-
 Json measure(const Definition& definition, std::size_t repeats) {
   std::unique_ptr<Space> space;
   const auto build = [&](std::vector<Parameter> parameters, std::vector<Constraint> constraints) {
@@ -282,8 +276,9 @@ int main(int argc, char** argv) {
         row["repair_us"].get<double>(), row["as_expected"].get<bool>() ? "" : "  WRONG SIZE");
   }
   if (as_json) {
-    const Json document{{"schema_version", 1},     {"benchmark", "space"},      {"processor", processor()},
-                        {"compiler", __VERSION__}, {"clock", "processor time"}, {"spaces", rows}};
+    const Json document{
+        {"schema_version", 1},     {"benchmark", "space"},      {"processor", warpwright::bench::processor_name()},
+        {"compiler", __VERSION__}, {"clock", "processor time"}, {"spaces", rows}};
     std::printf("%s\n", document.dump(1).c_str());
   }
   return right ? 0 : 1;
