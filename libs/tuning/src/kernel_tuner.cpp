@@ -4,10 +4,11 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/tuning/kernel_tuner.hpp>
 
+#include "favoured_block.hpp"
+
 namespace warpwright {
 namespace {
 
-constexpr int favoured_block = 256;
 constexpr std::uint64_t max_grid = 2147483647;
 constexpr std::uint64_t shared_step = 1024;
 
@@ -28,7 +29,7 @@ void check(const Workload& workload, const RecommendOptions& options, const GpuP
 constexpr std::uint64_t divide_up(std::uint64_t a, std::uint64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
 double distance_to_favoured(const KernelConfig& config) {
-  return std::abs(std::log2(static_cast<double>(config.block_size.count()) / favoured_block));
+  return std::abs(std::log2(static_cast<double>(config.block_size.count()) / detail::favoured_block));
 }
 
 // Of a function that was compiled for one block, that one; else every number of whole warps.

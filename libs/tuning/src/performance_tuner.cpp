@@ -17,13 +17,11 @@
 
 #include "callable_session.hpp"
 #include "evaluator.hpp"
+#include "favoured_block.hpp"
 
 namespace warpwright {
 namespace {
 
-// Where a search without any knowledge begins, and what its result is compared with: NVIDIA's guide to good practice
-// advises 128 to 256 threads.
-constexpr int favoured_block = 256;
 constexpr int warp = 32;
 constexpr std::size_t most_seeds = 5;
 
@@ -51,7 +49,7 @@ void check(const SearchSpace& space) {
 }
 
 int default_block(const SearchSpace& space) {
-  return std::clamp(favoured_block, space.min_block_size, space.max_block_size);
+  return std::clamp(detail::favoured_block, space.min_block_size, space.max_block_size);
 }
 
 std::vector<Parameter> parameters_of(const SearchSpace& space) {
@@ -157,7 +155,7 @@ std::vector<std::uint64_t> recommended(const SearchSpace& space, const Space& ca
       for (auto& one : tuner.recommend(workload, kernel, options)) found.push_back(std::move(one));
     }
     const auto distance = [](const Recommendation& r) {
-      return std::abs(std::log2(static_cast<double>(r.config.block_size.x) / favoured_block));
+      return std::abs(std::log2(static_cast<double>(r.config.block_size.x) / detail::favoured_block));
     };
     std::stable_sort(found.begin(), found.end(), [&](const Recommendation& a, const Recommendation& b) {
       const double x = std::round(a.score * 1000), y = std::round(b.score * 1000);
