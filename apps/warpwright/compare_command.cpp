@@ -88,6 +88,7 @@ store::Json compare_json(const Problem& problem, const CompareArguments& argumen
       item["ratio_interval"] = {entry.ratio.interval.low, entry.ratio.interval.high};
       item["tie"] = entry.tie;
       if (!entry.impossible.empty()) item["impossible"] = entry.impossible;
+      if (!entry.marks.empty()) item["marks"] = entry.marks;
       for (const auto sample : entry.samples) item["samples"].push_back(sample.count());
     }
     list.push_back(std::move(item));
@@ -112,6 +113,7 @@ void print_comparison(const Problem& problem, const tuning::ComparisonResult& re
                    {"interval"},
                    {""},
                    {"configuration"}});
+  bool launch_bound = false;
   for (std::size_t i = 0; i < result.configurations.size(); ++i) {
     const auto& entry = result.configurations[i];
     if (entry.samples.empty()) {
@@ -119,13 +121,17 @@ void print_comparison(const Problem& problem, const tuning::ComparisonResult& re
                  entry.trial.configuration.describe()});
       continue;
     }
+    std::string verdict = !entry.impossible.empty() ? "impossible"
+                          : result.fastest == i     ? "fastest"
+                          : entry.tie               ? "tie"
+                                                    : "slower";
+    for (const std::string& mark : entry.marks) {
+      verdict += ", " + mark;
+      launch_bound = launch_bound || mark == measure::marks::launch_bound;
+    }
     table.add({std::to_string(i + 1), format_duration(entry.median), "+- " + format_duration(entry.spread / 2),
                fmt::format("{:.4f}", entry.ratio.median),
-               fmt::format("{:.4f} .. {:.4f}", entry.ratio.interval.low, entry.ratio.interval.high),
-               !entry.impossible.empty() ? "impossible"
-               : result.fastest == i     ? "fastest"
-               : entry.tie               ? "tie"
-                                         : "slower",
+               fmt::format("{:.4f} .. {:.4f}", entry.ratio.interval.low, entry.ratio.interval.high), std::move(verdict),
                entry.trial.configuration.describe()});
   }
   table.print(out, 2);
@@ -133,6 +139,8 @@ void print_comparison(const Problem& problem, const tuning::ComparisonResult& re
     if (!entry.trial.ok() || !entry.impossible.empty())
       fmt::print(out, "  {}: {}\n", entry.trial.configuration.describe(),
                  entry.trial.ok() ? entry.impossible : entry.trial.message);
+  if (launch_bound)
+    fmt::print(out, "  (times marked launch_bound are bounded by the host's launches, not by the device)\n");
   if (result.fastest) {
     const std::size_t rounds = result.configurations[*result.fastest].samples.size();
     const std::size_t chose = tuning::choosing_rounds(rounds);

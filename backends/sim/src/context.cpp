@@ -122,6 +122,10 @@ class SimContext final : public device::Context {
   std::unique_ptr<device::Graph> record_graph(device::Stream& stream, const std::function<void()>& body) override {
     auto& target = ours<SimStream>(stream, "stream");
     if (target.state() != state_) throw Error(ErrorCode::bad_input, "this stream belongs to another context");
+    {
+      const std::lock_guard lock(state_->mutex);
+      state_->enter(Fault::Call::record_graph);
+    }
     target.begin_capture();
     try {
       body();
@@ -176,6 +180,8 @@ const char* name_of(Fault::Call call) {
       return "pin_host_memory";
     case Fault::Call::load:
       return "load";
+    case Fault::Call::record_graph:
+      return "record_graph";
     case Fault::Call::copy_to_device:
       return "copy_to_device";
     case Fault::Call::copy_to_host:

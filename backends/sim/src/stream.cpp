@@ -85,7 +85,7 @@ std::shared_ptr<Stamp> SimStream::enqueue(const CommandMaker& maker, bool never_
 }
 
 void SimStream::submit(Command command) {
-  if (command.engine != Engine::none) {
+  if (command.engine != Engine::none && !command.bookkeeping) {
     for (const auto& weak : waiting_)
       if (const auto mark = weak.lock()) mark->next = command.stamp;
     waiting_.clear();
@@ -200,7 +200,15 @@ void SimStream::launch(const device::Kernel& kernel, const device::LaunchConfig&
                        std::span<const device::KernelArgument> arguments) {
   const std::lock_guard lock(state_->mutex);
   const bool never_ends = state_->enter(Fault::Call::launch);
-  enqueue(prepare_launch(state_, kernel, config, arguments), never_ends);
+  const CommandMaker work = prepare_launch(state_, kernel, config, arguments);
+  if (const double between = state_->options().between_launches.count(); between > 0 && !capture_) {
+    Command command;
+    command.engine = Engine::compute;
+    command.duration = between;
+    command.bookkeeping = true;
+    submit(std::move(command));
+  }
+  enqueue(work, never_ends);
 }
 
 void SimStream::launch(const device::Graph& graph) {

@@ -208,7 +208,9 @@ InterleaveDone DeviceStation::interleave(const InterleaveTask& task) {
       done.power_limited = times.power_limited;
       done.samples = std::move(times.samples);
     } else {
-      done.samples = runner_->run_interleaved(candidates, task.rounds, task.cache, task.seed);
+      auto times = runner_->run_interleaved(candidates, task.rounds, task.cache, task.seed);
+      done.samples = std::move(times.samples);
+      done.marks = std::move(times.marks);
     }
   } catch (const Error& error) {
     if (error.code() == ErrorCode::device) throw;

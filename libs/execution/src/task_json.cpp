@@ -245,6 +245,7 @@ Message to_message(const InterleaveDone& done) {
            {"id", done.id},
            {"status", std::string(to_string(done.status))},
            {"samples", std::move(samples)},
+           {"marks", done.marks},
            {"power_limited", done.power_limited},
            {"message", done.message}},
           {}};
@@ -255,6 +256,7 @@ InterleaveDone interleave_done_from(const Message& message) {
   done.id = message.head.at("id").get<std::uint64_t>();
   done.status = status_from(message.head.at("status"));
   for (const auto& list : message.head.at("samples")) done.samples.push_back(samples_from_json(list));
+  done.marks = message.head.at("marks").get<std::vector<std::vector<std::string>>>();
   done.power_limited = message.head.at("power_limited").get<bool>();
   done.message = message.head.at("message").get<std::string>();
   return done;

@@ -231,6 +231,12 @@ TEST(TaskJson, RoundTrips) {
   EXPECT_EQ(done_back.result.mismatch->wrong, 4u);
   EXPECT_EQ(done_back.result.verify, Nanoseconds(17));
 
+  InterleaveDone interleaved;
+  interleaved.samples = {{Nanoseconds(1.5)}, {Nanoseconds(2.5)}};
+  interleaved.marks = {{"covered", "launch_bound"}, {}};
+  EXPECT_EQ(interleave_done_from(to_message(interleaved)).samples, interleaved.samples);
+  EXPECT_EQ(interleave_done_from(to_message(interleaved)).marks, interleaved.marks);
+
   CompileDone compiled;
   compiled.status = TrialStatus::compile_failed;
   compiled.log = "line 1\nline 2";

@@ -99,6 +99,7 @@ ProblemRunner::State::State(device::Context& context_used, device::Compiler& com
       run_end(context_used.create_event()),
       flusher(options.flusher) {
   check_problem();
+  if (context.device().kind != DeviceKind::cpu) cover.emplace(context, compiler, options.log);
   buffers.emplace(context, *stream, problem, all_launches(problem), options.input_salt, options.host_memory);
   fit_baseline();
 }
@@ -229,7 +230,7 @@ void ProblemRunner::State::attempt(const Configuration& configuration, const dev
   if (buffers->runs_change_inputs()) before = [this] { buffers->restore_changed_inputs(); };
   TimedWork timed = time_work(
       context, *stream, flusher_for(timing->cache), before, [&] { sequence->enqueue(); }, *timing, clock,
-      compares_with_host());
+      compares_with_host(), cover_kernel());
   result.samples = std::move(timed.samples);
   result.conditions.marks = std::move(timed.marks);
   if (timing->cache == CacheMode::cold) {

@@ -70,6 +70,8 @@ struct ProblemRunner::State {
   bool compares_with_host() const;
   // Null for warm samples.
   CacheFlusher* flusher_for(CacheMode cache);
+  // Null on CPU devices, whose cores enqueue.
+  CoverKernel* cover_kernel() { return cover ? &*cover : nullptr; }
   // Waits for the stream; an error is only logged.
   void drain() noexcept;
 
@@ -102,6 +104,7 @@ struct ProblemRunner::State {
   std::unique_ptr<device::Event> run_begin, run_end;
   Nanoseconds verified_run{};  // device time of the fastest verifying run of the last verify()
   std::shared_ptr<CacheFlusher> flusher;
+  std::optional<CoverKernel> cover;
   std::optional<ArgumentBuffers> buffers;
   std::vector<ExpectedOutput> expected;
   std::vector<ReferenceOutput> described;    // of `expected`

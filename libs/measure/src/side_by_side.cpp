@@ -45,8 +45,8 @@ struct Lineup {
 
 }  // namespace
 
-std::vector<std::vector<Nanoseconds>> ProblemRunner::run_interleaved(const std::vector<Candidate>& candidates,
-                                                                     int rounds, CacheMode cache, std::uint64_t seed) {
+ProblemRunner::Interleaved ProblemRunner::run_interleaved(const std::vector<Candidate>& candidates, int rounds,
+                                                          CacheMode cache, std::uint64_t seed) {
   State& state = *state_;
   CacheFlusher* const flusher = state.flusher_for(cache);
   Lineup lineup(state, candidates);
@@ -56,22 +56,24 @@ std::vector<std::vector<Nanoseconds>> ProblemRunner::run_interleaved(const std::
   for (const auto& sequence : lineup.sequences)
     timers.emplace_back(
         state.context, *state.stream, flusher, lineup.before, [&sequence = *sequence] { sequence.enqueue(); },
-        state.clock, WorkTimer::Options{cache, state.compares_with_host()});
+        state.clock, WorkTimer::Options{cache, state.compares_with_host(), state.cover_kernel()});
   const auto sample = [&](std::size_t i, bool warm_up) {
     if (lineup.make_room(i)) timers[i].work_changed();
     if (warm_up) timers[i].warm_up();
     return without_zeros({timers[i].sample()}).front();
   };
 
-  std::vector<std::vector<Nanoseconds>> samples(candidates.size());
+  Interleaved result;
+  result.samples.resize(candidates.size());
   std::vector<std::size_t> order(candidates.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   Rng rng(seed);
   for (int round = 0; round < rounds; ++round) {
     for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[rng.below(i)]);
-    for (const std::size_t i : order) samples[i].push_back(sample(i, round == 0 || cache == CacheMode::warm));
+    for (const std::size_t i : order) result.samples[i].push_back(sample(i, round == 0 || cache == CacheMode::warm));
   }
-  return samples;
+  for (const WorkTimer& timer : timers) result.marks.push_back(timer.marks());
+  return result;
 }
 
 SustainedTimes ProblemRunner::run_sustained(const std::vector<Candidate>& candidates,

@@ -505,7 +505,7 @@ TEST_F(BackendRunner, RunOnceAndInterleavedRounds) {
   ProblemRunner runner(*context, *compiler, problem, clock);
   const device::Binary binary = compile(bug(0));
   EXPECT_EQ(runner.run_once(bug(0), binary).status, TrialStatus::ok);
-  const auto samples = runner.run_interleaved({{bug(0), &binary}, {bug(0), &binary}}, 3, CacheMode::cold, 1);
+  const auto samples = runner.run_interleaved({{bug(0), &binary}, {bug(0), &binary}}, 3, CacheMode::cold, 1).samples;
   EXPECT_THAT(samples, AllOf(SizeIs(2), Each(AllOf(SizeIs(3), Each(Gt(Nanoseconds{0}))))));
 }
 

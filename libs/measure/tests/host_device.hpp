@@ -182,8 +182,8 @@ class HostModule final : public device::Module {
   }
 
  private:
-  // The flush keeps a module of its own.
-  bool counts() const { return job_.entries != std::vector<std::string>{"warpwright_read_cache"}; }
+  // The flush and the cover keep modules of their own.
+  bool counts() const { return job_.entries.empty() || !job_.entries[0].starts_with("warpwright_"); }
 
   Host& host_;
   device::CompileJob job_;

@@ -235,7 +235,7 @@ TEST_F(Runner, InterleavedRoundsHaveAFreshSeededOrder) {
   const auto run_with = [&](std::uint64_t seed) {
     order.clear();
     host.operations.clear();
-    const auto samples = runner->run_interleaved(candidates, 10, CacheMode::cold, seed);
+    const auto samples = runner->run_interleaved(candidates, 10, CacheMode::cold, seed).samples;
     EXPECT_THAT(samples, SizeIs(4));
     for (int i = 0; i < 4; ++i) {
       EXPECT_THAT(samples[i], SizeIs(10));
@@ -272,7 +272,7 @@ TEST_F(Runner, InterleavingConfigurationsOfDifferentBufferSizesKeepsEachRight) {
   const device::Binary a = compiler.compile(kernel_job(problem, small, host.info));
   const device::Binary b = compiler.compile(kernel_job(problem, large, host.info));
   for (const CacheMode cache : {CacheMode::cold, CacheMode::warm}) {
-    EXPECT_THAT(runner->run_interleaved({{small, &a}, {large, &b}}, 3, cache, 1), Each(SizeIs(3)));
+    EXPECT_THAT(runner->run_interleaved({{small, &a}, {large, &b}}, 3, cache, 1).samples, Each(SizeIs(3)));
   }
 }
 

@@ -81,6 +81,7 @@ ComparisonResult compare_configurations(const Problem& problem, execution::Evalu
   for (std::size_t i = 0; i < taking_part.size(); ++i) {
     ComparedConfiguration& entry = result.configurations[taking_part[i]];
     entry.samples = done.samples.at(i);
+    if (i < done.marks.size()) entry.marks = done.marks[i];
     entry.median = Nanoseconds(median(counts_of(entry.samples)));
     entry.spread = Nanoseconds(interquartile_range(counts_of(entry.samples)));
     entry.impossible = evaluator.impossible(entry.trial.configuration, result.evaluation.device, entry.median);

@@ -106,7 +106,12 @@ Program scan_source(std::string_view source) {
 CompileOutcome compile(const Program& program) {
   const std::string kind = program.kind();
   CompileOutcome outcome;
-  if (kind == "compile_error") {
+  const bool cover =
+      std::find(program.entries.begin(), program.entries.end(), "warpwright_cover") != program.entries.end();
+  if (cover && std::getenv("FAKE_REFUSES_COVERS") != nullptr) {
+    outcome.result = CompileOutcome::refused;
+    outcome.log = "the fake compiler was asked to refuse covers\n";
+  } else if (kind == "compile_error") {
     outcome.result = CompileOutcome::refused;
     outcome.log = "all_kinds.kernel(1): error: the fake compiler was asked to refuse this\n";
   } else if (kind == "compile_bomb") {
@@ -155,6 +160,7 @@ std::optional<std::vector<std::size_t>> parameter_sizes(const std::string& entry
   if (entry == "all_kinds_naive") return std::vector<std::size_t>{8, 8, 4};
   if (entry == "suspicious") return std::vector<std::size_t>{8, 8, 8, 8, 8, 8, 8};
   if (entry == "warpwright_read_cache") return std::vector<std::size_t>{8, 8, 8};
+  if (entry == "warpwright_cover") return std::vector<std::size_t>{8, 4, 4};
   return std::nullopt;
 }
 
@@ -180,6 +186,8 @@ RunOutcome find_suspicious(const Launch& launch) {
 RunOutcome run(const Program& program, const Launch& launch) {
   if (launch.entry == "suspicious") return find_suspicious(launch);
   if (launch.entry == "warpwright_read_cache") return {5'000, RunOutcome::ok};
+  if (launch.entry == "warpwright_cover")
+    return {12.0 * value_of<std::uint32_t>(launch.arguments.at(2)), RunOutcome::ok};
   const auto* x = value_of<const float*>(launch.arguments.at(0));
   auto* y = value_of<float*>(launch.arguments.at(1));
   RunOutcome outcome;
@@ -198,7 +206,10 @@ RunOutcome run(const Program& program, const Launch& launch) {
   outcome.nanoseconds = 100'000 * (1 + 0.07 * std::fabs(std::log2(block / 128)) + 0.11 * std::fabs(items - 2));
   const auto covered = static_cast<std::int64_t>(launch.grid[0] * launch.block[0]) * items;
   // Wrong ones are fast, so that believing them would show.
-  if (kind != "none") outcome.nanoseconds = 10'000;
+  if (kind == "short")
+    outcome.nanoseconds = 1'000;
+  else if (kind != "none")
+    outcome.nanoseconds = 10'000;
   if (kind == "abort") std::abort();
   if (kind == "endless_loop") outcome.result = RunOutcome::endless;
   if (kind == "illegal_address") outcome.result = RunOutcome::fault;

@@ -65,6 +65,7 @@ struct Fault {
     allocate_pinned,
     pin_host_memory,
     load,
+    record_graph,
     copy_to_device,
     copy_to_host,
     copy_on_device,
@@ -89,8 +90,11 @@ struct Options {
   DeviceInfo device = default_device();  // of each; the id is replaced
   // False: only times are simulated, buffers have no bytes, and memory of any size costs none.
   bool move_bytes = true;
-  std::uint64_t seed = 1;          // of the noise
-  Nanoseconds host_call{1000};     // host time of each call; 10 calls of a pipeline step took 10-12 us
+  std::uint64_t seed = 1;       // of the noise
+  Nanoseconds host_call{1000};  // host time of each call; 10 calls of a pipeline step took 10-12 us
+  // Device time before each launch that belongs to no command: what drivers do there. NVIDIA's OpenCL takes 2.3 us more
+  // between two kernels than CUDA does (H200). None within a graph.
+  Nanoseconds between_launches{0};
   Nanoseconds copy_latency{2500};  // of each copy, beside its bytes
   // Bytes per nanosecond (GB/s). Copies from memory that is not pinned are slower and block the host.
   double to_device_rate = 55.05, to_host_rate = 55.16;

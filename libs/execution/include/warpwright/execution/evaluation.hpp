@@ -70,6 +70,8 @@ struct InterleaveDone {
   std::uint64_t id = 0;
   TrialStatus status = TrialStatus::ok;
   std::vector<std::vector<Nanoseconds>> samples;  // [candidate][round]
+  // Of each candidate, as Conditions::marks; empty where samples are not taken by the timing protocol.
+  std::vector<std::vector<std::string>> marks;
   // Of a sustained task: whether power held the clock down. If not, there are no samples.
   bool power_limited = false;
   std::string message;

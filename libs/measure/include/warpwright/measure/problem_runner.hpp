@@ -95,14 +95,18 @@ class ProblemRunner {
   // throws.
   RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions& timing);
 
-  // Rounds of one cold sample of each, in a fresh seeded order each round, so that drift hits all alike.
-  // Result [i][r] belongs to candidates[i]. No verification. Throws what loading and launching throw.
+  // Rounds of one sample of each, in a fresh seeded order each round, so that drift hits all alike. No verification.
+  // Throws what loading and launching throw.
   struct Candidate {
     Configuration configuration;
     const device::Binary* binary;
   };
-  std::vector<std::vector<Nanoseconds>> run_interleaved(const std::vector<Candidate>& candidates, int rounds,
-                                                        CacheMode cache, std::uint64_t seed);
+  struct Interleaved {
+    std::vector<std::vector<Nanoseconds>> samples;  // [candidate][round]
+    std::vector<std::vector<std::string>> marks;    // of each candidate: WorkTimer::marks()
+  };
+  Interleaved run_interleaved(const std::vector<Candidate>& candidates, int rounds, CacheMode cache,
+                              std::uint64_t seed);
 
   // The candidates at the power limit: sustained.hpp. estimates[i] is the time of a run of candidates[i], the least one
   // first. Cold runs are flushed before each where that is short against a run (largest_flush_share). No verification.

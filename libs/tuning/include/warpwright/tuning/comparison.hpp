@@ -27,6 +27,7 @@ struct ComparisonOptions {
 struct ComparedConfiguration {
   Trial trial;                       // verified alone first; what follows is empty unless it is ok
   std::vector<Nanoseconds> samples;  // interleaved with those of the others, one a round
+  std::vector<std::string> marks;    // how they came about, as Conditions::marks
   // Of their second half, which had no part in choosing the fastest; spread is the interquartile range.
   Nanoseconds median{}, spread{};
   // Its times by those of the fastest, pair by pair: above 1 is slower. The intervals of all hold together at 95 %.
