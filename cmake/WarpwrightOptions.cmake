@@ -9,8 +9,10 @@ option(WARPWRIGHT_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(WARPWRIGHT_BUILD_BENCHMARKS "Build the programs of bench/" OFF)
 option(WARPWRIGHT_BUILD_FUZZERS "Build the libFuzzer programs (clang)" OFF)
 option(WARPWRIGHT_WERROR "Treat warnings as errors" OFF)
-option(WARPWRIGHT_COVERAGE "Instrument for gcov" OFF)
+option(WARPWRIGHT_COVERAGE "Instrument for line coverage (gcov, or with clang llvm-cov)" OFF)
+option(WARPWRIGHT_PRECOMPILE_HEADERS "Read the headers of GoogleTest once for all tests; ccache keeps nothing of such tests" OFF)
 set(WARPWRIGHT_SANITIZE "" CACHE STRING "Sanitizers, comma separated: address,undefined or thread")
+set(WARPWRIGHT_SANITIZE_LEAVE_OUT "" CACHE STRING "Checks of these sanitizers that are left out, comma separated")
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
@@ -29,15 +31,26 @@ target_compile_options(warpwright_build_flags INTERFACE
   # of strings not initialised in copies of an optional variant; clang and GCC's debug builds still look for these.
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>,$<NOT:$<CONFIG:Debug>>>:-Wno-restrict>
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>,$<NOT:$<CONFIG:Debug>>>:-Wno-maybe-uninitialized>
+  # Where sources are compiled in groups, clang takes what one of them has in its unnamed namespace for a declaration that
+  # locals of the others hide; GCC looks for hidden declarations in groups too.
+  $<$<AND:$<CXX_COMPILER_ID:Clang>,$<BOOL:${CMAKE_UNITY_BUILD}>>:-Wno-shadow>
   # Warnings that depend on what the optimiser happens to see are shown and stop no build: they differ between releases of
   # the compiler and between levels of optimisation.
   $<$<CXX_COMPILER_ID:GNU>:-Wno-error=maybe-uninitialized;-Wno-error=array-bounds;-Wno-error=stringop-overflow;-Wno-error=stringop-overread;-Wno-error=free-nonheap-object;-Wno-error=dangling-pointer;-Wno-error=use-after-free;-Wno-error=nonnull>)
 if(WARPWRIGHT_SANITIZE)
   target_compile_options(warpwright_build_flags INTERFACE
     -fsanitize=${WARPWRIGHT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  if(WARPWRIGHT_SANITIZE_LEAVE_OUT)
+    target_compile_options(warpwright_build_flags INTERFACE -fno-sanitize=${WARPWRIGHT_SANITIZE_LEAVE_OUT})
+  endif()
   target_link_options(warpwright_build_flags INTERFACE -fsanitize=${WARPWRIGHT_SANITIZE})
 endif()
 if(WARPWRIGHT_COVERAGE)
-  target_compile_options(warpwright_build_flags INTERFACE --coverage -fprofile-update=atomic)
-  target_link_options(warpwright_build_flags INTERFACE --coverage)
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    target_compile_options(warpwright_build_flags INTERFACE -fprofile-instr-generate -fcoverage-mapping)
+    target_link_options(warpwright_build_flags INTERFACE -fprofile-instr-generate)
+  else()
+    target_compile_options(warpwright_build_flags INTERFACE --coverage -fprofile-update=atomic)
+    target_link_options(warpwright_build_flags INTERFACE --coverage)
+  endif()
 endif()

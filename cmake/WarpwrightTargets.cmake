@@ -15,6 +15,23 @@ function(warpwright_library name)
   install(DIRECTORY include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 endfunction()
 
+# warpwright_precompile_headers(TEST): with WARPWRIGHT_PRECOMPILE_HEADERS a test program reads GoogleTest and what of the
+#   standard library nearly all tests use as a program compiled once has left it.
+function(warpwright_precompile_headers name)
+  if(NOT WARPWRIGHT_PRECOMPILE_HEADERS)
+    return()
+  endif()
+  if(NOT TARGET warpwright_test_headers)
+    # A program and no library: what it leaves can serve only what is compiled with the same flags.
+    file(WRITE "${PROJECT_BINARY_DIR}/test_headers.cpp" "int main() {}\n")
+    add_executable(warpwright_test_headers "${PROJECT_BINARY_DIR}/test_headers.cpp")
+    target_link_libraries(warpwright_test_headers PRIVATE GTest::gmock warpwright_build_flags)
+    target_precompile_headers(warpwright_test_headers PRIVATE <gmock/gmock.h> <gtest/gtest.h> <algorithm> <chrono>
+      <filesystem> <fstream> <functional> <map> <memory> <optional> <set> <string> <thread> <variant> <vector>)
+  endif()
+  target_precompile_headers(${name} REUSE_FROM warpwright_test_headers)
+endfunction()
+
 # warpwright_test(NAME [SERIAL] LABELS ... SOURCES ... LIBRARIES ... [TIMEOUT seconds] [ENVIRONMENT ...])
 #   One GoogleTest program registered as one CTest test. Skipped tests are printed by tools/test with their reasons.
 #   SERIAL: it measures wall time and runs alone, as every test of label gpu does (see tests/check_serial.py).
@@ -29,6 +46,7 @@ function(warpwright_test name)
   set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests/support")
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gmock GTest::gtest_main warpwright_build_flags)
+  warpwright_precompile_headers(${name})
   add_test(NAME ${name} COMMAND ${name})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)

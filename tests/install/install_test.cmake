@@ -27,7 +27,7 @@ set(root "${EXAMPLES_FOLDER}/..")
 run("Extracting the code of README.md and docs" "${PYTHON}" "${root}/tests/snippets/extract.py" "${snippets}"
   "${root}/README.md" "${root}/docs/memory.md" "${root}/docs/performance_tuner.md")
 set(options -G Ninja "-DCMAKE_PREFIX_PATH=${prefix}" "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}"
-  "-DCMAKE_CXX_COMPILER_LAUNCHER=${CXX_LAUNCHER}" "-DCMAKE_EXE_LINKER_FLAGS=${flags}" "-DCMAKE_BUILD_TYPE=Debug")
+  "-DCMAKE_CXX_COMPILER_LAUNCHER=${CXX_LAUNCHER}" "-DCMAKE_EXE_LINKER_FLAGS=${flags}" "-DCMAKE_BUILD_TYPE=None")
 run("Configuring the outside project" "${CMAKE_COMMAND}" -S "${SOURCE_FOLDER}" -B "${WORK_FOLDER}/build" ${options}
   "-DEXAMPLES_FOLDER=${EXAMPLES_FOLDER}" "-DSNIPPETS_FOLDER=${snippets}")
 run("Building the outside project" "${CMAKE_COMMAND}" --build "${WORK_FOLDER}/build")

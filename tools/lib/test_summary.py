@@ -71,6 +71,8 @@ def main():
             passed.append(name)
     skipped += [(name, [("all", reason)]) for name, reason in left_out]
 
+    longest = sorted(((float(case.get("time") or 0), case.get("name")) for case in root.iter("testcase")), reverse=True)[:12]
+    print("\nThe longest: " + ", ".join(f"{name} {seconds:.0f} s" for seconds, name in longest if seconds >= 1))
     if injected:
         print("\nFaults on purpose:")
         for line in injected:
