@@ -89,11 +89,16 @@ void CoverKernel::prepare(device::Stream& stream) {
   const auto begin = context_.create_event();
   const auto end = context_.create_event();
   for (std::uint32_t steps = first_steps; steps <= most_calibration_steps; steps *= 4) {
-    stream.record(*begin);
-    run(stream, steps);
-    stream.record(*end);
-    end->synchronize();
-    const Nanoseconds time = end->elapsed_since(*begin);
+    // The shortest of three: what else runs on the device only makes it longer.
+    Nanoseconds time{};
+    for (int i = 0; i < 3; ++i) {
+      stream.record(*begin);
+      run(stream, steps);
+      stream.record(*end);
+      end->synchronize();
+      const Nanoseconds once = end->elapsed_since(*begin);
+      if (i == 0 || once < time) time = once;
+    }
     step_ns_ = calibrated_step_ns_ = time.count() / steps;
     if (time >= calibration_span && step_ns_ >= least_step_ns) return;
   }

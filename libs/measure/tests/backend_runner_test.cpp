@@ -26,6 +26,7 @@ namespace {
 
 using ::testing::AllOf;
 using testing::buffer_argument;
+using ::testing::Contains;
 using ::testing::Each;
 using ::testing::Gt;
 using ::testing::HasSubstr;
@@ -33,6 +34,7 @@ using testing::integer;
 using ::testing::IsEmpty;
 using testing::make_launch;
 using testing::make_parameter;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 #ifdef WARPWRIGHT_TEST_CUDA
@@ -459,6 +461,46 @@ TEST_F(BackendRunner, FlushesEndWithACleanReadOnTheDevice) {
   EXPECT_EQ(result.status, TrialStatus::ok) << result.message;
   EXPECT_EQ(result.conditions.flushed_cache, flusher.cache());
   EXPECT_EQ(result.conditions.flushed_cache_source, flusher.cache_source());
+}
+
+TEST_F(BackendRunner, ACoverTakesAboutTheTimeAskedFor) {
+  const auto stream = context->create_stream();
+  std::vector<std::string> warnings;
+  CoverKernel cover(*context, *compiler, [&](LogLevel, std::string_view text) { warnings.emplace_back(text); });
+  ASSERT_TRUE(cover.ready(*stream));
+  EXPECT_THAT(warnings, IsEmpty());
+  const auto begin = context->create_event(), end = context->create_event();
+  const auto time_of = [&](Nanoseconds length) {
+    std::vector<Nanoseconds> times;
+    for (int i = 0; i < 5; ++i) {
+      stream->record(*begin);
+      cover.enqueue(*stream, length);
+      stream->record(*end);
+      end->synchronize();
+      times.push_back(end->elapsed_since(*begin));
+      cover.measured(times.back());
+    }
+    return *std::min_element(times.begin(), times.end());
+  };
+  // Others on a CPU make the calibration too slow or too fast; on a GPU the first one may be at a low clock.
+  EXPECT_GT(time_of(Nanoseconds{4e6}), Nanoseconds{0.4e6});
+  EXPECT_LT(time_of(Nanoseconds{400e3}), Nanoseconds{4e6});
+}
+
+TEST_F(BackendRunner, WarmShortKernelsAreTheDevicesTimeOnGpus) {
+  problem.launches = {make_launch("nothing", {"x"}, "64", "1")};
+  problem.outputs.clear();
+  problem.reference = {};
+  timing.cache = CacheMode::warm;
+  const RunResult result = run(*make_runner(), bug(0));
+  ASSERT_EQ(result.status, TrialStatus::ok) << result.message;
+  const std::vector<std::string>& marks = result.conditions.marks;
+  if (context->device().kind == DeviceKind::gpu) {
+    EXPECT_THAT(marks, Not(Contains("launch_bound")));
+    EXPECT_LT(result.samples.front(), Nanoseconds{6e3});
+  } else {
+    EXPECT_THAT(marks, Not(Contains("covered"))) << "cores of a CPU device enqueue";
+  }
 }
 
 #ifndef WARPWRIGHT_TEST_CUDA

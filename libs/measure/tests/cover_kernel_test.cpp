@@ -78,6 +78,17 @@ TEST_F(Cover, TakesTheTimeAskedForUpToTheLongest) {
   }
 }
 
+TEST_F(Cover, ACalibrationBearsOneRunThatSomethingHeldUp) {
+  int runs = 0;
+  const auto undisturbed = host.kernels["warpwright_cover"];
+  host.kernels["warpwright_cover"] = [&](const testing::Call& call) {
+    undisturbed(call);
+    if (++runs == 2) host.device_time += Nanoseconds{4e6};  // the first of the calibration
+  };
+  ASSERT_TRUE(cover.ready(*stream));
+  EXPECT_NEAR(cover_for(Nanoseconds{1e6}), 1e6, 0.02e6);
+}
+
 TEST_F(Cover, FollowsAClockThatChanges) {
   ASSERT_TRUE(cover.ready(*stream));
   step_ns /= 5;  // calibrated at the idle clock
