@@ -23,7 +23,7 @@ struct Command {
   Engine engine = Engine::none;  // none: takes no time once it is its turn
   double duration = 0;           // alone on its engine
   bool never_ends = false;
-  bool bookkeeping = false;  // takes time and is no work: events do not count it as the first or last
+  bool bookkeeping = false;                // takes time and is no work: events do not count it as the first or last
   std::shared_ptr<const Stamp> after;      // besides its predecessor: must have ended first
   std::function<void()> on_start, on_end;  // must not throw
   std::shared_ptr<Stamp> stamp = std::make_shared<Stamp>();

@@ -1,7 +1,7 @@
 // The smallest use of the installed libraries: reads a specification and counts its valid configurations.
-#include <warpwright/spec/read.hpp>
-
 #include <cstdio>
+
+#include <warpwright/spec/read.hpp>
 
 int main(int argc, char** argv) {
   if (argc != 2) {

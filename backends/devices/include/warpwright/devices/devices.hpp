@@ -17,8 +17,8 @@
 
 namespace warpwright::devices {
 
-// cuda, opencl and sim, in this order. Opens nothing yet. `cuda` and `opencl` say where to look for files beyond the usual
-// places: a library reads neither CUDA_HOME nor PATH.
+// cuda, opencl and sim, in this order. Opens nothing yet. `cuda` and `opencl` say where to look for files beyond the
+// usual places: a library reads neither CUDA_HOME nor PATH.
 device::BackendRegistry all_backends(cuda::Options cuda = {}, const opencl::Options& opencl = {});
 
 // An open device with a stream. Move-only; buffers, kernels and streams made from it must not outlive it. One thread at

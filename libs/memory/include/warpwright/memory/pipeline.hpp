@@ -109,7 +109,8 @@ std::unique_ptr<ChunkSource> generator_source(
 
 // Copies into memory that must outlive the sink; Error(bad_input) when it is full.
 std::unique_ptr<ChunkSink> span_sink(std::span<std::byte> bytes, int threads = 1);
-// Writes a file, created or emptied at once. Throws Error with path_error_code(), naming it. What reached the disk is the system's to say.
+// Writes a file, created or emptied at once. Throws Error with path_error_code(), naming it. What reached the disk is
+// the system's to say.
 std::unique_ptr<ChunkSink> file_sink(const std::filesystem::path& path);
 std::unique_ptr<ChunkSink> callback_sink(
     std::function<void(std::uint64_t chunk, std::span<const std::byte> result)> use);

@@ -63,8 +63,8 @@ struct PipelineTuningResult {
   Nanoseconds baseline_median{};  // from the same
   double speedup = 1;
   std::uint64_t space_size = 0;
-  Bytes volume;                          // that every run moved
-  std::vector<PipelineTrial> trials;     // in the order of the search
+  Bytes volume;                       // that every run moved
+  std::vector<PipelineTrial> trials;  // in the order of the search
   // The chosen one first, the others by their time. The baseline is one, and it is chosen unless another is faster
   // beyond doubt in the paired rounds.
   std::vector<PipelineTrial> finalists;
