@@ -11,7 +11,9 @@ RECORDED_SPACE = 4000
 
 def cold(runner):
     """Cold and warm apart, and alike through both backends: a kernel whose data (36 MiB) fits into the cache."""
-    tolerance = 0.1  # between the backends: their event pairs and what lies between two launches differ by about 1 us
+    # Between the backends. Warm runs are single ones through OpenCL; CUDA's are kernels of a graph, one right behind the
+    # other, which hides the beginning of each.
+    tolerances = {"cold": 0.1, "warm": 0.2}
     devices = {"cuda": DEVICE, "opencl": runner.opencl_device("cold")}
     specification = KERNELS / "vector_add" / "vector_add.toml"
     medians = {}
@@ -32,8 +34,8 @@ def cold(runner):
             marks = found.get("marks", [])
             # CUDA came first. A time that the host's launches bound is no time of the kernel.
             ratio = median / medians["cuda", cache] if ("cuda", cache) in medians else 1.0
-            runner.row("cold", f"{name} {cache}", abs(ratio - 1) <= tolerance and "launch_bound" not in marks, seconds,
-                       ", ".join([f"{median / 1e3:.2f} us, {ratio:.3f} of CUDA's (within {tolerance:.0%})", *marks]))
+            runner.row("cold", f"{name} {cache}", abs(ratio - 1) <= tolerances[cache] and "launch_bound" not in marks, seconds,
+                       ", ".join([f"{median / 1e3:.2f} us, {ratio:.3f} of CUDA's (within {tolerances[cache]:.0%})", *marks]))
         if (name, "cold") in medians and (name, "warm") in medians:
             cold, warm = medians[name, "cold"], medians[name, "warm"]
             runner.row("cold", f"{name} apart", cold > 1.05 * warm, 0, f"cold {cold / 1e3:.2f} us, warm {warm / 1e3:.2f} us")
