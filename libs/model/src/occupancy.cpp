@@ -63,15 +63,19 @@ constexpr std::int64_t product_of(const Dim3& sizes) {
 // Messages are made only once something is wrong.
 [[noreturn, gnu::noinline]] void refuse_input(const KernelConfig& config);
 
+bool good_bounds(const KernelConfig& config) {
+  return (!config.required_block || positive(*config.required_block)) &&
+         (!config.required_cluster || positive(*config.required_cluster)) &&
+         (!config.max_cluster_blocks || *config.max_cluster_blocks >= 1);
+}
+
 inline void check_input(const KernelConfig& config) {
   const bool good = positive(config.block_size) &&
                     (config.registers_per_thread | config.barriers | config.virtual_resources) >= 0 &&
                     carveout_of(config) <= 100 && (is_one(config.cluster_size) || positive(config.cluster_size)) &&
                     (!config.grid_size || positive(*config.grid_size)) &&
                     (!config.max_threads_per_block || *config.max_threads_per_block >= 1) &&
-                    (!config.required_block || positive(*config.required_block)) &&
-                    (!config.required_cluster || positive(*config.required_cluster)) &&
-                    (!config.max_cluster_blocks || *config.max_cluster_blocks >= 1);
+                    (!bound_to_sizes(config) || good_bounds(config));
   if (!good) refuse_input(config);
 }
 
@@ -107,12 +111,14 @@ std::uint32_t shape_refusals(const KernelConfig& config, std::int64_t threads, b
         LaunchRefusal::grid_shape);
   if (config.max_threads_per_block)
     refusals |= bit_if(threads > *config.max_threads_per_block, LaunchRefusal::launch_bounds);
-  if (config.required_block)
-    refusals |= bit_if(config.block_size != *config.required_block, LaunchRefusal::required_block);
-  if (config.required_cluster)
-    refusals |= bit_if(config.cluster_size != *config.required_cluster, LaunchRefusal::required_cluster);
-  if (config.max_cluster_blocks)
-    refusals |= bit_if(product_of(config.cluster_size) > *config.max_cluster_blocks, LaunchRefusal::required_cluster);
+  if (bound_to_sizes(config)) {
+    if (config.required_block)
+      refusals |= bit_if(config.block_size != *config.required_block, LaunchRefusal::required_block);
+    if (config.required_cluster)
+      refusals |= bit_if(config.cluster_size != *config.required_cluster, LaunchRefusal::required_cluster);
+    if (config.max_cluster_blocks)
+      refusals |= bit_if(product_of(config.cluster_size) > *config.max_cluster_blocks, LaunchRefusal::required_cluster);
+  }
   if (clustered) {
     const auto& cluster = config.cluster_size;
     refusals |= bit_if(!has_clusters || (config.grid_size && (config.grid_size->x % cluster.x != 0 ||
@@ -313,7 +319,7 @@ std::uint32_t OccupancyRules::wanted_shared(std::uint32_t percent) const {
 // The first size of at least `step` steps; carveout_steps where there is none.
 inline std::uint32_t OccupancyRules::carveout_from(std::uint32_t step) const {
   static_assert(carveout_steps == 2 * 64);
-  if (step < 64 && carveouts_[0] >> step != 0)
+  if (step < 64 && carveouts_[0] >> step != 0) [[likely]]
     return step + static_cast<std::uint32_t>(std::countr_zero(carveouts_[0] >> step));
   const std::uint32_t above = std::max(step, 64u) - 64;
   if (above >= 64 || carveouts_[1] >> above == 0) return carveout_steps;
@@ -355,6 +361,10 @@ void OccupancyRules::set_waves(const KernelConfig& config, OccupancyInfo& info) 
 
 OccupancyInfo OccupancyRules::calculate(const KernelConfig& config) const {
   check_input(config);
+  return calculate_checked(config);
+}
+
+OccupancyInfo OccupancyRules::calculate_checked(const KernelConfig& config) const {
   const std::int64_t all_threads = product_of(config.block_size);
   const auto threads = static_cast<std::uint32_t>(std::min(all_threads, enough_threads));
   const std::uint32_t warps = (threads + warp_size - 1) / warp_size;
@@ -471,7 +481,6 @@ OccupancyInfo OccupancyRules::calculate(const KernelConfig& config) const {
 
 OccupancyModel::OccupancyModel(const GpuProperties& gpu)
     : rules_(gpu),
-      all_warps_(gpu.max_warps_per_sm),
       max_threads_(rules_.max_threads_),
       max_warps_(rules_.max_warps_),
       max_blocks_(rules_.max_blocks_),
@@ -494,6 +503,8 @@ OccupancyModel::OccupancyModel(const GpuProperties& gpu)
                                      factor(by_registers, OccupancyResource::registers))};
     }
   }
+  for (std::uint32_t warps = 0; warps <= std::min(max_warps_, most_active_warps); ++warps)
+    by_active_warps_[warps] = static_cast<double>(warps) / static_cast<double>(max_warps_);
   by_barriers_.fill(unlimited);
   if (rules_.barriers_ > 0)
     for (std::uint32_t barriers = 1; barriers <= most_barriers; ++barriers)
@@ -509,7 +520,7 @@ OccupancyModel::OccupancyModel(const GpuProperties& gpu)
   // all memory, or blocks that warps or barriers refuse. None in the built-in table but 6.0, for its own rule of
   // registers.
   const bool tables_hold = rules_.carveouts_end_at_all_ && !rules_.checks_siblings_ && max_threads_ <= most_threads &&
-                           max_warps_ >= most_warps && max_warps_ <= most_limit && max_blocks_ > 0 &&
+                           max_warps_ >= most_warps && max_warps_ <= most_active_warps && max_blocks_ > 0 &&
                            (rules_.barriers_ == 0 || rules_.barriers_ >= most_barriers) &&
                            rules_.part_register_units_ << rules_.part_shift_ <= most_limit;
   if (!tables_hold) most_registers_ = 0;
@@ -537,11 +548,11 @@ std::string refusal_reason(const GpuProperties& gpu, const KernelConfig& config,
              number(*config.max_threads_per_block) + " at most (__launch_bounds__ or its registers)";
     case LaunchRefusal::required_block:
       return "the block is " + config.block_size.to_string() + " threads, the kernel was compiled for blocks of " +
-             config.required_block->to_string() + " and no other (.reqntid, __block_size__)";
+             (*config.required_block).to_string() + " and no other (.reqntid, __block_size__)";
     case LaunchRefusal::required_cluster:
       if (config.required_cluster && config.cluster_size != *config.required_cluster)
         return "the cluster is " + config.cluster_size.to_string() +
-               " blocks, the kernel was compiled for clusters of " + config.required_cluster->to_string() +
+               " blocks, the kernel was compiled for clusters of " + (*config.required_cluster).to_string() +
                " and no other (__cluster_dims__)";
       return "the cluster has " + number(config.cluster_size.count()) + " blocks, the kernel was compiled for " +
              number(*config.max_cluster_blocks) + " at most (the third number of __launch_bounds__)";
@@ -638,12 +649,13 @@ BlockSizeAnswer best_block_size(const GpuProperties& gpu, const KernelConfig& co
     if (gpu.sm_count) best.min_grid = best.blocks_per_sm * *gpu.sm_count;
     return best;
   }
+  check_input(candidate);
   int best_threads = 0;
   for (int size =
            static_cast<int>(round_up(static_cast<std::uint32_t>(most), static_cast<std::uint32_t>(gpu.warp_size)));
        size > 0 && best_threads < sm_threads; size -= gpu.warp_size) {
     candidate.block_size = Dim3{std::min(size, most)};
-    const OccupancyInfo info = model.calculate(candidate);
+    const OccupancyInfo info = model.calculate_checked(candidate);
     const int threads = info.blocks_per_sm * std::min(size, most);
     if (threads <= best_threads) continue;
     best_threads = threads;

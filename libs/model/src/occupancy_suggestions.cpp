@@ -49,8 +49,8 @@ int blocks_with(const Device& device, KernelConfig config, OccupancyResource res
   return device.rules.calculate(config).limits.of(resource).value_or(std::numeric_limits<int>::max());
 }
 
-OccupancySuggestion finish(const Device& device, const KernelConfig& before, OccupancySuggestion suggestion) {
-  suggestion.occupancy_before = device.rules.calculate(before).occupancy;
+OccupancySuggestion finish(const Device& device, const OccupancyInfo& before, OccupancySuggestion suggestion) {
+  suggestion.occupancy_before = before.occupancy;
   suggestion.occupancy_after = device.rules.calculate(suggestion.config).occupancy;
   return suggestion;
 }
@@ -103,7 +103,7 @@ void add_cut(const Device& device, const KernelConfig& config, const OccupancyIn
              std::vector<OccupancySuggestion>& suggestions) {
   auto cut = cut_to(device, config, info.blocks_per_sm + 1);
   if (!cut) return;
-  auto done = finish(device, config, *std::move(cut));
+  auto done = finish(device, info, *std::move(cut));
   if (helps(done)) suggestions.push_back(std::move(done));
 }
 
@@ -122,7 +122,7 @@ void add_block_size(const Device& device, const KernelConfig& config, const Occu
       suggestion.config.block_size = Dim3{static_cast<std::int64_t>(warps) * device.gpu.warp_size};
       suggestion.config.grid_size.reset();
       suggestion.changes = {{What::block_size, threads, suggestion.config.block_size.x}};
-      suggestion = finish(device, config, std::move(suggestion));
+      suggestion = finish(device, info, std::move(suggestion));
       if (helps(suggestion) && suggestion.occupancy_after > best.occupancy_after) best = std::move(suggestion);
     }
     if (best.changes.empty()) continue;
@@ -131,7 +131,8 @@ void add_block_size(const Device& device, const KernelConfig& config, const Occu
   }
 }
 
-void add_settings(const Device& device, const KernelConfig& config, std::vector<OccupancySuggestion>& suggestions) {
+void add_settings(const Device& device, const KernelConfig& config, const OccupancyInfo& info,
+                  std::vector<OccupancySuggestion>& suggestions) {
   if (config.carveout_percent && device.gpu.carveout_count > 0) {
     // The smallest carve-out with the most occupancy leaves the most cache.
     OccupancySuggestion best;
@@ -140,7 +141,7 @@ void add_settings(const Device& device, const KernelConfig& config, std::vector<
       suggestion.config = config;
       suggestion.config.carveout_percent = percent;
       suggestion.changes = {{What::carveout_percent, *config.carveout_percent, percent}};
-      suggestion = finish(device, config, std::move(suggestion));
+      suggestion = finish(device, info, std::move(suggestion));
       if (helps(suggestion) && suggestion.occupancy_after > best.occupancy_after) best = std::move(suggestion);
     }
     if (!best.changes.empty()) suggestions.push_back(std::move(best));
@@ -153,7 +154,7 @@ void add_settings(const Device& device, const KernelConfig& config, std::vector<
                                   ? static_cast<std::int64_t>(config.max_dynamic_shared->count)
                                   : -1;
   opt_in.changes = {{What::max_dynamic_shared, before, static_cast<std::int64_t>(config.shared_memory.count)}};
-  opt_in = finish(device, config, std::move(opt_in));
+  opt_in = finish(device, info, std::move(opt_in));
   if (helps(opt_in)) suggestions.push_back(std::move(opt_in));
 }
 
@@ -205,7 +206,7 @@ std::vector<OccupancySuggestion> suggest_occupancy(const GpuProperties& gpu, con
       info.refusal != LaunchRefusal::block_shape)
     add_cut(device, config, info, suggestions);
   add_block_size(device, config, info, suggestions);
-  add_settings(device, config, suggestions);
+  add_settings(device, config, info, suggestions);
   return suggestions;
 }
 

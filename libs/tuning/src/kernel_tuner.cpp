@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/tuning/kernel_tuner.hpp>
@@ -38,9 +39,31 @@ std::vector<Dim3> block_candidates(const GpuProperties& gpu, const KernelConfig&
   if (kernel.required_block) return {*kernel.required_block};
   std::vector<Dim3> blocks;
   const int most = std::min(options.max_block, gpu.max_threads_per_block);
+  blocks.reserve(static_cast<std::size_t>(std::max(most, 0) / gpu.warp_size));
   for (int threads = gpu.warp_size; threads <= most; threads += gpu.warp_size)
     if (threads >= options.min_block) blocks.push_back(Dim3{threads});
   return blocks;
+}
+
+// The best `most`, best first. Ranks are sorted and recommendations copied once: they are some hundred bytes each.
+std::vector<Recommendation> best_of(const std::vector<Recommendation>& found, std::size_t most) {
+  struct Rank {
+    double score, distance;
+    std::size_t place;
+  };
+  std::vector<Rank> ranks;
+  ranks.reserve(found.size());
+  // What differs by less than a thousandth is no reason to prefer an unusual block.
+  for (const Recommendation& one : found)
+    ranks.push_back({std::round(one.score * 1000), distance_to_favoured(one.config), ranks.size()});
+  std::sort(ranks.begin(), ranks.end(), [](const Rank& a, const Rank& b) {
+    return std::tuple(-a.score, a.distance, a.place) < std::tuple(-b.score, b.distance, b.place);
+  });
+  if (ranks.size() > most) ranks.resize(most);
+  std::vector<Recommendation> best;
+  best.reserve(ranks.size());
+  for (const Rank& rank : ranks) best.push_back(found[rank.place]);
+  return best;
 }
 
 }  // namespace
@@ -71,10 +94,12 @@ std::vector<Recommendation> KernelTuner::recommend(const Workload& workload, con
                                                    const RecommendOptions& options) const {
   check(workload, options, gpu_);
   (void)calculate_occupancy(kernel);  // refuses what is no kernel
+  const std::vector<Dim3> candidates = block_candidates(gpu_, kernel, options);
   std::vector<Recommendation> found;
+  found.reserve(candidates.size());
   const Dim3& cluster = kernel.cluster_size;
   const auto cluster_blocks = static_cast<std::uint64_t>(cluster.count());
-  for (const Dim3& block : block_candidates(gpu_, kernel, options)) {
+  for (const Dim3& block : candidates) {
     const auto per_block = static_cast<std::uint64_t>(block.count());
     Recommendation candidate;
     candidate.config = kernel;
@@ -103,13 +128,7 @@ std::vector<Recommendation> KernelTuner::recommend(const Workload& workload, con
         candidate.occupancy.occupancy * candidate.occupancy.tail_efficiency.value_or(1) * candidate.lane_efficiency;
     found.push_back(candidate);
   }
-  std::stable_sort(found.begin(), found.end(), [](const Recommendation& a, const Recommendation& b) {
-    // What differs by less than a thousandth is no reason to prefer an unusual block.
-    const double x = std::round(a.score * 1000), y = std::round(b.score * 1000);
-    return x != y ? x > y : distance_to_favoured(a.config) < distance_to_favoured(b.config);
-  });
-  if (found.size() > options.max_results) found.resize(options.max_results);
-  return found;
+  return best_of(found, options.max_results);
 }
 
 std::vector<SweepPoint> KernelTuner::sweep(const KernelConfig& config, SweepAxis axis) const {

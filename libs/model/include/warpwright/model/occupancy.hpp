@@ -1,6 +1,6 @@
 // Theoretical occupancy: how many blocks of a kernel one multiprocessor holds at a time, and what stops it from holding
-// more. On NVIDIA GPUs, without clusters, it is exact, that is, equal to NVIDIA's own calculation; tests compare it with
-// NVIDIA's header where a CUDA toolkit is installed. The quotient of resources that people compute by hand
+// more. On NVIDIA GPUs, without clusters, it is exact, that is, equal to NVIDIA's own calculation; tests compare it
+// with NVIDIA's header where a CUDA toolkit is installed. The quotient of resources that people compute by hand
 // (naive_blocks_per_sm) is an upper bound only: it knows no allocation units, no sub-partitions, no reserved memory.
 //
 // Method: blocks per SM = minimum of six limits, each in whole blocks.
@@ -41,6 +41,28 @@ struct Dim3 {
   std::string to_string() const;  // "256 x 4 x 1"
 };
 
+// Threads or blocks per dimension that a function was compiled for, absent where it takes any: a std::optional<Dim3> in
+// use and by conversion, but three eighths of its size, since configurations are copied and read by the million. No
+// device has sizes beyond 32 bits; the nearest one stands for them. Value type.
+class RequiredSize {
+ public:
+  constexpr RequiredSize() = default;  // absent
+  constexpr RequiredSize(const Dim3& sizes) : x_(clamp(sizes.x)), y_(clamp(sizes.y)), z_(clamp(sizes.z)) {}
+  constexpr bool has_value() const { return x_ != none; }
+  constexpr explicit operator bool() const { return has_value(); }
+  constexpr Dim3 operator*() const { return {x_, y_, z_}; }
+  constexpr operator std::optional<Dim3>() const { return has_value() ? std::optional(**this) : std::nullopt; }
+  constexpr bool operator==(const RequiredSize&) const = default;
+
+ private:
+  static constexpr std::int32_t none = std::numeric_limits<std::int32_t>::min();
+  static constexpr std::int32_t clamp(std::int64_t size) {
+    constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+    return static_cast<std::int32_t>(size > most ? most : size < -most ? -most : size);
+  }
+  std::int32_t x_ = none, y_ = none, z_ = none;
+};
+
 // Whether loads may use a partitioned first-level cache (compute capability 5.2, 5.3, 6.1 and 6.2 with -dlcm=ca; others
 // ignore it). `on` gives way where it would leave no block, `strict` does not.
 enum class GlobalCaching : std::uint8_t { off, on, strict };
@@ -49,24 +71,24 @@ std::string_view to_string(GlobalCaching caching) noexcept;
 // A kernel and its launch, as far as they decide occupancy.
 struct KernelConfig {
   Dim3 block_size{256};
-  std::optional<Dim3> grid_size{};  // blocks; absent: waves are not told
-  Bytes shared_memory{};            // dynamic, per block
-  int registers_per_thread = 0;     // 0: registers do not limit
-  Bytes static_shared_memory{};     // per block, without the driver's reserve
+  Bytes shared_memory{};         // dynamic, per block
+  Bytes static_shared_memory{};  // per block, without the driver's reserve
+  int registers_per_thread = 0;  // 0: registers do not limit
+  int barriers = 0;              // named barriers of a block; 0 and 1 mean the same
+  int virtual_resources = 0;     // 0: none
   // True: the function attribute for dynamic shared memory is raised, to max_dynamic_shared or, where that is absent,
   // to the most the device allows; so the launchers of this library do. False: no opt-in, 48 KiB in all.
   bool shared_opt_in = true;
-  std::optional<Bytes> max_dynamic_shared{};
-  std::optional<int> carveout_percent{};       // 0..100; absent: the driver's choice
-  int barriers = 0;                            // named barriers of a block; 0 and 1 mean the same
-  int virtual_resources = 0;                   // 0: none
-  std::optional<int> max_threads_per_block{};  // of the function: __launch_bounds__
   GlobalCaching caching = GlobalCaching::off;
-  Dim3 cluster_size{1};  // blocks
+  std::optional<int> carveout_percent{};       // 0..100; absent: the driver's choice
+  std::optional<int> max_threads_per_block{};  // of the function: __launch_bounds__
   // Of the function: the only block and cluster it can be launched with (.reqntid, __block_size__, __cluster_dims__),
   // and the most blocks of a cluster.
-  std::optional<Dim3> required_block{}, required_cluster{};
+  RequiredSize required_block{}, required_cluster{};
   std::optional<int> max_cluster_blocks{};
+  std::optional<Bytes> max_dynamic_shared{};
+  Dim3 cluster_size{1};             // blocks
+  std::optional<Dim3> grid_size{};  // blocks; absent: waves are not told
 
   // This configuration with what the binary needs in place of its own numbers, where `resources` tells. A cluster that
   // the binary requires is taken where this configuration has none.

@@ -64,6 +64,11 @@ constexpr std::uint32_t threads_of(const Dim3& block) {
          static_cast<std::uint32_t>(block.z);
 }
 
+// Whether the function was compiled for one block or cluster, or with a bound of clusters.
+constexpr bool bound_to_sizes(const KernelConfig& config) {
+  return config.required_block || config.required_cluster || config.max_cluster_blocks;
+}
+
 constexpr bool usual_grid(const Dim3& grid) {
   return positive(grid) && grid.x <= max_grid_x && grid.y <= max_grid_yz && grid.z <= max_grid_yz;
 }
@@ -78,6 +83,8 @@ class OccupancyRules {
 
   // As calculate_occupancy().
   OccupancyInfo calculate(const KernelConfig& config) const;
+  // The same of a configuration whose numbers are known to make sense, as after calculate() with another block size.
+  OccupancyInfo calculate_checked(const KernelConfig& config) const;
   // Bytes of dynamic shared memory that the function's attribute permits, where it opted in.
   std::uint32_t permitted_dynamic(const KernelConfig& config) const;
   // Most bytes of shared memory of a block, the driver's reserve included.
@@ -125,12 +132,12 @@ class OccupancyModel {
  private:
   // Most threads and warps of a block, registers of a thread in units of 8, and named barriers of a block.
   static constexpr std::uint32_t most_threads = 1024, most_warps = 32, most_units = 32, most_barriers = 16;
+  static constexpr std::uint32_t most_active_warps = 64;  // of an SM
 
   bool is_usual(const KernelConfig& config, std::uint32_t percent) const;
   OccupancyInfo calculate_usual(const KernelConfig& config, std::uint32_t percent) const;
 
   OccupancyRules rules_;
-  double all_warps_;  // max_warps_
   std::uint32_t max_threads_, max_warps_, max_blocks_;
   std::uint32_t most_registers_;  // 0: the tables do not apply to this device
   std::uint32_t shared_bias_, shared_mask_, cap_;
@@ -140,6 +147,7 @@ class OccupancyModel {
   };
   std::array<WarpLimits, (most_units + 1) * (most_warps + 1)> by_warps_and_registers_{};
   std::array<std::uint32_t, most_barriers + 1> by_barriers_{};
+  std::array<double, most_active_warps + 1> by_active_warps_{};                  // occupancy
   std::array<std::uint8_t, 101> wanted_steps_{};                                 // by percentage; in 4 KiB
   std::array<std::uint8_t, occupancy_detail::carveout_steps> capacity_steps_{};  // the size that holds so many 4 KiB
 };
@@ -158,10 +166,9 @@ class OccupancyModel {
   if (static_cast<std::uint32_t>(config.barriers) > most_barriers) return false;
   if (config.max_dynamic_shared || !config.shared_opt_in) return false;
   if (config.virtual_resources != 0 || config.caching != GlobalCaching::off) return false;
-  if (config.grid_size && !usual_grid(*config.grid_size)) return false;
   const Dim3& cluster = config.cluster_size;
   if (cluster.x != 1 || cluster.y != 1 || cluster.z != 1) return false;
-  if (config.required_block || config.required_cluster) return false;
+  if (bound_to_sizes(config)) return false;
   const std::uint32_t threads = threads_of(block);
   if (config.max_threads_per_block && static_cast<std::int64_t>(threads) > *config.max_threads_per_block) return false;
   return threads <= max_threads_ && percent <= 100;
@@ -195,7 +202,7 @@ class OccupancyModel {
   const std::uint32_t blocks = std::min(std::min(least, by_barriers), by_shared);
   const std::uint32_t active_warps = blocks * warps;
   OccupancyInfo info;
-  info.occupancy = static_cast<double>(static_cast<std::int32_t>(active_warps)) / all_warps_;
+  info.occupancy = by_active_warps_[active_warps];
   info.blocks_per_sm = static_cast<int>(blocks);
   info.active_warps_per_sm = static_cast<int>(active_warps);
   info.max_warps_per_sm = static_cast<int>(max_warps_);
@@ -221,7 +228,13 @@ class OccupancyModel {
   info.shared_capacity_per_sm = Bytes{capacity};
   info.caching = GlobalCaching::off;
   info.clusters_unknown = false;
-  if (config.grid_size) rules_.set_waves(config, info);
+  // Once and last, so that questions without a grid pay for one condition.
+  if (config.grid_size) {
+    if (usual_grid(*config.grid_size))
+      rules_.set_waves(config, info);
+    else
+      info = rules_.calculate(config);
+  }
   return info;
 }
 
