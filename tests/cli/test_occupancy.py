@@ -3,11 +3,12 @@
 import os
 import pathlib
 import stat
+import subprocess
 import tarfile
 import xml.etree.ElementTree
 
 import cubins
-from support import CommandLineTest, EXIT_FAILURE, EXIT_SUCCESS, SOURCE
+from support import CommandLineTest, EXIT_FAILURE, EXIT_SUCCESS, PROGRAM, SOURCE
 
 GOLDEN = pathlib.Path(__file__).parent / "data" / "occupancy"
 
@@ -349,6 +350,25 @@ class Binaries(CommandLineTest):
         answer = self.ask(library, "--entry", "second", "--block", "64")
         self.assertEqual(answer["kernel"]["origin"], "read from the archive, two.o")
         self.assertEqual([one["member"] for one in self.ask(library, "--all")["kernels"]], ["one.o", "two.o"])
+
+    def test_a_large_library_is_in_memory_once(self):
+        program = pathlib.Path(PROGRAM).read_bytes()
+        if b"__tsan_init" in program or b"__asan_init" in program:
+            self.skipTest("sanitizers keep memory of their own for each byte")
+        size = 200 << 20
+        path = self.home / "large.a"
+        with open(path, "wb") as file:
+            file.write(cubins.archive([("one.o", cubins.cubin([cubins.Kernel("k")])), ("filler", b"")])[:-60])
+            file.write(f"{'filler/':16}{0:<12}{0:<6}{0:<6}{644:<8}{size:<10}`\n".encode())
+            file.truncate(file.tell() + size)
+        for flags in (["--all"], ["--entry", "k", "--block", "64"]):
+            process = subprocess.Popen([PROGRAM, "occupancy", "--kernel", str(path), *flags], stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environment(None))
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(process.returncode, EXIT_SUCCESS)
+            self.assertGreater(usage.ru_maxrss * 1024, size, "or it was not read at all, and this test says nothing")
+            self.assertLess(usage.ru_maxrss * 1024, 1.5 * size)
 
     def test_what_is_not_linked_is_refused(self):
         image = cubins.cubin([cubins.Kernel("k")], kind=1)

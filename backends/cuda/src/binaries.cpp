@@ -97,17 +97,17 @@ void add_fatbins(std::string_view bytes, const std::string& member, std::vector<
 }
 
 void add_host(std::string_view bytes, const std::string& member, std::vector<ContainedBinary>& found) {
-  ElfFile elf;
+  std::vector<std::string_view> fatbins;
   try {
-    elf = read_elf(bytes);
+    for (const ElfSection& section : read_elf(bytes).sections)
+      if ((section.name == ".nv_fatbin" || section.name == "__nv_relfatbin") && section.type != section_no_bits)
+        fatbins.push_back(View(bytes).part(section.offset, section.size).bytes());
   } catch (const Error& error) {
     constexpr std::string_view prefix = "not a cubin: ";
     const std::string& what = error.message();
     damaged(what.starts_with(prefix) ? what.substr(prefix.size()) : what);
   }
-  for (const ElfSection& section : elf.sections)
-    if ((section.name == ".nv_fatbin" || section.name == "__nv_relfatbin") && section.type != section_no_bits)
-      add_fatbins(bytes.substr(section.offset, section.size), member, found);
+  for (const std::string_view fatbin : fatbins) add_fatbins(fatbin, member, found);
 }
 
 void add_any(std::string_view bytes, const std::string& member, std::vector<ContainedBinary>& found) {

@@ -72,10 +72,7 @@ ElfFile read_elf(std::string_view image) {
     s.link = h.read<std::uint32_t>(40);
     s.alignment = h.read<std::uint64_t>(48);
     // The first section's size is the number of sections of a large file.
-    if (i == 0)
-      s.size = 0;
-    else if (s.type != section_no_bits)
-      file.part(s.offset, s.size);
+    if (i == 0) s.size = 0;
   }
   return elf;
 }

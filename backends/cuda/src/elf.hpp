@@ -1,4 +1,4 @@
-// The sections of a little-endian ELF64 file, with every offset and count checked against its size: cubins, and host
+// The sections of a little-endian ELF64 file, with every header and name checked against its size: cubins, and host
 // programs that hold GPU binaries.
 #pragma once
 
@@ -60,7 +60,9 @@ struct ElfFile {
   std::uint16_t type = 0, machine = 0;  // 1: relocatable
   std::uint8_t abi = 0;
   std::uint32_t flags = 0;
-  std::vector<ElfSection> sections;  // each but those without bytes lies inside the file
+  // Whoever reads the bytes of one checks that they lie inside the file: relocatable objects of nvcc have debug
+  // sections that claim more than the file has.
+  std::vector<ElfSection> sections;
 };
 
 // Also files with more than 65,279 sections, whose count stands in the first section. Throws Error(corrupted).

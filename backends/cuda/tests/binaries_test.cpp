@@ -192,6 +192,12 @@ TEST(Binaries, HostileSizesAreRefused) {
   expect_damaged(compressed(64, 64 * 8192), "claims");
   expect_damaged(archive({{"a.o", "x"}}).substr(0, 100), "archive");
   expect_damaged("!<arch>\n" + std::string(60, '9'), "no end mark");
+  std::string beyond = host(".nv_fatbin", fatbin({{2, 90, 0x11, cubin("a")}}));
+  const std::size_t size_of_section = beyond.size() - 192 + 64 + 32;
+  for (const std::uint64_t size : {static_cast<std::uint64_t>(beyond.size()), ~std::uint64_t{0}}) {
+    CubinBuilder::put(beyond, size_of_section, size);
+    expect_damaged(beyond, "outside the file");
+  }
 }
 
 // Magic numbers of the two formats, and bytes that are neither.

@@ -251,6 +251,27 @@ TEST(Cubin, SaysWhatIsWrong) {
   expect_corrupted(image, "40 bytes");
 }
 
+// Shared memory in what nvcc -dc writes: a section without bytes that has a type of NVIDIA's own, where a large array
+// reaches beyond the file.
+TEST(Cubin, SectionsBeyondTheFileMatterWhereTheyAreRead) {
+  std::string image = example().build();
+  const auto number = [&](std::size_t at, std::size_t bytes) {
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < bytes; ++i) value |= std::uint64_t{static_cast<std::uint8_t>(image[at + i])} << (8 * i);
+    return value;
+  };
+  const std::size_t names = number(62, 2), section = names == 1 ? 2 : 1;
+  CubinBuilder::put(image, number(40, 8) + 64 * section + 32, static_cast<std::uint64_t>(image.size()));
+  expect_corrupted(image, "outside the file");
+  CubinBuilder::put(image, 16, std::uint16_t{1});
+  try {
+    read_cubin(image);
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::unsupported) << error.what();
+  }
+}
+
 TEST(Cubin, EveryTruncationIsRefused) {
   const std::string image = example().build();
   for (std::size_t size = 0; size < image.size(); ++size) {

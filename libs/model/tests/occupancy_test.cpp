@@ -292,6 +292,48 @@ TEST(Occupancy, ARequiredBlockIsTheOnlyOne) {
     EXPECT_EQ(suggestion.config.block_size, right.block_size) << suggestion.describe();
 }
 
+TEST(Occupancy, RequiredSizesAreOptionalSizesOfThirtyTwoBits) {
+  RequiredSize size;
+  EXPECT_FALSE(size);
+  EXPECT_EQ(std::optional<Dim3>(size), std::nullopt);
+  size = Dim3(16, 12, 2);
+  EXPECT_TRUE(size.has_value());
+  EXPECT_EQ(*size, Dim3(16, 12, 2));
+  EXPECT_EQ(std::optional<Dim3>(size), Dim3(16, 12, 2));
+  constexpr std::int64_t least = std::numeric_limits<std::int64_t>::min(),
+                         most = std::numeric_limits<std::int64_t>::max();
+  const RequiredSize beyond = Dim3(least, most, 1);
+  EXPECT_TRUE(beyond.has_value()) << "the nearest sizes stand for those beyond 32 bits, and none of them for absent";
+  EXPECT_EQ(*beyond, Dim3(-2147483647, 2147483647, 1));
+  EXPECT_NE(beyond, RequiredSize());
+}
+
+// Searches copy and read configurations by the million; a member that is rarely used costs all of them.
+TEST(Occupancy, ConfigurationsAreSmall) { EXPECT_LE(sizeof(KernelConfig), 176u); }
+
+TEST(Occupancy, ModelAndRulesAgreeOnWhatOnlyOneOfThemLooksAt) {
+  const GpuProperties gpu = architecture_properties("sm_90");
+  const OccupancyModel model(gpu);
+  const std::function<void(KernelConfig&)> changes[] = {[](auto& c) { c.grid_size = Dim3(2147483647, 65535, 65535); },
+                                                        [](auto& c) { c.grid_size = Dim3{2147483648}; },
+                                                        [](auto& c) { c.grid_size = Dim3(1, 65536); },
+                                                        [](auto& c) { c.grid_size = Dim3(1, 1, 65536); },
+                                                        [](auto& c) { c.max_cluster_blocks = 1; },
+                                                        [](auto& c) { c.required_cluster = Dim3{1}; },
+                                                        [](auto& c) { c.required_cluster = Dim3{2}; },
+                                                        [](auto& c) { c.required_block = Dim3{256}; }};
+  for (const auto& change : changes) {
+    const KernelConfig config = with(make(256, 32), change);
+    EXPECT_EQ(model.calculate(config), calculate_occupancy(gpu, config)) << &change - changes;
+  }
+  const std::function<void(KernelConfig&)> no_questions[] = {
+      [](auto& c) { c.grid_size = Dim3{0}; }, [](auto& c) { c.max_cluster_blocks = 0; },
+      [](auto& c) { c.required_block = Dim3{0}; }, [](auto& c) { c.required_cluster = Dim3(1, -1); }};
+  for (const auto& change : no_questions)
+    message_of([&] { model.calculate(with(make(256, 32), change)); }, ErrorCode::bad_input);
+  message_of([&] { best_block_size(gpu, with(make(256, 32), no_questions[1])); }, ErrorCode::bad_input);
+}
+
 TEST(Occupancy, ClustersOfTheBinaryAreTakenAndOthersRefused) {
   const GpuProperties gpu = architecture_properties("sm_90");
   KernelResources resources;
