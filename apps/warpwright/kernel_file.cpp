@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <memory>
 #include <set>
 #include <unordered_set>
@@ -67,12 +68,34 @@ std::string origin_of(cuda::FileFormat format) {
   return "read from the cubin";
 }
 
+// Targets of what a container holds beside binaries.
+struct Unfinished {
+  std::set<std::string> ptx, intermediate;
+};
+
+// Refuses a file without binaries, saying what it holds in their place.
+[[noreturn]] void refuse_unfinished(const std::string& name, const Unfinished& unfinished) {
+  if (!unfinished.intermediate.empty())
+    throw Error(
+        ErrorCode::bad_input,
+        fmt::format("--kernel '{}' holds intermediate code for link-time optimisation (for {}), whose registers "
+                    "are not allocated yet; link it first, with nvcc -dlto",
+                    name, fmt::join(unfinished.intermediate, ", ")));
+  if (!unfinished.ptx.empty())
+    throw Error(ErrorCode::bad_input,
+                fmt::format("--kernel '{}' holds PTX only (for {}), whose registers are not allocated yet; compile for "
+                            "a real architecture too (nvcc -arch=sm_90)",
+                            name, fmt::join(unfinished.ptx, ", ")));
+  throw Error(ErrorCode::bad_input, fmt::format("--kernel '{}' holds no GPU binary", name));
+}
+
 // Adds the cubins of the container; relocatable ones are counted and left out.
-void add_contained(Images& file, std::optional<Error>& relocatable, std::set<std::string>& ptx) {
+void add_contained(Images& file, std::optional<Error>& relocatable, Unfinished& unfinished) {
   std::string storage;
   int left_out = 0;
   for (const auto& binary : cuda::list_binaries(*file.bytes)) {
-    if (binary.kind == cuda::ContainedBinary::Kind::ptx) ptx.insert(binary.target);
+    if (binary.kind == cuda::ContainedBinary::Kind::ptx) unfinished.ptx.insert(binary.target);
+    if (binary.kind == cuda::ContainedBinary::Kind::intermediate) unfinished.intermediate.insert(binary.target);
     if (binary.kind != cuda::ContainedBinary::Kind::cubin) continue;
     try {
       file.images.push_back({cuda::describe_cubin(cuda::binary_bytes(binary, storage)), binary.member, binary});
@@ -105,9 +128,9 @@ Images read_images(const std::string& name, std::string bytes) {
     return file;
   }
   std::optional<Error> relocatable;
-  std::set<std::string> ptx;
+  Unfinished unfinished;
   try {
-    add_contained(file, relocatable, ptx);
+    add_contained(file, relocatable, unfinished);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::unsupported) refuse(name, error);
     file.images.clear();
@@ -124,15 +147,7 @@ Images read_images(const std::string& name, std::string bytes) {
   }
   if (!file.images.empty()) return file;
   if (relocatable) refuse(name, *relocatable);
-  if (!ptx.empty()) {
-    std::string list;
-    for (const auto& one : ptx) list += (list.empty() ? "" : ", ") + one;
-    throw Error(ErrorCode::bad_input,
-                fmt::format("--kernel '{}' holds PTX only (for {}), whose registers are not allocated yet; compile for "
-                            "a real architecture too (nvcc -arch=sm_90)",
-                            name, list));
-  }
-  throw Error(ErrorCode::bad_input, fmt::format("--kernel '{}' holds no GPU binary", name));
+  refuse_unfinished(name, unfinished);
 }
 
 // "sm_90a" of "90a", "9.0" and "compute_90": the name that a binary's target has.

@@ -82,12 +82,12 @@ def cubin(kernels, layout=NEWER_SM_90, kind=2, note=b""):
 
 
 def fatbin(images):
-    """`images`: (compute capability, "a", "f" or "", bytes)."""
+    """`images`: (compute capability, "a", "f" or "", bytes, kind if not that of a cubin: 1 PTX, 8 intermediate code)."""
     content = b""
-    for compute, variant, image in images:
+    for compute, variant, image, *kind in images:
         image += bytes(-len(image) % 8)
         flags = 0x11 | {"": 0, "a": 0x100000, "f": 0x200000}[variant]
-        content += struct.pack("<HHIQIIIIIIQQQ", 2, 0x101, 64, len(image), 0, 0, 0, compute, 0, 0, flags, 0, 0) + image
+        content += struct.pack("<HHIQIIIIIIQQQ", *(kind or [2]), 0x101, 64, len(image), 0, 0, 0, compute, 0, 0, flags, 0, 0) + image
     return struct.pack("<4sHHQ", b"\x50\xed\x55\xba", 1, 16, len(content)) + content
 
 

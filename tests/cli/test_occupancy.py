@@ -379,6 +379,15 @@ class Binaries(CommandLineTest):
         self.assertEqual(answer["kernel"]["entry"], "linked")
         self.assertTrue(any("relocatable" in note for note in answer["notes"]))
 
+    def test_what_is_not_compiled_to_the_end_is_named(self):
+        both = self.write("lto.fatbin", cubins.fatbin([(90, "", b"PTX stub", 1), (90, "", b"intermediate code", 8)]))
+        self.assert_bad_input(["occupancy", "--kernel", both, "--all"], "lto.fatbin", "link-time optimisation (for sm_90)",
+                              "link it first, with nvcc -dlto")
+        text = self.write("ptx.fatbin", cubins.fatbin([(90, "", b"text", 1), (80, "", b"text", 1)]))
+        self.assert_bad_input(["occupancy", "--kernel", text, "--all"], "PTX only (for sm_80, sm_90)", "-arch=sm_90")
+        empty = self.write("other.fatbin", cubins.fatbin([(90, "", b"something else", 77)]))
+        self.assert_bad_input(["occupancy", "--kernel", empty, "--all"], "holds no GPU binary")
+
     def test_names_without_return_type_and_parameters(self):
         symbols = ("_ZN2ns4tmplILi8EfEEvPT0_", "_ZN2ns4tmplILi4EfEEvPT0_", "_ZN2ns33_GLOBAL__N__21f63f3b_4_k_cu_plain6hiddenEPf")
         path = self.write("k.cubin", cubins.cubin([cubins.Kernel(symbol) for symbol in symbols]))

@@ -30,7 +30,7 @@ constexpr std::string_view thin_archive_magic = "!<thin>\n";
 
 constexpr std::size_t fatbin_header = 16;
 constexpr std::size_t least_entry_header = 64;
-constexpr std::uint16_t kind_ptx = 1, kind_elf = 2;
+constexpr std::uint16_t kind_ptx = 1, kind_elf = 2, kind_lto = 8;
 constexpr std::uint64_t flag_lz4 = 0x2000, flag_zstd = 0x8000, flag_variant_a = 0x100000, flag_variant_f = 0x200000;
 
 // A cubin of all kernels of the largest libraries has some 200 MiB; more than this is a damaged number.
@@ -47,6 +47,7 @@ ContainedBinary read_entry(const View& header, std::string_view payload, const s
   const auto kind = header.read<std::uint16_t>(0);
   binary.kind = kind == kind_elf   ? ContainedBinary::Kind::cubin
                 : kind == kind_ptx ? ContainedBinary::Kind::ptx
+                : kind == kind_lto ? ContainedBinary::Kind::intermediate
                                    : ContainedBinary::Kind::other;
   binary.member = member;
   const auto flags = header.read<std::uint64_t>(40);

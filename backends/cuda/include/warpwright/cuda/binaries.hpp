@@ -53,7 +53,12 @@ enum class BinaryCompression : std::uint8_t { none, lz4, zstd };
 
 // One binary of a container, not read yet: its bytes lie in the container's.
 struct ContainedBinary {
-  enum class Kind : std::uint8_t { cubin, ptx, other };
+  enum class Kind : std::uint8_t {
+    cubin,
+    ptx,
+    intermediate,
+    other
+  };  // intermediate: for link-time optimisation (-dlto)
   Kind kind = Kind::cubin;
   std::string target;  // "sm_90a", as the container says
   std::string member;  // of an archive: the object file

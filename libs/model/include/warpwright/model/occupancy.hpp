@@ -71,15 +71,16 @@ std::string_view to_string(GlobalCaching caching) noexcept;
 // A kernel and its launch, as far as they decide occupancy.
 struct KernelConfig {
   Dim3 block_size{256};
-  Bytes shared_memory{};         // dynamic, per block
-  Bytes static_shared_memory{};  // per block, without the driver's reserve
-  int registers_per_thread = 0;  // 0: registers do not limit
-  int barriers = 0;              // named barriers of a block; 0 and 1 mean the same
-  int virtual_resources = 0;     // 0: none
+  std::optional<Dim3> grid_size{};  // blocks; absent: waves are not told
+  Bytes shared_memory{};            // dynamic, per block
+  int registers_per_thread = 0;     // 0: registers do not limit
+  Bytes static_shared_memory{};     // per block, without the driver's reserve
+  int virtual_resources = 0;        // 0: none
   // True: the function attribute for dynamic shared memory is raised, to max_dynamic_shared or, where that is absent,
   // to the most the device allows; so the launchers of this library do. False: no opt-in, 48 KiB in all.
   bool shared_opt_in = true;
   GlobalCaching caching = GlobalCaching::off;
+  int barriers = 0;                            // named barriers of a block; 0 and 1 mean the same
   std::optional<int> carveout_percent{};       // 0..100; absent: the driver's choice
   std::optional<int> max_threads_per_block{};  // of the function: __launch_bounds__
   // Of the function: the only block and cluster it can be launched with (.reqntid, __block_size__, __cluster_dims__),
@@ -87,8 +88,7 @@ struct KernelConfig {
   RequiredSize required_block{}, required_cluster{};
   std::optional<int> max_cluster_blocks{};
   std::optional<Bytes> max_dynamic_shared{};
-  Dim3 cluster_size{1};             // blocks
-  std::optional<Dim3> grid_size{};  // blocks; absent: waves are not told
+  Dim3 cluster_size{1};  // blocks
 
   // This configuration with what the binary needs in place of its own numbers, where `resources` tells. A cluster that
   // the binary requires is taken where this configuration has none.
