@@ -1,5 +1,6 @@
 """What NVIDIA's own tools say of a cubin: cuobjdump, the compiler's log, and the occupancy calculator's header."""
 
+import collections
 import ctypes
 import re
 import subprocess
@@ -82,6 +83,19 @@ def resource_usage(cubin):
             symbol = match.group(1)
         elif match := re.match(r"\s*REG:(\d+) STACK:(\d+|UNKNOWN) SHARED:(\d+)", line):
             found[symbol] = (int(match.group(1)), match.group(2), int(match.group(3)))
+    return found
+
+
+def library_usage(library):
+    """Of a container: how often each (target, symbol, registers, stack, shared memory) occurs in its images."""
+    found, target, symbol = collections.Counter(), None, None
+    for line in run_cuobjdump("--dump-resource-usage", library).splitlines():
+        if match := re.match(r"\s*arch = (\w+)", line):
+            target = match.group(1)
+        elif match := re.match(r"\s*Function (\S+):", line):
+            symbol = match.group(1)
+        elif match := re.match(r"\s*REG:(\d+) STACK:(\d+|UNKNOWN) SHARED:(\d+)", line):
+            found[target, symbol, int(match.group(1)), match.group(2), int(match.group(3))] += 1
     return found
 
 

@@ -177,6 +177,44 @@ class Corpus(BinariesTest):
             print("left out:", failure)
         self.assertGreaterEqual(sum(counts.values()), 150, failures)
 
+    def test_published_libraries(self):
+        """Kernels of many files of PyPI at once: containers of 4 to 120 MB, with up to 24,000 kernels each."""
+        kernels = 0
+        # Not bitsandbytes' library of CUDA 12.1, which cuobjdump 13.5 calls an invalid ELF.
+        for package, pattern in (("bitsandbytes-0.50", "libbitsandbytes_cuda1[13]*.so"),
+                                 ("bitsandbytes-0.50", "libbitsandbytes_cuda12[4-8].so"),
+                                 ("ctranslate2-4.8", "libctranslate2*.so*"), ("curand-10.4", "libcurand.so.*"),
+                                 ("nvjpeg-13.2", "libnvjpeg.so.*"),
+                                 ("cublas-13.10", "libcublas.so.*")):
+            libraries = sorted(wheels.folder_of(package).rglob(pattern))
+            self.assertTrue(libraries, pattern)
+            for library in libraries:
+                ours = self.kernels_of(library)
+                self.assertTrue(ours, library)
+                expected = oracle.library_usage(library)
+                for kernel in ours:
+                    compute = int(kernel["target"][3:].rstrip("af"))
+                    # The sections of 9.0 and later have the driver's reserve in them, where they exist.
+                    reserve = 1024 if compute >= 90 else 0
+                    usage = (kernel["target"], kernel["entry"], kernel["registers_per_thread"],
+                             str(kernel.get("local_per_thread_bytes", 0)))
+                    shared = [size for size in (kernel["static_shared_bytes"] + reserve, kernel["static_shared_bytes"])
+                              if expected[(*usage, size)] > 0]
+                    self.assertTrue(shared, f"{library.name}: {usage}, {kernel['static_shared_bytes']} bytes")
+                    expected[(*usage, shared[0])] -= 1
+                    if kernel.get("refusal") in NOT_OF_THE_HEADER or compute not in oracle.DEVICES:
+                        continue
+                    x, y, z = kernel["configuration"]["block"]
+                    self.assertEqual(kernel["blocks_per_sm"],
+                                     self.calculator.blocks(compute, x * y * z, kernel["registers_per_thread"],
+                                                            kernel["static_shared_bytes"], 0, kernel["barriers"]), usage)
+                # What is left are functions that are no kernels: helpers of the compiler.
+                left = sorted({symbol for (_, symbol, *_), count in expected.items() if count > 0})
+                self.assertTrue(all(symbol.startswith("__cuda_sm") for symbol in left), f"{library.name}: {left[:5]}")
+                kernels += len(ours)
+                print(f"{library.name}: {len(ours)} kernels", flush=True)
+        print(f"libraries: {kernels} kernels")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -30,6 +30,11 @@ PACKAGES = {
     "warp-1.19": (["warp-lang==1.19.0", "numpy"], True),
     "numba-0.30": (["numba-cuda==0.30.4", "numba", "numpy"], True),
     "cutlass-4.8": (["nvidia-cutlass-dsl==4.8.1"], True),
+    "bitsandbytes-0.50": (["bitsandbytes==0.50.2"], False),
+    "ctranslate2-4.8": (["ctranslate2==4.8.5"], False),
+    "curand-10.4": (["nvidia-curand==10.4.4.72"], False),
+    "nvjpeg-13.2": (["nvidia-nvjpeg==13.2.3.58"], False),
+    "cublas-13.10": (["nvidia-cublas==13.10.0.20"], False),
 }
 
 

@@ -654,12 +654,15 @@ BlockSizeAnswer best_block_size(const GpuProperties& gpu, const KernelConfig& co
   for (int size =
            static_cast<int>(round_up(static_cast<std::uint32_t>(most), static_cast<std::uint32_t>(gpu.warp_size)));
        size > 0 && best_threads < sm_threads; size -= gpu.warp_size) {
-    candidate.block_size = Dim3{std::min(size, most)};
+    const int block = std::min(size, most);
+    // What warps alone allow is never below the answer.
+    if (gpu.max_warps_per_sm / (size / gpu.warp_size) * block <= best_threads) continue;
+    candidate.block_size = Dim3{block};
     const OccupancyInfo info = model.calculate_checked(candidate);
-    const int threads = info.blocks_per_sm * std::min(size, most);
+    const int threads = info.blocks_per_sm * block;
     if (threads <= best_threads) continue;
     best_threads = threads;
-    best.block_size = std::min(size, most);
+    best.block_size = block;
     best.blocks_per_sm = info.blocks_per_sm;
   }
   if (gpu.sm_count && best.block_size > 0) best.min_grid = best.blocks_per_sm * *gpu.sm_count;
