@@ -655,8 +655,6 @@ BlockSizeAnswer best_block_size(const GpuProperties& gpu, const KernelConfig& co
            static_cast<int>(round_up(static_cast<std::uint32_t>(most), static_cast<std::uint32_t>(gpu.warp_size)));
        size > 0 && best_threads < sm_threads; size -= gpu.warp_size) {
     const int block = std::min(size, most);
-    // What warps alone allow is never below the answer.
-    if (gpu.max_warps_per_sm / (size / gpu.warp_size) * block <= best_threads) continue;
     candidate.block_size = Dim3{block};
     const OccupancyInfo info = model.calculate_checked(candidate);
     const int threads = info.blocks_per_sm * block;
