@@ -5,6 +5,7 @@
 #include <warpwright/base/files.hpp>
 #include <warpwright/base/json_nesting.hpp>
 #include <warpwright/store/journal.hpp>
+#include <warpwright/store/json.hpp>
 
 #include "fuzz.hpp"
 #include "fuzz_folder.hpp"
@@ -31,12 +32,12 @@ void read_journal(const std::string& text) {
   }
   require(read_file(file) == text, "reading changes nothing");
   if (!contents) return;
-  require(store::read_notes(folder.path()).is_object(), "notes have names");
+  require(store::parse(store::read_notes(folder.path()), "the notes").is_object(), "notes have names");
   {
     auto [journal, resumed] = Journal::resume(folder.path(), contents->header);
     require(resumed.trials.size() == contents->trials.size(), "nothing is lost by going on");
     require(resumed.damage == contents->damage, "damage is told again");
-    journal.append_note("fuzz", true);
+    journal.append_note("fuzz", store::JsonText("true"));
   }
   const auto again = Journal::read(folder.path());
   require(!again.torn_last_line, "what was torn is gone");
@@ -60,7 +61,7 @@ void journal(std::string_view text) {
     Json record = Json::parse(line.begin(), line.end(), nullptr, false);
     if (record.is_discarded() || !record.is_object() || record.empty()) continue;
     record.erase("check");
-    if (!record.empty()) signed_lines += store::journal_line(record);
+    if (!record.empty()) signed_lines += store::journal_line(store::text_of(record));
   }
   read_journal(signed_lines);
 }

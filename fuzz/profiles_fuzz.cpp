@@ -1,5 +1,6 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/json_nesting.hpp>
+#include <warpwright/store/json.hpp>
 #include <warpwright/store/profile_database.hpp>
 
 #include "fuzz.hpp"
@@ -16,7 +17,7 @@ void profiles(std::string_view text) {
   if (json.is_discarded()) return;
   std::size_t imported = 0;
   try {
-    imported = database.import_json(json);
+    imported = database.import_json(store::text_of(json));
   } catch (const Error& error) {
     require(error.code() == ErrorCode::corrupted || error.code() == ErrorCode::unsupported,
             "mistakes in exported profiles are corrupted or unsupported");

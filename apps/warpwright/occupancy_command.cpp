@@ -18,7 +18,7 @@ namespace {
 
 using store::Json;
 
-struct Arguments {
+struct QuestionArguments {
   OccupancyArguments question;
   std::string block, grid, cluster, sweep, svg;
   bool all = false;
@@ -248,7 +248,8 @@ Json sweep_json(const OccupancyCurve& curve) {
 }
 
 // The block, grid and cluster of the command line in the question's configuration.
-KernelConfig complete(const Arguments& arguments, const OccupancyQuestion& question, std::vector<std::string>& notes) {
+KernelConfig complete(const QuestionArguments& arguments, const OccupancyQuestion& question,
+                      std::vector<std::string>& notes) {
   KernelConfig config = question.config;
   if (!arguments.grid.empty()) config.grid_size = parse_dim3(arguments.grid, "--grid");
   if (!arguments.cluster.empty()) config.cluster_size = parse_dim3(arguments.cluster, "--cluster");
@@ -287,7 +288,7 @@ KernelConfig complete(const Arguments& arguments, const OccupancyQuestion& quest
 }
 
 // What makes no sense for many kernels at once is refused.
-void check_all(const Arguments& arguments) {
+void check_all(const QuestionArguments& arguments) {
   if (arguments.question.kernel.file.empty())
     throw Error(ErrorCode::bad_input, "--all lists the kernels of a file: of which one? add --kernel FILE");
   for (const auto& [flag, value] : {std::pair("--grid", &arguments.grid), std::pair("--cluster", &arguments.cluster),
@@ -297,7 +298,7 @@ void check_all(const Arguments& arguments) {
                   fmt::format("{} is about one kernel; leave out --all and name the kernel with --entry", flag));
 }
 
-int run_occupancy(const Arguments& arguments, const Console& console) {
+int run_occupancy(const QuestionArguments& arguments, const Console& console) {
   const bool sweeps = !arguments.sweep.empty();
   const SweepAxis axis = sweeps ? parse_axis(arguments.sweep) : SweepAxis::block;
   if (!arguments.svg.empty() && !sweeps)
@@ -348,7 +349,7 @@ int run_occupancy(const Arguments& arguments, const Console& console) {
 void add_occupancy_command(CLI::App& app, const Console& console, int& exit_code) {
   CLI::App* command = app.add_subcommand(
       "occupancy", "Exact theoretical occupancy of a kernel configuration, what limits it, and what would raise it");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<QuestionArguments>();
   command->add_option("--block", arguments->block, "Threads of a block: 256 or 16x16 (default: the best)")
       ->type_name("N[xN]");
   command->add_option("--grid", arguments->grid, "Blocks of the grid, for waves and tail")->type_name("N[xN]");

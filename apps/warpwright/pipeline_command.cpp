@@ -322,7 +322,9 @@ int tune(const PipelineArguments& arguments, const Console& console) {
   const bool verified = session.workload->wrong_chunks() == 0;
   result.profile.verification =
       fmt::format("{} chunks, their number and {} words each", session.workload->right_chunks(), 16);
-  result.profile.details["kernel_rounds"] = calibration.rounds;
+  store::Json details = store::parse(result.profile.details, "the profile's details");
+  details["kernel_rounds"] = calibration.rounds;
+  result.profile.details = store::text_of(details);
   std::optional<std::int64_t> id;
   if (storage && verified) id = storage->database.put(result.profile);
   const auto rate = [&](Nanoseconds wall) { return static_cast<double>(result.volume.count) / wall.count(); };

@@ -7,6 +7,7 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
 #include <warpwright/base/json_nesting.hpp>
+#include <warpwright/store/json.hpp>
 #include <warpwright/store/profile_database.hpp>
 
 #include "command.hpp"
@@ -116,8 +117,9 @@ void print_profile(const TuningProfile& profile, std::FILE* out) {
   line("found by", fmt::format("{}, seed {}, {} evaluations", profile.strategy.empty() ? "unknown" : profile.strategy,
                                profile.seed, profile.evaluations));
   line("created", with(profile.created_at, profile.provenance == "warpwright" ? "" : profile.provenance));
-  if (profile.details.is_object())
-    for (const auto& [name, value] : profile.details.items())
+  const Json details = store::parse(profile.details, "the profile's details");
+  if (details.is_object())
+    for (const auto& [name, value] : details.items())
       line(name,
            value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
@@ -206,7 +208,7 @@ int profiles_import(const std::filesystem::path& database, const std::filesystem
   std::size_t imported = 0;
   ProfileDatabase opened(database);
   try {
-    imported = opened.import_json(profiles);
+    imported = opened.import_json(store::JsonText(text));
   } catch (const Error& error) {
     // The user's file is at fault; errors of the database itself name the database.
     if (error.native()) throw;

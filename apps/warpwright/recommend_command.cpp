@@ -16,7 +16,7 @@ namespace {
 
 using store::Json;
 
-struct Arguments {
+struct RecommendArguments {
   OccupancyArguments question;
   std::string workload, per_thread, shared_per_thread, min_occupancy, min_block, max_block, rows;
   bool grid_stride = false;
@@ -34,7 +34,7 @@ double parse_share(const std::string& text, const std::string& flag) {
   return number;
 }
 
-int recommend(const Arguments& arguments, const Console& console) {
+int recommend(const RecommendArguments& arguments, const Console& console) {
   constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
   Workload workload;
   workload.elements = static_cast<std::uint64_t>(parse_whole(arguments.workload, "--workload", 1, largest));
@@ -136,7 +136,7 @@ void add_recommend_command(CLI::App& app, const Console& console, int& exit_code
   CLI::App* command = app.add_subcommand(
       "recommend",
       "Launch configurations for a workload, ranked by occupancy, tail and idle lanes; a start for tuning");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<RecommendArguments>();
   command->add_option("--workload", arguments->workload, "Elements to compute")->required()->type_name("N");
   command->add_option("--per-thread", arguments->per_thread, "Elements of each thread (default 1)")->type_name("N");
   command->add_flag("--grid-stride", arguments->grid_stride,

@@ -6,6 +6,7 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/measure/plausibility.hpp>
 #include <warpwright/store/journal.hpp>
+#include <warpwright/store/json.hpp>
 
 #include "command.hpp"
 #include "configuration_argument.hpp"
@@ -123,7 +124,7 @@ int show(const ShowArguments& arguments, const Console& console) {
   for (const auto& line : contents.damage) fmt::print(console.err, "warning: the journal is damaged, {}\n", line);
   const bool selects = !arguments.configuration.empty() || arguments.trial >= 0;
   if (!selects) {
-    const store::Json notes = store::read_notes(arguments.session);
+    const store::Json notes = store::parse(store::read_notes(arguments.session), "the notes");
     if (!arguments.json) {
       print_summary(contents, notes, arguments.rows, console.out);
       return exit_success;
@@ -137,7 +138,7 @@ int show(const ShowArguments& arguments, const Console& console) {
                            {"device_id", contents.header.device_id},
                            {"strategy", contents.header.strategy},
                            {"seed", contents.header.seed},
-                           {"details", contents.header.details},
+                           {"details", store::parse(contents.header.details, "the journal's details")},
                            {"notes", notes},
                            {"trials", std::move(trials)}}
                    .dump(2));

@@ -10,6 +10,8 @@
 #include <string>
 #include <unistd.h>
 
+#include <warpwright/base/descriptor.hpp>
+
 #include "command.hpp"
 
 namespace warpwright::app {
@@ -41,11 +43,7 @@ class WithoutPipeSignal {
 
 ssize_t write_message(void*, const char* text, std::size_t size) {
   const WithoutPipeSignal guard;
-  for (std::size_t written = 0; written < size;) {
-    const ssize_t put = ::write(STDERR_FILENO, text + written, size - written);
-    if (put < 0 && errno != EINTR) break;
-    if (put > 0) written += static_cast<std::size_t>(put);
-  }
+  static_cast<void>(write_all(STDERR_FILENO, {text, size}));  // nobody is left to be told of a failure
   return static_cast<ssize_t>(size);
 }
 
@@ -67,11 +65,11 @@ void open_missing_descriptors() {
   for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
     if (::fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
     // The lowest free number is this one, as those below are open by now.
-    const int opened = ::open("/dev/null", descriptor == STDERR_FILENO ? O_WRONLY : O_RDONLY);
-    if (opened >= 0 && opened != descriptor) {
-      ::dup2(opened, descriptor);
-      ::close(opened);
-    }
+    Descriptor opened(::open("/dev/null", descriptor == STDERR_FILENO ? O_WRONLY : O_RDONLY));
+    if (opened.value() == descriptor)
+      opened.release();
+    else if (opened)
+      ::dup2(opened.value(), descriptor);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/search/search_algorithm.hpp>
 #include <warpwright/store/journal.hpp>
+#include <warpwright/store/json.hpp>
 #include <warpwright/tuning/session.hpp>
 
 #include "backends.hpp"
@@ -80,11 +81,12 @@ tuning::SessionOptions session_options(const TuneArguments& arguments, const Cho
       options.strategy_settings.seed = before->seed;
   }
   const std::string& specification = arguments.problem.specification;
-  options.journal_details = {
+  store::Json details{
       {"specification", specification.empty() ? std::string() : std::filesystem::absolute(specification).string()},
       {"version", WARPWRIGHT_VERSION},
       {"problem", store::to_json(chosen.problem.dimensions)}};
-  if (names_recording(arguments.problem.device)) options.journal_details["device"] = arguments.problem.device;
+  if (names_recording(arguments.problem.device)) details["device"] = arguments.problem.device;
+  options.journal_details = store::text_of(details);
   options.log = console.log(arguments.quiet);
   return options;
 }

@@ -9,6 +9,7 @@
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
+#include <warpwright/store/json.hpp>
 #include <warpwright/store/profile_database.hpp>
 
 #include "../command.hpp"
@@ -88,7 +89,7 @@ class ProfilesCommand : public ::testing::Test {
     axpy.baseline_median = Nanoseconds{40000};
     axpy.paired_speedup = PairedRatio{3.2, {3.16, 3.24, 0.95}};
     axpy.verification = "reference kernel; re-verified at 2 sizes";
-    axpy.details = {{"note", "first"}, {"power_w", 300}};
+    axpy.details = store::text_of({{"note", "first"}, {"power_w", 300}});
     database.put(axpy);
     database.put(profile("gemm", 2048, 1500));
     store::TuningProfile close = profile("gemm", 64, 3);
@@ -210,7 +211,7 @@ TEST_F(ProfilesCommand, ExportOfAnUnknownKernelIsAnError) {
 
 TEST_F(ProfilesCommand, ADamagedImportNamesFileProfileAndKey) {
   fill();
-  store::Json json = store::ProfileDatabase(file_).export_json();
+  store::Json json = store::parse(store::ProfileDatabase(file_).export_json(), "the export");
   json["profiles"][2].erase("seed");
   const auto damaged = folder_ / "damaged.json", other = folder_ / "other.sqlite";
   write_file_atomically(damaged, json.dump());

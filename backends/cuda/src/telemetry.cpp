@@ -10,8 +10,6 @@ namespace warpwright::cuda {
 
 namespace {
 
-using nvml_abi::Result;
-
 constexpr const char* nvml_remedy =
     "NVML comes with the NVIDIA driver; a container needs the driver capability 'utility'";
 
@@ -58,7 +56,7 @@ class NvmlTelemetry final : public device::Telemetry {
 
  private:
   template <class Value>
-  bool ask(Result (*function)(nvml_abi::DeviceHandle, Value*), Value* value) const {
+  bool ask(nvml_abi::Result (*function)(nvml_abi::DeviceHandle, Value*), Value* value) const {
     return function != nullptr && function(device_, value) == nvml_abi::success;
   }
 
@@ -111,7 +109,7 @@ std::shared_ptr<const Nvml> Nvml::load(const std::filesystem::path& library) {
 
 Nvml::Nvml(const nvml_abi::Functions& functions, std::filesystem::path path)
     : functions_(functions), path_(std::move(path)) {
-  const Result result = functions_.init();
+  const nvml_abi::Result result = functions_.init();
   if (result == nvml_abi::success) return;
   const char* text = functions_.error_string != nullptr ? functions_.error_string(result) : nullptr;
   const std::string words = text != nullptr ? text : "error " + std::to_string(result);

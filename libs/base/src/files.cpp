@@ -1,27 +1,16 @@
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
 
+#include <warpwright/base/descriptor.hpp>
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
 
 namespace warpwright {
 namespace {
-
-// Closes on scope exit; the descriptor is ours.
-struct Descriptor {
-  int value = -1;
-  explicit Descriptor(int descriptor) : value(descriptor) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (value >= 0) ::close(value);
-  }
-};
 
 // `path`, with the reason that the operating system gave.
 Error path_error(const std::string& what, const std::filesystem::path& path, int native) {
@@ -29,19 +18,7 @@ Error path_error(const std::string& what, const std::filesystem::path& path, int
   std::error_code status;
   if (native == ENOENT && path.has_parent_path() && !std::filesystem::exists(path.parent_path(), status))
     text += ": there is no folder '" + path.parent_path().string() + "'";
-  return Error(path_error_code(native), text, NativeError{native, std::strerror(native)});
-}
-
-// False with errno set where not everything could be written.
-bool write_all(int file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t put = ::write(file, bytes.data(), bytes.size());
-    if (put >= 0)
-      bytes.remove_prefix(static_cast<std::size_t>(put));
-    else if (errno != EINTR)
-      return false;
-  }
-  return true;
+  return Error(path_error_code(native), text, native_error(native));
 }
 
 // A stream's path leads to what the process has open already, which must not be replaced under it.
@@ -54,8 +31,8 @@ bool names_stream(const std::filesystem::path& path) {
 Descriptor create_beside(const std::filesystem::path& path, std::string& name) {
   for (unsigned attempt = 0;; ++attempt) {
     name = path.string() + "." + std::to_string(::getpid()) + "-" + std::to_string(attempt);
-    const int file = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (file >= 0 || errno != EEXIST || attempt == 1000) return Descriptor{file};
+    Descriptor file(::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (file || errno != EEXIST || attempt == 1000) return file;
   }
 }
 
@@ -81,14 +58,15 @@ ErrorCode path_error_code(int native) noexcept {
 }
 
 std::string read_file(const std::filesystem::path& path) {
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.value < 0) throw path_error("open", path, errno);
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) throw path_error("open", path, errno);
   std::string bytes;
   struct stat status {};
-  if (::fstat(file.value, &status) == 0 && status.st_size > 0) bytes.reserve(static_cast<std::size_t>(status.st_size));
+  if (::fstat(file.value(), &status) == 0 && status.st_size > 0)
+    bytes.reserve(static_cast<std::size_t>(status.st_size));
   char buffer[1 << 16];
   for (;;) {
-    const ssize_t got = ::read(file.value, buffer, sizeof buffer);
+    const ssize_t got = ::read(file.value(), buffer, sizeof buffer);
     if (got < 0) {
       if (errno == EINTR) continue;
       throw path_error("read", path, errno);
@@ -103,9 +81,10 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
   const bool replaces = ::stat(path.c_str(), &before) == 0;
   if (replaces && S_ISDIR(before.st_mode)) throw path_error("write", path, EISDIR);
   if (replaces && (!S_ISREG(before.st_mode) || names_stream(path))) {
-    const Descriptor stream{::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC)};
-    if (stream.value < 0) throw path_error("open", path, errno);
-    if (!write_all(stream.value, bytes)) throw path_error("write", path, errno);
+    const Descriptor stream(::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+    if (!stream) throw path_error("open", path, errno);
+    if (const WriteOutcome outcome = write_all(stream.value(), bytes); !outcome)
+      throw path_error("write", path, outcome.error);
     return;
   }
   std::error_code unresolved;
@@ -113,16 +92,15 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
   const std::filesystem::path& target = unresolved ? path : real;
   std::string temporary;
   const Descriptor file = create_beside(target, temporary);
-  if (file.value < 0) throw path_error("write", path, errno);
-  const auto fail = [&](const char* what) {
-    const int native = errno;
+  if (!file) throw path_error("write", path, errno);
+  const auto fail = [&](const char* what, int native) {
     ::unlink(temporary.c_str());
     return path_error(what, path, native);
   };
-  if (!write_all(file.value, bytes)) throw fail("write");
-  if (replaces && ::fchmod(file.value, before.st_mode & 07777) != 0) throw fail("set the mode of");
-  if (::fsync(file.value) != 0) throw fail("flush");
-  if (::rename(temporary.c_str(), target.c_str()) != 0) throw fail("rename to");
+  if (const WriteOutcome outcome = write_all(file.value(), bytes); !outcome) throw fail("write", outcome.error);
+  if (replaces && ::fchmod(file.value(), before.st_mode & 07777) != 0) throw fail("set the mode of", errno);
+  if (::fsync(file.value()) != 0) throw fail("flush", errno);
+  if (::rename(temporary.c_str(), target.c_str()) != 0) throw fail("rename to", errno);
 }
 
 void make_private_folder(const std::filesystem::path& folder) {

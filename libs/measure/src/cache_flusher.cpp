@@ -15,7 +15,7 @@ constexpr std::uint64_t mebibyte = 1 << 20;
 constexpr Bytes assumed_gpu_cache{128 * mebibyte};
 constexpr Bytes assumed_cpu_cache{32 * mebibyte};
 constexpr Bytes largest_on_cpu{64 * mebibyte};
-constexpr Bytes largest{1024 * mebibyte};
+constexpr Bytes largest_flush{1024 * mebibyte};
 
 constexpr const char* entry = "warpwright_read_cache";
 constexpr std::int64_t block_threads = 256;
@@ -120,7 +120,7 @@ void CacheFlusher::choose_size(device::Stream& stream) {
     cache_source_ = cache_.count > 0 ? "measured" : "assumed";
     if (cache_.count == 0) cache_ = device.kind == DeviceKind::cpu ? assumed_cpu_cache : assumed_gpu_cache;
   }
-  size_ = std::min(cache_ * 2, device.kind == DeviceKind::cpu ? largest_on_cpu : largest);
+  size_ = std::min(cache_ * 2, device.kind == DeviceKind::cpu ? largest_on_cpu : largest_flush);
   if (device.global_memory.count > 0) size_ = std::min(size_, Bytes{device.global_memory.count / 16});
   size_ = Bytes{std::max(size_.count / vector_bytes, std::uint64_t{1}) * vector_bytes};
 }

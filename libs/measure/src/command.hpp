@@ -9,19 +9,6 @@
 
 namespace warpwright::measure {
 
-// A fresh folder, removed with everything in it by the destructor. Throws Error(io).
-class TemporaryFolder {
- public:
-  explicit TemporaryFolder(const std::filesystem::path& parent);
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
 // Runs `command` (searched in PATH) in `folder` (empty: where this process runs) with standard input from /dev/null and
 // standard output and error going to `log`. Throws Error(not_found) if it cannot be started, Error(bad_input) with its
 // last words if it fails, Error(timeout) after killing it and all it started. All of that is killed as well when the

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/base/temporary_folder.hpp>
 #include <warpwright/measure/inputs.hpp>
 #include <warpwright/measure/kernel_job.hpp>
 #include <warpwright/measure/verify.hpp>

@@ -5,12 +5,13 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <system_error>
+#include <string_view>
 #include <thread>
 #include <unistd.h>
 #include <utility>
 #include <vector>
 
+#include <warpwright/base/descriptor.hpp>
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
 #include <warpwright/memory/host_memory.hpp>
@@ -114,21 +115,16 @@ class File {
  public:
   File(const std::filesystem::path& path, int flags)
       : path_(path), descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
-    if (descriptor_ < 0) throw failure(path_error_code(errno), "open");
+    if (!descriptor_) throw failure(path_error_code(errno), "open", errno);
   }
-  ~File() { ::close(descriptor_); }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int descriptor() const { return descriptor_; }
-  Error failure(ErrorCode code, const char* what) const {
-    const int number = errno;
-    return Error(code, fmt::format("cannot {} '{}'", what, path_.string()),
-                 NativeError{number, std::error_code(number, std::generic_category()).message()});
+  int descriptor() const { return descriptor_.value(); }
+  Error failure(ErrorCode code, const char* what, int number) const {
+    return Error(code, fmt::format("cannot {} '{}'", what, path_.string()), native_error(number));
   }
 
  private:
   std::filesystem::path path_;
-  int descriptor_;
+  Descriptor descriptor_;
 };
 
 class FileSource final : public ChunkSource {
@@ -141,7 +137,7 @@ class FileSource final : public ChunkSource {
     while (size < slot.size()) {
       const ssize_t got = ::read(file_.descriptor(), slot.data() + size, slot.size() - size);
       if (got < 0 && errno == EINTR) continue;
-      if (got < 0) throw file_.failure(ErrorCode::io, "read");
+      if (got < 0) throw file_.failure(ErrorCode::io, "read", errno);
       if (got == 0) break;
       size += static_cast<std::size_t>(got);
     }
@@ -157,12 +153,9 @@ class FileSink final : public ChunkSink {
  public:
   explicit FileSink(const std::filesystem::path& path) : file_(path, O_WRONLY | O_CREAT | O_TRUNC) {}
   void consume(std::uint64_t, std::span<const std::byte> result) override {
-    while (!result.empty()) {
-      const ssize_t put = ::write(file_.descriptor(), result.data(), result.size());
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) throw file_.failure(ErrorCode::io, "write");
-      result = result.subspan(static_cast<std::size_t>(put));
-    }
+    const std::string_view bytes(reinterpret_cast<const char*>(result.data()), result.size());
+    if (const WriteOutcome outcome = write_all(file_.descriptor(), bytes); !outcome)
+      throw file_.failure(ErrorCode::io, "write", outcome.error);
   }
 
  private:

@@ -194,7 +194,7 @@ struct ProfileCache::State {
   Profile cached(const TuningProfile& profile) {
     CachedProfile made;
     made.profile = profile;
-    made.kernel = store::kernel_config_of(profile.details);
+    made.kernel = store::kernel_config_of(store::parse(profile.details, "the profile's details"));
     made.publication = ++publications;
     return std::make_shared<const CachedProfile>(std::move(made));
   }

@@ -50,8 +50,9 @@ std::vector<Configuration> verified_sizes(const store::TuningProfile& profile) {
   // Profiles of sessions without a reference begin with "not verified".
   if (!profile.verification.starts_with("verified")) return sizes;
   sizes.push_back(profile.key.dimensions);
-  const auto listed = profile.details.is_object() ? profile.details.find(verified_sizes_key) : profile.details.end();
-  if (listed == profile.details.end() || !listed->is_array()) return sizes;
+  const store::Json details = store::parse(profile.details, "the profile's details");
+  const auto listed = details.is_object() ? details.find(verified_sizes_key) : details.end();
+  if (listed == details.end() || !listed->is_array()) return sizes;
   for (const store::Json& size : *listed) {
     try {
       sizes.push_back(store::configuration_from_json(size));

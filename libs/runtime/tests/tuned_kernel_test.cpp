@@ -11,6 +11,7 @@
 #include <warpwright/runtime/tuned_kernel.hpp>
 #include <warpwright/sim/backend.hpp>
 #include <warpwright/spec/problem_builder.hpp>
+#include <warpwright/store/json.hpp>
 #include <warpwright/tuning/session.hpp>
 
 #include "error_of.hpp"
@@ -196,7 +197,7 @@ TEST_F(TunedKernelTest, UnverifiedProfilesAndSizesAreToldOnce) {
   unverified.verification = "not verified: the specification has no [reference]";
   const auto first = profiles.put(unverified);
   auto verified = profile(configuration(1024, 0), 1 << 20);
-  verified.details = {{verified_sizes_key, {store::to_json(size(900'000)), "no size"}}};
+  verified.details = store::text_of({{verified_sizes_key, {store::to_json(size(900'000)), "no size"}}});
   const auto second = profiles.put(verified);
   options.max_prepared = 1;  // every size is prepared again
   const auto tuned = kernel();

@@ -1,19 +1,21 @@
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <mutex>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <vector>
 
+#include <warpwright/base/descriptor.hpp>
 #include <warpwright/base/files.hpp>
 #include <warpwright/base/hash.hpp>
 #include <warpwright/store/binary_cache.hpp>
 #include <warpwright/store/json.hpp>
 
-#include "descriptor.hpp"
 #include "json_reader.hpp"
 
 namespace warpwright::store {
@@ -118,15 +120,7 @@ bool write_entry(const fs::path& path, std::string_view bytes) {
     file = Descriptor(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     if (!file && (errno != EEXIST || attempt == most_attempts)) return false;
   }
-  bool written = true;
-  while (!bytes.empty() && written) {
-    const ssize_t put = ::write(file.value(), bytes.data(), bytes.size());
-    if (put > 0) {
-      bytes.remove_prefix(static_cast<std::size_t>(put));
-    } else if (put == 0 || errno != EINTR) {
-      written = false;
-    }
-  }
+  bool written = static_cast<bool>(write_all(file.value(), bytes));
   // No fsync: an entry that a power loss damages fails its checksum and is compiled again.
   if (written) {
     touch(file.value());

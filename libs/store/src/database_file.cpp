@@ -6,9 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <warpwright/base/descriptor.hpp>
 #include <warpwright/base/files.hpp>
-
-#include "descriptor.hpp"
 
 namespace warpwright::store::detail {
 namespace {

@@ -42,9 +42,10 @@ RecordedSpace recorded_from_journal(const JournalContents& journal, std::vector<
   space.device = journal.header.device;
   space.objective = objective;
   space.minimise = minimise;
-  if (journal.header.details.contains("problem") && journal.header.details.at("problem").is_object()) {
+  const Json details = parse(journal.header.details, "the journal's details");
+  if (details.contains("problem") && details.at("problem").is_object()) {
     Json size = Json::array();
-    for (const auto& [name, value] : journal.header.details.at("problem").items()) size.push_back(value);
+    for (const auto& [name, value] : details.at("problem").items()) size.push_back(value);
     space.problem_size = size.dump();
   }
   if (journal.trials.empty())

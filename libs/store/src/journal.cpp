@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <fcntl.h>
@@ -8,13 +9,14 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <thread>
+#include <unistd.h>
 #include <unordered_map>
 
+#include <warpwright/base/descriptor.hpp>
 #include <warpwright/base/files.hpp>
 #include <warpwright/base/hash.hpp>
 #include <warpwright/store/journal.hpp>
 
-#include "descriptor.hpp"
 #include "json_reader.hpp"
 
 namespace warpwright::store {
@@ -67,10 +69,10 @@ Json header_json(const JournalHeader& header) {
   object["cache_mode"] = text_json(header.cache_mode);
   object["toolkit"] = text_json(header.toolkit);
   object["driver"] = text_json(header.driver);
-  object["sampling"] = header.sampling;
+  object["sampling"] = parse(header.sampling, "the header's sampling");
   object["strategy"] = text_json(header.strategy);
   object["seed"] = header.seed;
-  object["details"] = header.details;
+  object["details"] = parse(header.details, "the header's details");
   return object;
 }
 
@@ -94,10 +96,10 @@ JournalHeader read_header(const Json& json, const std::filesystem::path& file) {
   header.cache_mode = object.maybe("cache_mode", read_text).value_or("");
   header.toolkit = object.maybe("toolkit", read_text).value_or("");
   header.driver = object.maybe("driver", read_text).value_or("");
-  if (const Json* sampling = object.find("sampling")) header.sampling = *sampling;
+  if (const Json* sampling = object.find("sampling")) header.sampling = text_of(*sampling);
   header.strategy = object.text("strategy");
   header.seed = object.integer<std::uint64_t>("seed");
-  if (const Json* details = object.find("details")) header.details = *details;
+  if (const Json* details = object.find("details")) header.details = text_of(*details);
   return header;
 }
 
@@ -239,8 +241,8 @@ void check_header(const JournalHeader& journal, const JournalHeader& expected, c
 
 }  // namespace
 
-std::string journal_line(const Json& record) {
-  std::string line = dump(record);
+std::string journal_line(const JsonText& record) {
+  std::string line = record.text();
   line.pop_back();
   const std::string check = check_of(line);
   line += check_key;
@@ -270,11 +272,12 @@ std::vector<std::string> header_warnings(const JournalHeader& journal, const Jou
   std::vector<std::string> found;
   if (!journal.driver.empty() && journal.driver != now.driver)
     found.push_back(difference("driver", quoted(journal.driver), quoted(now.driver)));
-  if (!journal.sampling.is_object() || !now.sampling.is_object()) return found;
-  for (const auto& [name, value] : now.sampling.items()) {
-    const auto before = journal.sampling.find(name);
-    if (before != journal.sampling.end() && *before != value)
-      found.push_back(difference(name, before->dump(), value.dump()));
+  const Json then = parse(journal.sampling, "the journal's sampling");
+  const Json sampling = parse(now.sampling, "this session's sampling");
+  if (!then.is_object() || !sampling.is_object()) return found;
+  for (const auto& [name, value] : sampling.items()) {
+    const auto before = then.find(name);
+    if (before != then.end() && *before != value) found.push_back(difference(name, before->dump(), value.dump()));
   }
   return found;
 }
@@ -288,7 +291,7 @@ struct Journal::State {
   }
 
   void append(const Json& record) {
-    const std::string line = journal_line(record);
+    const std::string line = journal_line(text_of(record));
     {
       const std::lock_guard lock(mutex);
       if (sync_error != 0) throw sync_failed();
@@ -342,25 +345,17 @@ struct Journal::State {
   }
 
   void write_line(std::string_view line) {
-    const char* next = line.data();
-    std::size_t left = line.size();
-    while (left > 0) {
-      const ssize_t put = ::write(fd.value(), next, left);
-      if (put < 0 && errno == EINTR) continue;
-      if (put <= 0) {
-        const NativeError native = put < 0 ? last_native_error() : native_error(ENOSPC);
-        std::string message = "cannot append to '" + file.string() + "'; what was recorded before is kept";
-        if (native.code == ENOSPC || native.code == EDQUOT) message += "; free some space, then resume the session";
-        partial = left != line.size();
-        try {
-          drop_partial();
-        } catch (const Error&) {
-          message += "; a partial line remains and will be dropped when the session is resumed";
-        }
-        throw Error(ErrorCode::io, std::move(message), native);
+    if (const WriteOutcome outcome = write_all(fd.value(), line); !outcome) {
+      const NativeError native = native_error(outcome.error);
+      std::string message = "cannot append to '" + file.string() + "'; what was recorded before is kept";
+      if (native.code == ENOSPC || native.code == EDQUOT) message += "; free some space, then resume the session";
+      partial = outcome.written > 0;
+      try {
+        drop_partial();
+      } catch (const Error&) {
+        message += "; a partial line remains and will be dropped when the session is resumed";
       }
-      next += put;
-      left -= static_cast<std::size_t>(put);
+      throw Error(ErrorCode::io, std::move(message), native);
     }
     whole += line.size();
   }
@@ -452,15 +447,15 @@ void Journal::append(const Trial& trial) {
   state_->append(record);
 }
 
-void Journal::append_note(const std::string& name, const Json& value) {
-  state_->append(Json{{"type", "note"}, {"name", text_json(name)}, {"value", value}});
+void Journal::append_note(const std::string& name, const JsonText& value) {
+  state_->append(Json{{"type", "note"}, {"name", text_json(name)}, {"value", parse(value, "the note '" + name + "'")}});
 }
 
 void Journal::flush() { state_->flush(); }
 
-Json read_notes(const std::filesystem::path& folder) {
+JsonText read_notes(const std::filesystem::path& folder) {
   const std::filesystem::path file = journal_path(folder);
-  return parse_journal(read_file(file), file).notes;
+  return text_of(parse_journal(read_file(file), file).notes);
 }
 
 }  // namespace warpwright::store

@@ -370,6 +370,10 @@ Json parse(std::string_view text, std::string_view what) {
 
 }  // namespace detail
 
+JsonText text_of(const Json& json) { return JsonText(detail::dump(json)); }
+
+Json parse(const JsonText& text, std::string_view what) { return detail::parse(text.text(), what); }
+
 namespace {
 
 using namespace detail;

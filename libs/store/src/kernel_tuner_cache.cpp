@@ -9,6 +9,7 @@
 #include <warpwright/base/json_nesting.hpp>
 #include <warpwright/store/interchange.hpp>
 
+#include "json_reader.hpp"
 #include "recorded_reader.hpp"
 
 namespace warpwright::store {
@@ -32,8 +33,6 @@ std::optional<TrialStatus> failure_status(const Json& json) {
     if (text == word) return status;
   return std::nullopt;
 }
-
-std::string compact(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 class CacheReader {
  public:
@@ -86,7 +85,7 @@ class CacheReader {
       ValueIndex index;
       for (const Json& item : *list) {
         const auto value = read_parameter_value(item);
-        if (!value) fail("key 'tune_params." + parameter + "' holds " + compact(item) + ", which is no value");
+        if (!value) fail("key 'tune_params." + parameter + "' holds " + dump(item) + ", which is no value");
         if (!index.add(*value)) problem(0, "value " + to_literal(*value) + " of '" + parameter + "' is listed twice");
       }
       Parameter made;
@@ -117,11 +116,11 @@ class CacheReader {
       else if (key == "kernel_name" && value.is_string())
         space_.kernel = value.get<std::string>();
       else if (key == "problem_size")
-        space_.problem_size = compact(value);
+        space_.problem_size = dump(value);
       else if (key == "objective" && old_encoding_)
-        space_.header.push_back({key, compact(value), {}});
+        space_.header.push_back({key, dump(value), {}});
       else if (key != "tune_params" && key != "tune_params_keys" && key != "cache" && key != "objective")
-        space_.header.push_back({key, compact(value), {}});
+        space_.header.push_back({key, dump(value), {}});
     }
   }
 
@@ -141,7 +140,7 @@ class CacheReader {
       if (const auto column = columns_.find(name); column != columns_.end()) {
         const auto read = read_parameter_value(value);
         const auto position = read ? indexes_[column->second].find(*read) : std::nullopt;
-        if (!position) return bad_row(key, "value " + compact(value) + " of '" + name + "' is not in its list");
+        if (!position) return bad_row(key, "value " + dump(value) + " of '" + name + "' is not in its list");
         trial.values[column->second] = *position;
       } else if (name == "__error__" || name == space_.objective) {
         if (const auto status = failure_status(value)) {
@@ -149,14 +148,13 @@ class CacheReader {
           if (value == "ErrorConfig") trial.message = "ErrorConfig";
         } else if (name == "__error__") {
           failure = TrialStatus::launch_failed;
-          trial.message = value.is_string() ? value.get<std::string>() : compact(value);
+          trial.message = value.is_string() ? value.get<std::string>() : dump(value);
         } else {
           objective = read_number(value);
-          if (!objective)
-            return bad_row(key, "'" + name + "' is " + compact(value) + ", neither a number nor a failure");
+          if (!objective) return bad_row(key, "'" + name + "' is " + dump(value) + ", neither a number nor a failure");
         }
       } else if (!known_field(name, value, trial, exact)) {
-        trial.other.push_back({name, compact(value), {}});
+        trial.other.push_back({name, dump(value), {}});
       }
     }
     if (const auto missing = std::find(trial.values.begin(), trial.values.end(), UINT32_MAX);
@@ -268,7 +266,7 @@ std::string quoted_text(const std::string& text) {
   return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string number_json(double number) {
+std::string number_text(double number) {
   if (std::isfinite(number)) return Json(number).dump();
   return std::isnan(number) ? "\"NaN\"" : number > 0 ? "\"Infinity\"" : "\"-Infinity\"";
 }
@@ -309,18 +307,18 @@ void append_entry(const RecordedSpace& space, const RecordedTrial& trial, bool o
     field(space.parameters[p].name, detail::write_parameter_value(space.parameters[p].values[trial.values[p]])
                                         .dump(-1, ' ', false, Json::error_handler_t::replace));
   if (trial.objective)
-    field(space.objective, number_json(*trial.objective));
+    field(space.objective, number_text(*trial.objective));
   else if (old_encoding)
     field(space.objective, "\"" + std::string(failure_word(trial)) + "\"");
   else
     field("__error__", "\"" + std::string(failure_word(trial)) + "\"");
   if (!trial.samples.empty()) {
     std::string list;
-    for (const Milliseconds sample : trial.samples) list += (list.empty() ? "" : ", ") + number_json(sample.count());
+    for (const Milliseconds sample : trial.samples) list += (list.empty() ? "" : ", ") + number_text(sample.count());
     field("times", "[" + list + "]");
   }
   const auto cost = [&](const char* name, const std::optional<Milliseconds>& phase) {
-    if (phase) field(name, number_json(phase->count()));
+    if (phase) field(name, number_text(phase->count()));
   };
   cost("compile_time", trial.costs.compile);
   cost("verification_time", trial.costs.verify);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <thread>
 
+#include <warpwright/store/json.hpp>
 #include <warpwright/store/profile_database.hpp>
 
 #include "database_file.hpp"
@@ -125,7 +126,7 @@ void bind_profile(SqliteStatement& statement, const TuningProfile& profile) {
   }
   statement.bind(std::bit_cast<std::int64_t>(profile.evaluations)).bind(profile.strategy);
   statement.bind(std::bit_cast<std::int64_t>(profile.seed)).bind(profile.verification).bind(profile.created_at);
-  statement.bind(profile.provenance).bind(dump(profile.details));
+  statement.bind(profile.provenance).bind(dump(parse(profile.details, "the profile's details")));
   if (const auto& speedup = profile.paired_speedup) {
     statement.bind(speedup->median).bind(speedup->interval.low).bind(speedup->interval.high);
     statement.bind(speedup->interval.confidence);
@@ -177,7 +178,7 @@ TuningProfile row_profile(const SqliteStatement& row, const std::filesystem::pat
   profile.verification = text();
   profile.created_at = text();
   profile.provenance = text();
-  profile.details = json("details");
+  profile.details = text_of(json("details"));
   if (!row.is_null(column)) {
     profile.paired_speedup =
         PairedRatio{row.number(column), {row.number(column + 1), row.number(column + 2), row.number(column + 3)}};
@@ -367,13 +368,13 @@ std::int64_t ProfileDatabase::version() const {
   return (state_->connection.integer("PRAGMA data_version") << 32) + state_->own_writes;
 }
 
-Json ProfileDatabase::export_json(const std::string& kernel) const {
+JsonText ProfileDatabase::export_json(const std::string& kernel) const {
   Json object;
   object["schema_version"] = export_schema_version;
   Json profiles = Json::array();
   for (const TuningProfile& profile : list(kernel)) profiles.push_back(to_json(profile));
   object["profiles"] = std::move(profiles);
-  return object;
+  return text_of(object);
 }
 
 namespace {
@@ -418,7 +419,7 @@ TuningProfile read_profile(const Json& json, const Where& where) {
   profile.verification = object.text("verification");
   profile.created_at = object.text("created_at");
   profile.provenance = object.text("provenance");
-  if (const Json* details = object.find("details")) profile.details = *details;
+  if (const Json* details = object.find("details")) profile.details = text_of(*details);
   return profile;
 }
 
@@ -436,8 +437,10 @@ TuningProfile read_storable_profile(const Json& json, const Where& where) {
 
 }  // namespace
 
-std::size_t ProfileDatabase::import_json(const Json& json) {
-  const Where where("profiles to import");
+std::size_t ProfileDatabase::import_json(const JsonText& text) {
+  constexpr std::string_view what = "profiles to import";
+  const Json json = parse(text, what);
+  const Where where(what);
   const ObjectReader object(json, where);
   const int version = object.integer<int>("schema_version");
   if (version < 1) reject(json["schema_version"], Where(where, "schema_version"), "1");
@@ -498,7 +501,7 @@ Json to_json(const TuningProfile& profile) {
   object["verification"] = text_json(profile.verification);
   object["created_at"] = text_json(profile.created_at);
   object["provenance"] = text_json(profile.provenance);
-  object["details"] = profile.details;
+  object["details"] = parse(profile.details, "the profile's details");
   return object;
 }
 

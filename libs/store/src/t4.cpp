@@ -8,6 +8,7 @@
 #include <warpwright/base/json_nesting.hpp>
 #include <warpwright/store/interchange.hpp>
 
+#include "json_reader.hpp"
 #include "recorded_reader.hpp"
 
 namespace warpwright::store {
@@ -35,8 +36,6 @@ constexpr std::array<InvalidityWord, 9> invalidity_words = {{{"correct", TrialSt
                                                              {"correctness", TrialStatus::not_finite},
                                                              {"correctness", TrialStatus::out_of_bounds}}};
 
-std::string compact(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 Json parsed(const std::string& text) {
   Json json = Json::parse(text, nullptr, false);
   return json.is_discarded() ? Json(text) : json;
@@ -50,7 +49,7 @@ class T4Reader {
     const detail::Document document =
         detail::stream_document(text_, name_, [&](const std::string&, const Json& value) { row(++ordinal_, value); });
     for (const auto& [key, value] : document.header.items())
-      if (key != "results" && key != "schema_version") space_.header.push_back({key, compact(value), {}});
+      if (key != "results" && key != "schema_version") space_.header.push_back({key, detail::dump(value), {}});
     if (!document.broken.empty())
       space_.problems.push_back({document.broken_line, document.cut_off
                                                            ? "the file ends here; the results before are kept"
@@ -104,7 +103,7 @@ class T4Reader {
       const auto column = columns_.find(name);
       if (column == columns_.end()) return "its configuration has the parameter '" + name + "', the first has not";
       values[column->second] = detail::read_parameter_value(value);
-      if (!values[column->second]) return "'" + name + "' is " + compact(value) + ", which is no value";
+      if (!values[column->second]) return "'" + name + "' is " + detail::dump(value) + ", which is no value";
     }
     for (std::size_t p = 0; p < values.size(); ++p) {
       if (!values[p]) return "its configuration names a parameter twice";
@@ -126,7 +125,7 @@ class T4Reader {
     const auto word = std::find_if(invalidity_words.begin(), invalidity_words.end(),
                                    [&](const InvalidityWord& known) { return *invalidity == std::string(known.word); });
     if (word == invalidity_words.end())
-      return "'invalidity' is " + compact(*invalidity) +
+      return "'invalidity' is " + detail::dump(*invalidity) +
              "; known are correct, compile, runtime, constraints, timeout, correctness";
     trial.status = word->status;
     if (const auto times = entry.find("times"); times != entry.end() && times->is_object()) read_times(*times, trial);
@@ -140,7 +139,7 @@ class T4Reader {
     for (const auto& [name, value] : entry.items()) {
       if (name != "configuration" && name != "times" && name != "invalidity" && name != "timestamp" &&
           name != "measurements" && name != "objectives" && name != "correctness")
-        trial.other.push_back({name, compact(value), "-"});
+        trial.other.push_back({name, detail::dump(value), "-"});
     }
     if (trial.status != TrialStatus::ok) return {};
     if (!objective) return "it is correct, but '" + space_.objective + "' is not among its measurements";
@@ -220,7 +219,7 @@ class T4Reader {
       trial.message = value.get<std::string>();
     } else if (name != error_measurement) {
       const auto unit = measurement.find("unit");
-      trial.other.push_back({name.get<std::string>(), compact(value),
+      trial.other.push_back({name.get<std::string>(), detail::dump(value),
                              unit != measurement.end() && unit->is_string() ? unit->get<std::string>() : ""});
     }
   }
@@ -378,7 +377,7 @@ void apply_t4_metadata(RecordedSpace& space, std::string_view text, const std::s
   take("objective", space.objective);
   if (ours.contains("minimise") && ours.at("minimise").is_boolean()) space.minimise = ours.at("minimise").get<bool>();
   if (ours.contains("problem_size") && !ours.at("problem_size").is_null())
-    space.problem_size = compact(ours.at("problem_size"));
+    space.problem_size = detail::dump(ours.at("problem_size"));
   if (!ours.contains("parameters")) return;
   const Json& lists = ours.at("parameters");
   if (!lists.is_object() || lists.size() != space.parameters.size())
@@ -394,7 +393,7 @@ void apply_t4_metadata(RecordedSpace& space, std::string_view text, const std::s
     detail::ValueIndex index;
     for (const Json& item : list) {
       const auto value = detail::read_parameter_value(item);
-      if (!value || !index.add(*value)) fail("parameter '" + parameter + "' lists " + compact(item) + " wrongly");
+      if (!value || !index.add(*value)) fail("parameter '" + parameter + "' lists " + detail::dump(item) + " wrongly");
     }
     std::vector<std::uint32_t> positions;
     for (const Value& value : old->values) {

@@ -328,7 +328,7 @@ TEST(RecordedFromJournal, TrialsBecomeRows) {
   JournalContents journal;
   journal.header.kernel = "k";
   journal.header.device = "d";
-  journal.header.details = Json{{"problem", {{"width", 64}, {"height", 32}}}};
+  journal.header.details = JsonText(R"({"problem":{"width":64,"height":32}})");
   Trial ok;
   ok.configuration = {{"b", std::int64_t{64}}};
   ok.samples = {Nanoseconds(2e6), Nanoseconds(3e6)};

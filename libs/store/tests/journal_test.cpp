@@ -32,9 +32,9 @@ TEST(Journal, KeepsHeaderTrialsAndNotes) {
   const TemporaryFolder folder;
   {
     Journal journal = create_with_trials(folder, 3);
-    journal.append_note("summary", {{"best_ns", 1.5}});
-    journal.append_note("summary", {{"best_ns", 1.25}});
-    journal.append_note("clock", "steady");
+    journal.append_note("summary", text_of({{"best_ns", 1.5}}));
+    journal.append_note("summary", text_of({{"best_ns", 1.25}}));
+    journal.append_note("clock", text_of("steady"));
     journal.flush();
   }
   const JournalContents contents = Journal::read(folder.path());
@@ -45,7 +45,7 @@ TEST(Journal, KeepsHeaderTrialsAndNotes) {
   EXPECT_FALSE(contents.torn_last_line);
   ASSERT_EQ(contents.trials.size(), 3u);
   for (std::uint64_t i = 0; i < 3; ++i) EXPECT_TRUE(same(contents.trials[i], full_trial(i)));
-  EXPECT_EQ(read_notes(folder.path()).dump(), R"({"summary":{"best_ns":1.25},"clock":"steady"})");
+  EXPECT_EQ(read_notes(folder.path()).text(), R"({"summary":{"best_ns":1.25},"clock":"steady"})");
 }
 
 // What was measured and later turned out to be wrong is wrong for whoever reads the journal.
@@ -81,7 +81,7 @@ TEST(Journal, CreatesTheFolder) {
   const auto deep = folder / "a" / "b";
   { Journal::create(deep, sample_header()); }
   EXPECT_TRUE(Journal::read(deep).trials.empty());
-  EXPECT_EQ(read_notes(deep), Json::object());
+  EXPECT_EQ(read_notes(deep), JsonText("{}"));
 }
 
 TEST(Journal, DoesNotOverwriteASession) {
@@ -131,7 +131,7 @@ TEST(Journal, ResumesAndContinues) {
   {
     JournalHeader moved = sample_header();
     moved.device_id = "cuda:1";
-    moved.details = nullptr;
+    moved.details = JsonText();
     auto [journal, contents] = Journal::resume(folder.path(), moved);
     EXPECT_EQ(contents.trials.size(), 2u);
     EXPECT_FALSE(contents.torn_last_line);
@@ -198,11 +198,11 @@ TEST(Journal, ADamagedLineIsReportedAndTheOthersStay) {
   EXPECT_THAT(damage_of(whole + "{\"type\":\"tri\n"), HasSubstr(":5: "));
   // The right form and the checksum of another line, or none.
   EXPECT_THAT(damage_of(whole + "{\"type\":\"telemetry\",\"watts\":300}\n"), HasSubstr("no checksum"));
-  std::string altered = journal_line({{"type", "telemetry"}, {"watts", 300}});
+  std::string altered = journal_line(text_of({{"type", "telemetry"}, {"watts", 300}}));
   altered.replace(altered.find("300"), 3, "301");
   EXPECT_THAT(damage_of(whole + altered), HasSubstr("checksum does not fit"));
   // A right checksum over something that is no trial: a writer's mistake, not the disk's.
-  EXPECT_THAT(damage_of(whole + journal_line({{"type", "trial"}, {"0rdinal", 1}})),
+  EXPECT_THAT(damage_of(whole + journal_line(text_of({{"type", "trial"}, {"0rdinal", 1}}))),
               HasSubstr("trial: key 'ordinal' is missing"));
 
   write_text_file(file_in(folder), whole + whole);
@@ -249,7 +249,7 @@ TEST(Journal, SkipsRecordsItDoesNotKnow) {
   const TemporaryFolder folder;
   { create_with_trials(folder, 1); }
   write_text_file(file_in(folder),
-                  read_text_file(file_in(folder)) + journal_line({{"type", "telemetry"}, {"watts", 300}}));
+                  read_text_file(file_in(folder)) + journal_line(text_of({{"type", "telemetry"}, {"watts", 300}})));
   const JournalContents contents = Journal::read(folder.path());
   EXPECT_EQ(contents.trials.size(), 1u);
   EXPECT_TRUE(contents.damage.empty());
@@ -364,7 +364,7 @@ TEST(Journal, DriverAndSamplingMayDifferAndAreTold) {
   { create_with_trials(folder, 1); }
   JournalHeader now = sample_header();
   now.driver = "590.1";
-  now.sampling = {{"min_samples", 7}, {"new", true}};
+  now.sampling = text_of({{"min_samples", 7}, {"new", true}});
   EXPECT_EQ(Journal::resume(folder.path(), now).second.trials.size(), 1u);
   EXPECT_THAT(header_warnings(Journal::header(folder.path()).value(), now),
               ::testing::ElementsAre("driver (session: '580.65'; now: '590.1')", "min_samples (session: 5; now: 7)"));
@@ -376,7 +376,7 @@ TEST(Journal, ContinuesOneWhoseHeaderHasLess) {
   JournalHeader old = sample_header();
   old.source_hash = old.cache_mode = old.toolkit = old.driver = "";
   old.dimensions = {};
-  old.sampling = nullptr;
+  old.sampling = JsonText();
   { Journal::create(folder.path(), old); }
   std::string text = read_text_file(file_in(folder));
   for (const char* key : {"source_hash", "cache_mode", "toolkit", "driver"}) {
@@ -388,7 +388,7 @@ TEST(Journal, ContinuesOneWhoseHeaderHasLess) {
     ASSERT_NE(text.find(member), std::string::npos) << text;
     text.erase(text.find(member), std::string(member).size());
   }
-  write_text_file(file_in(folder), journal_line(Json::parse(text.substr(0, text.find(",\"check\":")) + "}")));
+  write_text_file(file_in(folder), journal_line(JsonText(text.substr(0, text.find(",\"check\":")) + "}")));
   EXPECT_TRUE(Journal::resume(folder.path(), sample_header()).second.trials.empty());
   EXPECT_TRUE(header_warnings(Journal::header(folder.path()).value(), sample_header()).empty());
   JournalHeader another = sample_header();
@@ -489,7 +489,7 @@ TEST(Journal, AFullDiskLosesOnlyTheRecordInFlight) {
   {
     const FileSizeLimit limit(before.size() + 100);
     message = error_of(ErrorCode::io, [&] { journal.append(full_trial(2)); });
-    error_of(ErrorCode::io, [&] { journal.append_note("summary", std::string(200, 'x')); });
+    error_of(ErrorCode::io, [&] { journal.append_note("summary", text_of(std::string(200, 'x'))); });
   }
   EXPECT_THAT(message, AllOf(HasSubstr(file_in(folder).string()), HasSubstr("File too large")));
   EXPECT_EQ(read_text_file(file_in(folder)), before) << "no partial line is left";

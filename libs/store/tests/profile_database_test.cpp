@@ -238,7 +238,7 @@ TEST(ProfileDatabase, VersionTellsOfEveryWrite) {
   EXPECT_TRUE(seen.insert(ours.version()).second);
   ours.remove(id);
   EXPECT_TRUE(seen.insert(ours.version()).second);
-  theirs.import_json({{"schema_version", 1}, {"profiles", {to_json(profile_for(3))}}});
+  theirs.import_json(text_of({{"schema_version", 1}, {"profiles", {to_json(profile_for(3))}}}));
   EXPECT_TRUE(seen.insert(ours.version()).second);
   ours.list();
   EXPECT_FALSE(seen.insert(ours.version()).second) << "reading changes nothing";
@@ -441,16 +441,16 @@ TEST(ProfileDatabase, ExportThenImportLosesNothing) {
   other.key.kernel = "axpy";
   source.put(full_profile());
   source.put(other);
-  const Json exported = source.export_json();
+  const Json exported = parse(source.export_json(), "the export");
   EXPECT_EQ(exported["schema_version"], 1);
   EXPECT_EQ(exported["profiles"].size(), 2u);
-  EXPECT_EQ(source.export_json("axpy")["profiles"].size(), 1u);
+  EXPECT_EQ(parse(source.export_json("axpy"), "the export")["profiles"].size(), 1u);
   const Json sent = Json::parse(exported.dump(2));
-  EXPECT_EQ(target.import_json(sent), 2u);
+  EXPECT_EQ(target.import_json(text_of(sent)), 2u);
   EXPECT_TRUE(same(target.list("gemm").at(0), full_profile()));
   EXPECT_TRUE(same(target.list("axpy").at(0), other));
-  EXPECT_EQ(target.import_json(sent), 0u) << "nothing is new the second time";
-  EXPECT_EQ(ProfileDatabase(folder / "empty.db").export_json().dump(), R"({"schema_version":1,"profiles":[]})");
+  EXPECT_EQ(target.import_json(text_of(sent)), 0u) << "nothing is new the second time";
+  EXPECT_EQ(ProfileDatabase(folder / "empty.db").export_json().text(), R"({"schema_version":1,"profiles":[]})");
 }
 
 TEST(ProfileDatabase, TheNewerProfileWins) {
@@ -461,7 +461,7 @@ TEST(ProfileDatabase, TheNewerProfileWins) {
   const auto import = [&](const std::string& created_at, double median) {
     TuningProfile profile = profile_for(1, created_at);
     profile.median = Nanoseconds{median};
-    return database.import_json({{"schema_version", 1}, {"profiles", {to_json(profile)}}});
+    return database.import_json(text_of({{"schema_version", 1}, {"profiles", {to_json(profile)}}}));
   };
   EXPECT_EQ(import("2026-05-31T23:59:59Z", 1), 0u);
   EXPECT_EQ(import("2026-06-01T00:00:00Z", 2), 0u);
@@ -498,13 +498,14 @@ TEST(ProfileDatabase, DamagedImportsNameProfileAndKeyAndChangeNothing) {
   for (const Case& each : cases) {
     Json json = whole;
     each.damage(json);
-    EXPECT_THAT(error_of(ErrorCode::corrupted, [&] { database.import_json(json); }), HasSubstr(each.message));
+    EXPECT_THAT(error_of(ErrorCode::corrupted, [&] { database.import_json(text_of(json)); }), HasSubstr(each.message));
     EXPECT_TRUE(database.list().empty()) << each.message;
   }
   Json newer = whole;
   newer["schema_version"] = 2;
-  EXPECT_THAT(error_of(ErrorCode::unsupported, [&] { database.import_json(newer); }), HasSubstr("schema_version 2"));
-  EXPECT_EQ(database.import_json(whole), 3u);
+  EXPECT_THAT(error_of(ErrorCode::unsupported, [&] { database.import_json(text_of(newer)); }),
+              HasSubstr("schema_version 2"));
+  EXPECT_EQ(database.import_json(text_of(whole)), 3u);
 }
 
 // ---- several processes ----------------------------------------------------------------------------------------------

@@ -112,8 +112,10 @@ KernelResources full_resources() {
 Trial full_trial(std::uint64_t ordinal) {
   Trial trial;
   trial.ordinal = ordinal;
-  trial.configuration = {
-      {"block_x", static_cast<std::int64_t>(ordinal)}, {"scale", 1.0}, {"padded", true}, {"layout", std::string("row")}};
+  trial.configuration = {{"block_x", static_cast<std::int64_t>(ordinal)},
+                         {"scale", 1.0},
+                         {"padded", true},
+                         {"layout", std::string("row")}};
   trial.status = TrialStatus::wrong_result;
   trial.samples = {Nanoseconds{1250.5}, Nanoseconds{1e9 / 3}, Nanoseconds{0.1}};
   trial.median = Nanoseconds{1250.5};
@@ -282,10 +284,10 @@ JournalHeader sample_header() {
   header.cache_mode = "cold";
   header.toolkit = "NVRTC 13.0";
   header.driver = "580.65";
-  header.sampling = {{"min_samples", 5}};
+  header.sampling = JsonText(R"({"min_samples":5})");
   header.strategy = "random";
   header.seed = 18446744073709551557ULL;
-  header.details = {{"specification", "gemm.toml"}, {"started_at", "2026-11-22T18:00:00Z"}};
+  header.details = text_of({{"specification", "gemm.toml"}, {"started_at", "2026-11-22T18:00:00Z"}});
   return header;
 }
 
@@ -321,7 +323,7 @@ TuningProfile full_profile() {
   profile.verification = "reference kernel; re-verified at 2 sizes";
   profile.created_at = "2026-11-22T18:06:36Z";
   profile.provenance = "warpwright";
-  profile.details = {{"note", "caf\u00e9"}, {"runs", {1, 2.5, true, nullptr}}};
+  profile.details = text_of({{"note", "caf\u00e9"}, {"runs", {1, 2.5, true, nullptr}}});
   return profile;
 }
 

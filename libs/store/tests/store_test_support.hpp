@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <warpwright/store/journal.hpp>
+#include <warpwright/store/json.hpp>
 #include <warpwright/store/profile_database.hpp>
 
 namespace warpwright::store::test {

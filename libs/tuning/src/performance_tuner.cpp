@@ -336,11 +336,11 @@ struct PerformanceTuner::State {
     profile.seed = metrics.seed;
     profile.verification = "by the evaluator";
     profile.created_at = tuning::utc_now();
-    profile.details = {{"work", work},
-                       {"throughput_per_second", metrics.best_throughput->per_second},
-                       {"space_size", metrics.space_size}};
-    if (metrics.best_kernel)
-      profile.details[store::kernel_config_key] = store::kernel_config_json(*metrics.best_kernel);
+    store::Json details{{"work", work},
+                        {"throughput_per_second", metrics.best_throughput->per_second},
+                        {"space_size", metrics.space_size}};
+    if (metrics.best_kernel) details[store::kernel_config_key] = store::kernel_config_json(*metrics.best_kernel);
+    profile.details = store::text_of(details);
     try {
       const std::int64_t id = cache.put(profile);
       if (options.profiles) metrics.profile_id = id;

@@ -4,6 +4,7 @@
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/model/statistics.hpp>
+#include <warpwright/store/json.hpp>
 #include <warpwright/tuning/pipeline_tuning.hpp>
 
 #include "evaluator.hpp"
@@ -260,8 +261,8 @@ PipelineTuningResult tune_pipeline(memory::MemoryOptimizer& optimizer, const Str
   profile.seed = options.strategy_settings.seed;
   profile.verification = "by the sink of the work";
   profile.created_at = utc_now();
-  profile.details = {{"pinned_budget_bytes", optimizer.budget().pinned.count},
-                     {"device_budget_bytes", optimizer.budget().device.count}};
+  profile.details = store::text_of(store::Json{{"pinned_budget_bytes", optimizer.budget().pinned.count},
+                                               {"device_budget_bytes", optimizer.budget().device.count}});
   return result;
 }
 

@@ -10,6 +10,7 @@
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/runtime/identity.hpp>
+#include <warpwright/store/json.hpp>
 #include <warpwright/tuning/ranking.hpp>
 #include <warpwright/tuning/session.hpp>
 
@@ -107,7 +108,7 @@ class Session {
               [](const Trial& a, const Trial& b) { return a.ordinal < b.ordinal; });
     result_.evaluations = result_.trials.size();
     if (journal_) {
-      journal_->append_note("summary", summary_note());
+      journal_->append_note("summary", store::text_of(summary_note()));
       journal_->flush();
     }
     result_.times = account_.finish();
@@ -153,7 +154,7 @@ class Session {
       result_.baseline = evaluator_.evaluate_alone(configuration, result_.evaluation.device, options_.stop, &binary);
       if (result_.baseline->ok())
         kept_binaries_.keep(configuration, std::move(binary), -std::numeric_limits<double>::infinity());
-      if (journal_) journal_->append_note("baseline", store::to_json(*result_.baseline));
+      if (journal_) journal_->append_note("baseline", store::text_of(store::to_json(*result_.baseline)));
     }
     if (!result_.baseline->ok())
       result_.warnings.push_back(fmt::format("the baseline ({}) failed: {}: {}; there is no speed-up to report",
@@ -501,7 +502,7 @@ class Session {
     const auto record = [&](const Trial& trial, bool is_baseline) {
       if (!journal_) return;
       if (is_baseline)
-        journal_->append_note("baseline", store::to_json(trial));
+        journal_->append_note("baseline", store::text_of(store::to_json(trial)));
       else
         journal_->append(trial);
     };
@@ -592,15 +593,16 @@ std::optional<store::TuningProfile> make_profile(const Problem& problem, const S
   profile.seed = result.seed;
   profile.verification = result.verification;
   profile.created_at = utc_now();
-  profile.details = {{"compiler", result.evaluation.compiler}, {"space_size", result.space_size}};
+  store::Json details{{"compiler", result.evaluation.compiler}, {"space_size", result.space_size}};
   if (result.power_limited && !result.finalists.empty()) {
     const Finalist& winner = result.finalists.front();
-    profile.details["clock"] = std::string(to_string(result.clock));
-    if (winner.boost) profile.details["boost_ns"] = winner.boost->count();
-    if (winner.sustained) profile.details["sustained_ns"] = winner.sustained->count();
+    details["clock"] = std::string(to_string(result.clock));
+    if (winner.boost) details["boost_ns"] = winner.boost->count();
+    if (winner.sustained) details["sustained_ns"] = winner.sustained->count();
   }
   for (const Configuration& size : result.verified_sizes)
-    profile.details[runtime::verified_sizes_key].push_back(store::to_json(size));
+    details[runtime::verified_sizes_key].push_back(store::to_json(size));
+  profile.details = store::text_of(details);
   return profile;
 }
 

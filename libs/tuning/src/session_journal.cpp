@@ -7,6 +7,7 @@
 
 #include <warpwright/measure/timing.hpp>
 #include <warpwright/runtime/identity.hpp>
+#include <warpwright/store/json.hpp>
 
 namespace warpwright::tuning {
 namespace {
@@ -36,7 +37,7 @@ store::JournalHeader header_of(const Problem& problem, const execution::Evaluati
   header.cache_mode = std::string(measure::to_string(options.timing.cache));
   header.toolkit = evaluation.compiler;
   header.driver = evaluation.device.driver;
-  header.sampling = sampling_of(options);
+  header.sampling = store::text_of(sampling_of(options));
   header.strategy = strategy;
   header.seed = options.strategy_settings.seed;
   header.details = options.journal_details;
@@ -107,7 +108,7 @@ SessionJournal open_session_journal(const Problem& problem, const Space& space,
     session.warnings.emplace_back(
         "the journal's last line was cut off when the session was killed; that trial runs again");
   session.kept = kept_trials(std::move(contents.trials), space, session.warnings);
-  const store::Json notes = store::read_notes(*options.session_folder);
+  const store::Json notes = store::parse(store::read_notes(*options.session_folder), "the notes");
   if (notes.contains("baseline")) session.baseline = store::trial_from_json(notes.at("baseline"));
   return session;
 }

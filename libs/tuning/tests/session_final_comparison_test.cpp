@@ -5,11 +5,16 @@
 #include <set>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/store/json.hpp>
 
 #include "session_fixture.hpp"
 
 namespace warpwright::tuning {
 namespace {
+
+store::Json details_of(const std::optional<store::TuningProfile>& profile) {
+  return store::parse(profile.value().details, "the profile's details");
+}
 
 using ::testing::Contains;
 using ::testing::HasSubstr;
@@ -323,9 +328,9 @@ TEST_F(SessionFinalComparison, AtThePowerLimitTheSettledClockDecides) {
   EXPECT_TRUE(seen);
   const auto profile = make_profile(problem_, result, measure::CacheMode::cold);
   ASSERT_TRUE(profile);
-  EXPECT_EQ(profile->details.at("clock"), "sustained");
-  EXPECT_NEAR(profile->details.at("boost_ns").get<double>(), 1320, 1);
-  EXPECT_NEAR(profile->details.at("sustained_ns").get<double>(), 1320, 1);
+  EXPECT_EQ(details_of(profile).at("clock"), "sustained");
+  EXPECT_NEAR(details_of(profile).at("boost_ns").get<double>(), 1320, 1);
+  EXPECT_NEAR(details_of(profile).at("sustained_ns").get<double>(), 1320, 1);
 }
 
 TEST_F(SessionFinalComparison, BoostTimesDecideWhereTheyAreAskedFor) {
@@ -340,8 +345,8 @@ TEST_F(SessionFinalComparison, BoostTimesDecideWhereTheyAreAskedFor) {
   EXPECT_EQ(value_of(*result.best, "block"), 64);
   EXPECT_NEAR(result.best_median.count(), 1000, 2);
   const auto profile = make_profile(problem_, result, measure::CacheMode::cold);
-  EXPECT_EQ(profile->details.at("clock"), "boost");
-  EXPECT_NEAR(profile->details.at("sustained_ns").get<double>(), 1400, 2);
+  EXPECT_EQ(details_of(profile).at("clock"), "boost");
+  EXPECT_NEAR(details_of(profile).at("sustained_ns").get<double>(), 1400, 2);
 }
 
 TEST_F(SessionFinalComparison, BelowThePowerLimitAndWithoutTelemetryNothingIsSustained) {
@@ -352,7 +357,7 @@ TEST_F(SessionFinalComparison, BelowThePowerLimitAndWithoutTelemetryNothingIsSus
   EXPECT_FALSE(result.power_limited);
   EXPECT_EQ(result.clock, ClockState::boost);
   EXPECT_FALSE(result.finalists.front().sustained);
-  EXPECT_FALSE(make_profile(problem_, result, measure::CacheMode::cold)->details.contains("clock"));
+  EXPECT_FALSE(details_of(make_profile(problem_, result, measure::CacheMode::cold)).contains("clock"));
 
   FakeEvaluation blind(clock_, model);
   blind.at_power_limit = hungry_blocks;

@@ -16,7 +16,7 @@
 
 #include <warpwright/base/log.hpp>
 #include <warpwright/model/trial.hpp>
-#include <warpwright/store/json.hpp>
+#include <warpwright/store/json_text.hpp>
 
 namespace warpwright::store {
 
@@ -33,23 +33,24 @@ struct JournalHeader {
   std::string cache_mode;
   std::string toolkit;  // version of the compiler
   std::string driver;
-  Json sampling;  // how times were taken
+  JsonText sampling;  // how times were taken: an object
   std::string strategy;
   std::uint64_t seed = 0;
-  Json details;  // specification file, versions, command line, started_at: for people
+  JsonText details;  // specification file, versions, command line, started_at: an object, for people
 };
 
 struct JournalContents {
   JournalHeader header;
-  // In the order they ended, one for each configuration: a later record of the same configuration takes the place of the
-  // earlier one, as that of a finalist that failed the second verification does.
+  // In the order they ended, one for each configuration: a later record of the same configuration takes the place of
+  // the earlier one, as that of a finalist that failed the second verification does.
   std::vector<Trial> trials;
   bool torn_last_line = false;      // a line was cut off by a crash and dropped
   std::vector<std::string> damage;  // lines that are not as they were written: file, line and what is wrong with each
 };
 
-// The line that stands for `record` (an object that is not empty) in a journal, with its checksum and the newline.
-std::string journal_line(const Json& record);
+// The line that stands for `record` (an object that is not empty, on one line) in a journal, with its checksum and the
+// newline.
+std::string journal_line(const JsonText& record);
 
 // What keeps a session of `journal` from being continued as `now`, each with both values: kernel, source, dimensions or
 // else problem, device, cache mode, compiler, strategy, seed, in this order; empty if it may be. The device's id and
@@ -85,7 +86,7 @@ class Journal {
   // on.
   void append(const Trial& trial);
   // A named record beside the trials (the session's final summary). Readers that do not know it skip it.
-  void append_note(const std::string& name, const Json& value);
+  void append_note(const std::string& name, const JsonText& value);
   // Waits until everything appended is on the disk.
   void flush();
 
@@ -95,7 +96,7 @@ class Journal {
   std::unique_ptr<State> state_;
 };
 
-// The notes of a journal by name (last one wins); an empty object if there are none. Throws like Journal::read().
-Json read_notes(const std::filesystem::path& folder);
+// The notes of a journal by name (last one wins), an object; empty if there are none. Throws like Journal::read().
+JsonText read_notes(const std::filesystem::path& folder);
 
 }  // namespace warpwright::store

@@ -5,6 +5,9 @@
 //  - text that is not UTF-8 is {"bytes": text} with the offending bytes as \xNN and backslashes doubled;
 //  - absent optionals are left out, except a trial's median_ns and mismatch, which are null; unknown keys are skipped.
 // from_json functions throw Error(corrupted) that names the missing or wrong key with its path. All functions are pure.
+//
+// This is the only header of this library that includes nlohmann/json, which takes longer to compile than all others
+// together: other headers carry JSON as text (json_text.hpp).
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -12,11 +15,20 @@
 #include <warpwright/device/compiler.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
+#include <warpwright/store/json_text.hpp>
 
 namespace warpwright::store {
 
+struct TuningProfile;
+
 // Keeps the order of keys: output is read by people and compared by tests.
 using Json = nlohmann::ordered_json;
+
+// On one line. Bytes that are not UTF-8 become U+FFFD.
+JsonText text_of(const Json& json);
+// Throws Error(corrupted) for text that is not JSON or nested too deep. `what` is named in it, as "the profile's
+// details".
+Json parse(const JsonText& text, std::string_view what);
 
 Json to_json(const Value& value);
 Value value_from_json(const Json& json);
@@ -36,5 +48,8 @@ Problem problem_from_json(const Json& json);
 // Without the image, which travels beside it.
 Json to_json(const device::Binary& binary);
 device::Binary binary_from_json(const Json& json, std::string image);
+// A profile's id is left out where it is 0.
+Json to_json(const TuningProfile& profile);
+TuningProfile profile_from_json(const Json& json);
 
 }  // namespace warpwright::store

@@ -15,7 +15,7 @@
 #include <warpwright/base/units.hpp>
 #include <warpwright/model/configuration.hpp>
 #include <warpwright/model/statistics.hpp>
-#include <warpwright/store/json.hpp>
+#include <warpwright/store/json_text.hpp>
 
 namespace warpwright::store {
 
@@ -58,7 +58,7 @@ struct TuningProfile {
   std::string verification;  // as RunResult's reference description, "re-verified ..." included
   std::string created_at;    // UTC, ISO 8601
   std::string provenance = "warpwright";
-  Json details;  // anything else worth keeping
+  JsonText details;  // anything else worth keeping, usually an object
 
   // That of the paired ratios where it is known, else baseline time by tuned time; nullopt without a baseline.
   std::optional<double> speedup() const;
@@ -102,8 +102,8 @@ class ProfileDatabase {
   // well.
   explicit ProfileDatabase(const std::filesystem::path& file);
   // Writes nothing, not even the files of a write-ahead log, and creates nothing: a file on a read-only disk will do.
-  // If there is no log of a writer beside it, it is read as it is now, and what is stored later is not seen. Throws as the
-  // constructor does, Error(not_found) for a file that is not there, and Error(unsupported) for an older schema.
+  // If there is no log of a writer beside it, it is read as it is now, and what is stored later is not seen. Throws as
+  // the constructor does, Error(not_found) for a file that is not there, and Error(unsupported) for an older schema.
   static ProfileDatabase open_read_only(const std::filesystem::path& file);
   ~ProfileDatabase();
   ProfileDatabase(ProfileDatabase&&) noexcept;
@@ -131,16 +131,13 @@ class ProfileDatabase {
   // Import and export as JSON ({"schema_version": 1, "profiles": [...]}). Import returns how many were new, or newer by
   // created_at than the stored profile of the same key; ids are assigned anew. It imports all or nothing: a damaged
   // profile throws Error(corrupted) naming it and the key, e.g. "key 'profiles[2].median_ns' is missing".
-  Json export_json(const std::string& kernel = {}) const;
-  std::size_t import_json(const Json& json);
+  JsonText export_json(const std::string& kernel = {}) const;
+  std::size_t import_json(const JsonText& text);
 
  private:
   struct State;
   explicit ProfileDatabase(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
-
-Json to_json(const TuningProfile& profile);
-TuningProfile profile_from_json(const Json& json);
 
 }  // namespace warpwright::store

@@ -64,7 +64,7 @@ struct SessionOptions {
   measure::SustainedOptions sustained;                  // rounds and seed are the session's
   std::optional<std::filesystem::path> session_folder;  // journal; none if absent
   bool resume = false;
-  store::Json journal_details;  // for people: specification file, command line, version
+  store::JsonText journal_details;  // an object for people: specification file, command line, version
   std::function<void(const Progress&)> progress;
   Nanoseconds time_before{};  // already spent by the caller on this run (reading, probing); counted as start-up
   const std::atomic<bool>* stop = nullptr;  // set by a signal handler: end soon, keep everything
