@@ -8,21 +8,56 @@ function(warpwright_unity target)
 endfunction()
 
 # warpwright_library(NAME SOURCES ... PUBLIC ... PRIVATE ...)
-#   A static library `warpwright_NAME` (alias warpwright::NAME) with the include root of its own folder, so that a library
-#   can include only what it names in PUBLIC or PRIVATE: an upward include does not compile.
+#   A library `warpwright_NAME` (alias warpwright::NAME), static unless BUILD_SHARED_LIBS says otherwise, with the include
+#   root of its own folder, so that a library can include only what it names in PUBLIC or PRIVATE: an upward include does
+#   not compile. Every header below include/ is public: it is installed, and all_verify_interface_header_sets compiles it
+#   alone. Those below HEADERS_OF_OTHERS (what they need is not linked by this library) are installed only.
 function(warpwright_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE;HEADERS_OF_OTHERS" ${ARGN})
   set(target warpwright_${name})
-  add_library(${target} STATIC ${ARG_SOURCES})
+  add_library(${target} ${ARG_SOURCES})
   add_library(warpwright::${name} ALIAS ${target})
-  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} DEFINE_SYMBOL "" VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR} INSTALL_RPATH "$ORIGIN"
+    VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL} INTERFACE_HEADER_SETS_TO_VERIFY HEADERS)
   warpwright_unity(${target})
-  target_include_directories(${target} PUBLIC
-    $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/include/*.h*")
+  set(unverified "")
+  foreach(header IN LISTS headers)
+    cmake_path(RELATIVE_PATH header BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/include/warpwright" OUTPUT_VARIABLE place)
+    foreach(other IN LISTS ARG_HEADERS_OF_OTHERS)
+      cmake_path(IS_PREFIX other "${place}" is_there)
+      if(is_there)
+        list(APPEND unverified "${header}")
+      endif()
+    endforeach()
+  endforeach()
+  if(unverified)
+    list(REMOVE_ITEM headers ${unverified})
+    target_sources(${target} PUBLIC FILE_SET headers_of_others TYPE HEADERS BASE_DIRS include FILES ${unverified})
+  endif()
+  target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${headers})
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_link_libraries(${target} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE} $<BUILD_INTERFACE:warpwright_build_flags>)
-  install(TARGETS ${target} EXPORT warpwright-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-  install(DIRECTORY include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  if(WARPWRIGHT_INSTALL)
+    set(sets FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    if(unverified)
+      list(APPEND sets FILE_SET headers_of_others DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    endif()
+    install(TARGETS ${target} EXPORT warpwright-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+      LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ${sets})
+  endif()
+endfunction()
+
+# warpwright_program(TARGET DESTINATION)
+#   Installs a program, which finds shared libraries of ours from where it lies.
+function(warpwright_program target destination)
+  if(NOT WARPWRIGHT_INSTALL)
+    return()
+  endif()
+  file(RELATIVE_PATH libraries "/${destination}" "/${CMAKE_INSTALL_LIBDIR}")
+  set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN/${libraries}")
+  install(TARGETS ${target} DESTINATION ${destination})
 endfunction()
 
 # warpwright_precompile_headers(TEST): with WARPWRIGHT_PRECOMPILE_HEADERS a test program reads GoogleTest and what of the
