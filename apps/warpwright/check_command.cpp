@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <memory>
 
+#include <warpwright/execution/evaluation_json.hpp>
 #include <warpwright/store/json.hpp>
 #include <warpwright/tuning/session.hpp>
 

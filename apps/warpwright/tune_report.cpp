@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <optional>
 
+#include <warpwright/execution/evaluation_json.hpp>
 #include <warpwright/measure/plausibility.hpp>
 #include <warpwright/tuning/ranking.hpp>
 

@@ -2,6 +2,8 @@
 // its inline functions.
 #pragma once
 
+#include <cstdint>
+
 // toml++ 3.3 asserts conditions that malformed text breaks ("[= 1" as a header), and with NDEBUG it lets the compiler
 // assume them. Behind each of them is an ordinary error path, which is what a reader of foreign files needs.
 #ifdef NDEBUG
@@ -10,6 +12,7 @@
 #endif
 #define TOML_ASSERT(condition) static_assert(true)
 #define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 0
 
 // Its tests for white space and letters tell the compiler that characters they forgot cannot come, U+045B for one. All
 // of them return bool, and false is right: nothing that is not listed belongs to the class.

@@ -189,20 +189,23 @@ Process Process::start(const ProcessOptions& options) {
 }
 
 Process::Process(Process&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)), handle_(std::move(other.handle_)), end_(std::move(other.end_)) {}
+    : pid_(std::exchange(other.pid_, -1)),
+      handle_(std::move(other.handle_)),
+      end_(std::move(other.end_)),
+      given_up_(other.given_up_) {}
 
 Process& Process::operator=(Process&& other) noexcept {
   std::swap(pid_, other.pid_);
   std::swap(handle_, other.handle_);
   std::swap(end_, other.end_);
+  std::swap(given_up_, other.given_up_);
   return *this;
 }
 
 Process::~Process() {
-  if (pid_ < 0 || end_) return;
+  if (pid_ < 0 || end_ || given_up_) return;
   try {
-    kill_group();
-    wait(kill_patience);
+    end();
   } catch (...) {  // nobody is left to be told
   }
 }
@@ -241,6 +244,13 @@ std::optional<ProcessEnd> Process::wait(std::optional<Nanoseconds> timeout) {
     }
   }
   return end_;
+}
+
+std::optional<ProcessEnd> Process::end() {
+  kill_group();
+  const auto ended = wait(kill_patience);
+  given_up_ = !ended;
+  return ended;
 }
 
 void Process::kill_group() noexcept {

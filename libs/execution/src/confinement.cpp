@@ -3,22 +3,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <warpwright/base/descriptor.hpp>
 #include <warpwright/execution/confinement.hpp>
 
 #include "landlock_abi.hpp"
 
 namespace warpwright::execution {
 namespace {
-
-struct Descriptor {
-  int value;
-  explicit Descriptor(long opened) : value(static_cast<int>(opened)) {}
-  ~Descriptor() {
-    if (value >= 0) ::close(value);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-};
 
 int landlock_version() noexcept {
   const long version = ::syscall(landlock::create_ruleset_call, nullptr, 0, landlock::ask_version);
@@ -27,9 +18,9 @@ int landlock_version() noexcept {
 
 void allow_below(const Descriptor& ruleset, const char* folder, std::uint64_t rights) noexcept {
   const Descriptor opened(::open(folder, O_PATH | O_CLOEXEC | O_DIRECTORY));
-  if (opened.value < 0) return;
-  const landlock::PathBeneath rule{rights, opened.value};
-  ::syscall(landlock::add_rule_call, ruleset.value, landlock::path_beneath, &rule, 0);
+  if (!opened) return;
+  const landlock::PathBeneath rule{rights, opened.value()};
+  ::syscall(landlock::add_rule_call, ruleset.value(), landlock::path_beneath, &rule, 0);
 }
 
 bool restrict_writing(int version, const std::vector<std::filesystem::path>& writable) noexcept {
@@ -39,13 +30,13 @@ bool restrict_writing(int version, const std::vector<std::filesystem::path>& wri
                          landlock::refer;
   if (version >= 3) rights |= landlock::truncate;
   const landlock::Ruleset wanted{rights};
-  const Descriptor ruleset(::syscall(landlock::create_ruleset_call, &wanted, sizeof wanted, 0));
-  if (ruleset.value < 0) return false;
+  const Descriptor ruleset(static_cast<int>(::syscall(landlock::create_ruleset_call, &wanted, sizeof wanted, 0)));
+  if (!ruleset) return false;
   for (const auto& folder : writable) allow_below(ruleset, folder.c_str(), rights);
   // Drivers open their devices and share memory in the first, and name their threads in the second.
   allow_below(ruleset, "/dev", rights);
   allow_below(ruleset, "/proc/self", rights);
-  return ::syscall(landlock::restrict_self_call, ruleset.value, 0) == 0;
+  return ::syscall(landlock::restrict_self_call, ruleset.value(), 0) == 0;
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include <warpwright/base/descriptor.hpp>
 #include <warpwright/base/error.hpp>
 
 namespace warpwright::execution {
@@ -26,11 +27,10 @@ std::string report_frame;  // written once, before the handlers are installed
 
 // Address space in use; only calls that a signal handler may make. 0 if the system does not tell.
 std::uint64_t address_space() noexcept {
-  const int file = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 0;
+  const Descriptor file(::open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
+  if (!file) return 0;
   std::array<char, 64> text{};
-  const ssize_t got = ::read(file, text.data(), text.size() - 1);
-  ::close(file);
+  const ssize_t got = ::read(file.value(), text.data(), text.size() - 1);
   std::uint64_t pages = 0;
   for (ssize_t i = 0; i < got; ++i) {
     const char c = text[static_cast<std::size_t>(i)];

@@ -33,11 +33,6 @@ std::uint64_t get_little_endian(const char* data, int bytes) {
   return value;
 }
 
-NativeError last_errno() {
-  const int code = errno;
-  return {code, std::strerror(code)};
-}
-
 // False when `timeout_ms` passed.
 bool wait_for(int descriptor, short events, int timeout_ms) {
   pollfd item{descriptor, events, 0};
@@ -48,10 +43,6 @@ bool wait_for(int descriptor, short events, int timeout_ms) {
 }
 
 }  // namespace
-
-MessageChannel::~MessageChannel() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
 
 MessageChannel::MessageChannel(MessageChannel&& other) noexcept : MessageChannel(-1) { *this = std::move(other); }
 
@@ -94,7 +85,7 @@ void MessageChannel::send_in_passing(const Message& message) {
 
 void MessageChannel::drain(int patience_ms) {
   while (has_unsent()) {
-    if (!wait_for(descriptor_, POLLOUT, patience_ms))
+    if (!wait_for(descriptor_.value(), POLLOUT, patience_ms))
       throw Error(ErrorCode::timeout, "the other process does not read what is sent to it");
     flush();
   }
@@ -142,13 +133,13 @@ std::size_t MessageChannel::write(const std::array<std::string_view, 2>& parts) 
     msghdr message{};
     message.msg_iov = pieces.data();
     message.msg_iovlen = pieces.size();
-    const ssize_t put = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t put = ::sendmsg(descriptor_.value(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (put >= 0) {
       sent += static_cast<std::size_t>(put);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       break;
     } else if (errno != EINTR) {
-      const NativeError reason = last_errno();
+      const NativeError reason = last_native_error();
       outbox_.clear();
       throw Error(ErrorCode::io, "cannot send to the other process", reason);
     }
@@ -172,7 +163,7 @@ MessageChannel::Got MessageChannel::read_some() {
   char* const to = into_payload ? payload_.data() + payload_read_ : buffer.data();
   const std::size_t room = into_payload ? payload_.size() - payload_read_ : buffer.size();
   ssize_t got = 0;
-  while ((got = ::recv(descriptor_, to, room, MSG_DONTWAIT)) < 0 && errno == EINTR) {
+  while ((got = ::recv(descriptor_.value(), to, room, MSG_DONTWAIT)) < 0 && errno == EINTR) {
   }
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Got::nothing;
   if (got <= 0) return Got::end;  // a reset connection is a closed one
@@ -228,7 +219,7 @@ std::optional<Message> MessageChannel::receive() {
     if (auto message = next()) return message;
     const Got got = read_some();
     if (got == Got::end) return next();
-    if (got == Got::nothing) wait_for(descriptor_, POLLIN, -1);
+    if (got == Got::nothing) wait_for(descriptor_.value(), POLLIN, -1);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include <warpwright/base/descriptor.hpp>
 #include <warpwright/store/json.hpp>
 
 namespace warpwright::execution {
@@ -24,11 +25,10 @@ class MessageChannel {
   // the socket is woken on a processor of its own: a socket wakes its reader on the sender's, where it takes the time
   // of a sender that would go on.
   explicit MessageChannel(int descriptor, int doorbell = -1) : descriptor_(descriptor), doorbell_(doorbell) {}
-  ~MessageChannel();
   MessageChannel(MessageChannel&& other) noexcept;
   MessageChannel& operator=(MessageChannel&& other) noexcept;
 
-  int descriptor() const { return descriptor_; }
+  int descriptor() const { return descriptor_.value(); }
   // The bytes of a message on the wire. Text that is no UTF-8 (a compiler's log) is replaced where it is not.
   static std::string frame(const Message& message);
   // Blocks until all is written. Throws Error(io) when the other side is gone, Error(timeout) when it does not read for
@@ -61,7 +61,8 @@ class MessageChannel {
   void begin_next();
   void end_if_whole();
 
-  int descriptor_ = -1, doorbell_ = -1;
+  Descriptor descriptor_;
+  int doorbell_ = -1;
   std::string inbox_, outbox_;
   std::deque<Message> whole_;
   // The message that has begun to arrive, behind those.

@@ -1,9 +1,7 @@
 #include "read_ahead.hpp"
 
 #include <array>
-#include <cerrno>
 #include <cstdint>
-#include <cstring>
 #include <exception>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -14,10 +12,7 @@
 namespace warpwright::execution {
 
 ReadAhead::ReadAhead(MessageChannel& channel) : channel_(channel), wake_(::eventfd(0, EFD_CLOEXEC)) {
-  if (wake_ < 0) {
-    const int code = errno;
-    throw Error(ErrorCode::io, "cannot create an event descriptor for reading ahead", {code, std::strerror(code)});
-  }
+  if (!wake_) throw Error(ErrorCode::io, "cannot create an event descriptor for reading ahead", last_native_error());
   thread_ = std::thread([this] { read(); });
 }
 
@@ -28,9 +23,8 @@ ReadAhead::~ReadAhead() {
   }
   changed_.notify_one();
   const std::uint64_t once = 1;
-  static_cast<void>(!::write(wake_, &once, sizeof once));
+  static_cast<void>(!::write(wake_.value(), &once, sizeof once));
   thread_.join();
-  ::close(wake_);
 }
 
 void ReadAhead::allow(bool allowed) {
@@ -45,7 +39,7 @@ void ReadAhead::read() {
   std::unique_lock lock(mutex_);
   while (!ending_) {
     lock.unlock();
-    std::array<pollfd, 2> items{{{channel_.descriptor(), POLLIN, 0}, {wake_, POLLIN, 0}}};
+    std::array<pollfd, 2> items{{{channel_.descriptor(), POLLIN, 0}, {wake_.value(), POLLIN, 0}}};
     ::poll(items.data(), items.size(), -1);
     lock.lock();
     // What comes while the working thread waits is its own; then this one has nothing to do before the next Period.

@@ -36,7 +36,7 @@ class ReadAhead {
   void read();
 
   MessageChannel& channel_;
-  int wake_ = -1;  // eventfd that ends the thread's wait
+  Descriptor wake_;  // eventfd that ends the thread's wait
   std::mutex mutex_;
   std::condition_variable changed_;
   bool allowed_ = false, ending_ = false, ended_ = false;

@@ -1,6 +1,7 @@
 #include "task_json.hpp"
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/execution/evaluation_json.hpp>
 
 namespace warpwright::execution {
 namespace {

@@ -1,4 +1,4 @@
-// One child process with a message channel: started with posix_spawn, killed with its whole process group.
+// One child process with a message channel, killed with its whole process group.
 #pragma once
 
 #include <filesystem>
@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <warpwright/base/descriptor.hpp>
+#include <warpwright/base/process.hpp>
 #include <warpwright/base/units.hpp>
 
 #include "message_channel.hpp"
@@ -27,14 +29,14 @@ class WorkerProcess {
   static WorkerProcess start(const std::filesystem::path& executable,
                              const std::vector<std::pair<std::string, std::string>>& environment);
   ~WorkerProcess();
-  WorkerProcess(WorkerProcess&& other) noexcept;
-  WorkerProcess& operator=(WorkerProcess&& other) noexcept;
+  WorkerProcess(WorkerProcess&& other) noexcept = default;
+  WorkerProcess& operator=(WorkerProcess&& other) noexcept = default;
 
   MessageChannel& channel() { return channel_; }
   const MessageChannel& channel() const { return channel_; }
-  pid_t pid() const { return pid_; }
+  pid_t pid() const { return process_ ? process_->pid() : -1; }
   // Readable when the child has sent something since quiet(). The channel's descriptor tells of its end.
-  int doorbell() const { return doorbell_; }
+  int doorbell() const { return doorbell_.value(); }
   void quiet();
 
   // Ends the child (if it still lives) and says how it ended: "exited with status 3", "killed by SIGSEGV", followed by
@@ -42,14 +44,17 @@ class WorkerProcess {
   std::string end();
 
  private:
-  WorkerProcess(pid_t pid, MessageChannel channel, int doorbell, int error_file)
-      : pid_(pid), channel_(std::move(channel)), doorbell_(doorbell), error_file_(error_file) {}
+  WorkerProcess(Process process, MessageChannel channel, Descriptor doorbell, Descriptor error_file)
+      : process_(std::move(process)),
+        channel_(std::move(channel)),
+        doorbell_(std::move(doorbell)),
+        error_file_(std::move(error_file)) {}
   std::string last_error_line() const;
 
-  pid_t pid_ = -1;
+  std::optional<Process> process_;  // until end()
   MessageChannel channel_;
-  int doorbell_ = -1;
-  int error_file_ = -1;  // anonymous file behind the child's standard error
+  Descriptor doorbell_;
+  Descriptor error_file_;  // anonymous file behind the child's standard error
 };
 
 }  // namespace warpwright::execution

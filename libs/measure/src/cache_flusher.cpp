@@ -17,7 +17,7 @@ constexpr Bytes assumed_cpu_cache{32 * mebibyte};
 constexpr Bytes largest_on_cpu{64 * mebibyte};
 constexpr Bytes largest_flush{1024 * mebibyte};
 
-constexpr const char* entry = "warpwright_read_cache";
+constexpr const char* flush_entry = "warpwright_read_cache";
 constexpr std::int64_t block_threads = 256;
 // Enough loads in flight to reach the memory's bandwidth.
 constexpr std::int64_t blocks_per_multiprocessor = 8;
@@ -141,12 +141,12 @@ std::unique_ptr<device::Buffer> CacheFlusher::allocate(Bytes size) const {
 void CacheFlusher::prepare_reading(device::Compiler& compiler, device::Stream& stream) {
   device::CompileJob job;
   job.file_name = "warpwright cache flush";
-  job.entries = {entry};
+  job.entries = {flush_entry};
   const std::string& backend = context_.device().id.backend;
   job.source = backend == "sim" ? simulated_source : reader_source;
   if (backend == "opencl") job.defines.emplace_back("WARPWRIGHT_FLUSH_OPENCL", "1");
   module_ = context_.load(compiler.compile(job));
-  kernel_ = module_->kernel(entry);
+  kernel_ = module_->kernel(flush_entry);
   sink_ = context_.allocate(Bytes{sizeof(std::uint32_t)});
   // A launch that fails says so here and not in the middle of a sample.
   const auto small = context_.allocate(Bytes{vector_bytes});

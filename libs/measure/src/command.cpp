@@ -55,7 +55,7 @@ void run_command(const std::vector<std::string>& command, const std::filesystem:
   }();
   const auto end = process.wait(deadline);
   if (!end) {
-    process.kill_group();
+    process.end();
     throw Error(ErrorCode::timeout, fmt::format("command '{}' did not end within {}; {}", command[0],
                                                 format_duration(deadline), last_words(log)));
   }

@@ -63,7 +63,7 @@ std::string describe(const Cell& cell, std::size_t limit) {
     case Cell::Kind::real:
       return double_text(cell.d);
     case Cell::Kind::string:
-      return quoted(cut(*cell.s, std::max<std::size_t>(limit, 8)));
+      return detail::quoted(cut(*cell.s, std::max<std::size_t>(limit, 8)));
     case Cell::Kind::list:
       break;
   }

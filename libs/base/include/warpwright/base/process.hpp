@@ -49,8 +49,7 @@ class Process {
   // Returns when the other program has taken over. Throws Error(not_found) where the program is not there or cannot be
   // executed, Error with path_error_code() where the folder or the output cannot be used, Error(io) otherwise.
   static Process start(const ProcessOptions& options);
-  // Kills it with its group if it has not ended, and waits up to ten seconds for that: a call of a driver that does not
-  // return cannot be ended at once.
+  // As end(), where that was not called and it has not ended.
   ~Process();
   Process(Process&& other) noexcept;
   Process& operator=(Process&& other) noexcept;
@@ -61,6 +60,9 @@ class Process {
   std::optional<ProcessEnd> wait(std::optional<Nanoseconds> timeout = std::nullopt);
   // SIGKILL to it and to all of its group, also to those of them that outlive it.
   void kill_group() noexcept;
+  // Kills it with its group and waits up to ten seconds: a call of a driver that does not return cannot be ended at
+  // once. nullopt if it is still there then. Throws Error(io).
+  std::optional<ProcessEnd> end();
 
  private:
   explicit Process(pid_t pid);
@@ -68,6 +70,7 @@ class Process {
   pid_t pid_ = -1;
   Descriptor handle_;  // a pidfd; none where the system has no such thing
   std::optional<ProcessEnd> end_;
+  bool given_up_ = false;
 };
 
 }  // namespace warpwright

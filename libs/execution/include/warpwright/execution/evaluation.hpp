@@ -14,7 +14,6 @@
 #include <warpwright/measure/timing.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
-#include <warpwright/store/json.hpp>
 
 namespace warpwright::execution {
 
@@ -89,9 +88,6 @@ struct EvaluationInfo {
   // Why nothing is verified, where that is for another reason than a missing reference.
   std::string unverified;
 };
-
-// [{"argument", "elements", "nan", "passing_zero", "largest"}]: docs/json.md.
-store::Json to_json(const std::vector<measure::ReferenceOutput>& outputs);
 
 // One thread only. Tasks are started by compile(), run() and interleave(), and end as completions from wait().
 class Evaluation {
