@@ -16,6 +16,7 @@ struct CheckArguments {
   ProblemArguments problem;
   WorkerArguments workers;
   bool json = false;
+  bool launch_times = false;
 };
 
 int check(const CheckArguments& arguments, const Console& console) {
@@ -28,6 +29,7 @@ int check(const CheckArguments& arguments, const Console& console) {
       execution::make_worker_pool(chosen.device, chosen.problem, clock, arguments.workers.options(console));
   measure::TimingOptions timing;
   timing.max_samples = timing.min_samples;
+  timing.launch_times = arguments.launch_times;
   const tuning::CheckResult result = tuning::check_baseline(chosen.problem, *pool, clock, timing);
   const Trial& baseline = result.baseline;
   if (arguments.json) {
@@ -56,6 +58,9 @@ int check(const CheckArguments& arguments, const Console& console) {
                  output.passing_zero, output.elements);
   for (const auto& warning : measure::warnings_about(result.evaluation.reference_outputs))
     fmt::print(console.out, "warning:   {}\n", warning);
+  for (const LaunchTime& launch : baseline.launch_times)
+    fmt::print(console.out, "launch:    {}: {}{}\n", launch.entry, format_duration(launch.time),
+               launch.launches == 1 ? std::string() : fmt::format(" in {} launches", launch.launches));
   if (baseline.ok()) {
     fmt::print(console.out, "result:    {}, median {} of {} samples\n",
                result.evaluation.has_reference ? "correct" : "not verified (no [reference])",
@@ -80,6 +85,7 @@ void add_check_command(CLI::App& app, const Console& console, int& exit_code) {
   auto arguments = std::make_shared<CheckArguments>();
   arguments->problem.add_to(*command);
   arguments->workers.add_to(*command);
+  command->add_flag("--launch-times", arguments->launch_times, "Time each launch of the baseline as well");
   command->add_flag("--json", arguments->json, "Print JSON");
   command->callback([arguments, console, &exit_code] { exit_code = check(*arguments, console); });
 }

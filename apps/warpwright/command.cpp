@@ -74,14 +74,22 @@ ChosenProblem choose_problem(const ProblemArguments& arguments, const device::Ba
       chosen.notes.push_back("warning: " + component.name + ": " + component.detail + "; " + component.remedy);
   chosen.problem = base.for_device(chosen.device, overrides);
   for (const auto& warning : chosen.problem.warnings) chosen.notes.push_back("warning: " + warning);
-  if (chosen.problem.source.find(chosen.device.id.backend) == nullptr) {
+  const std::string& backend = chosen.device.id.backend;
+  std::vector<std::string> stages;
+  for (const Launch& launch : chosen.problem.launches) stages.push_back(launch.stage);
+  if (chosen.problem.stages.empty()) stages = {""};
+  for (const std::string& name_of_stage : stages) {
+    if (chosen.problem.find_source(name_of_stage, backend) != nullptr) continue;
+    const Stage* stage = chosen.problem.find_stage(name_of_stage);
+    const bool own = stage != nullptr && !stage->source.by_backend.empty();
     std::vector<std::string> known;
-    for (const auto& [backend, source] : chosen.problem.source.by_backend) known.push_back(backend);
+    for (const auto& [name, source] : (own ? stage->source : chosen.problem.source).by_backend) known.push_back(name);
+    const std::string what = own ? fmt::format("stage '{}' of '{}'", name_of_stage, arguments.specification)
+                                 : fmt::format("'{}'", arguments.specification);
     throw Error(ErrorCode::bad_input,
-                fmt::format("'{}' has kernel source for {} and none for {} devices; choose another device with "
-                            "--device, or give a source for {} ([kernel] source)",
-                            arguments.specification, fmt::join(known, ", "), chosen.device.id.backend,
-                            chosen.device.id.backend));
+                fmt::format("{} has kernel source for {} and none for {} devices; choose another device with "
+                            "--device, or give a source for {} ({} source)",
+                            what, fmt::join(known, ", "), backend, backend, own ? "[[stage]]" : "[kernel]"));
   }
   return chosen;
 }

@@ -73,6 +73,9 @@ void print_trial(const Trial& trial, std::FILE* out) {
       add(format_bytes(*entry.spill_stores) + " spilled a thread");
     fmt::print(out, "  resources  {}: {}\n", entry.entry, text.empty() ? "unknown" : text);
   }
+  for (const auto& launch : trial.launch_times)
+    fmt::print(out, "  launch     {}: {}{}\n", launch.entry, format_duration(launch.time),
+               launch.launches == 1 ? std::string() : fmt::format(" in {} launches", launch.launches));
   for (const auto& launch : trial.occupancy)
     fmt::print(out, "  occupancy  {}: {:.3g} %, {} blocks and {} of {} warps per SM, limited by {}\n", launch.entry,
                launch.occupancy() * 100, launch.blocks_per_sm, launch.active_warps_per_sm, launch.max_warps_per_sm,

@@ -73,6 +73,7 @@ void TimingArguments::add_to(CLI::App& command) {
       ->check(CLI::IsMember({"cold", "warm"}));
   command.add_option("--min-samples", min_samples, "Fewest timed runs of a configuration (default 5)")->type_name("N");
   command.add_option("--max-samples", max_samples, "Most timed runs of a configuration (default 30)")->type_name("N");
+  command.add_flag("--launch-times", launch_times, "Time each launch of a configuration as well, in runs of their own");
 }
 
 measure::TimingOptions TimingArguments::options() const {
@@ -85,6 +86,7 @@ measure::TimingOptions TimingArguments::options() const {
   options.cache = cache_mode == "warm" ? measure::CacheMode::warm : measure::CacheMode::cold;
   options.min_samples = min_samples;
   options.max_samples = max_samples;
+  options.launch_times = launch_times;
   return options;
 }
 

@@ -26,6 +26,7 @@ struct WorkerArguments {
 
 struct TimingArguments {
   std::string cache_mode = "cold";
+  bool launch_times = false;
   int min_samples = 5;
   int max_samples = 30;
   void add_to(CLI::App& command);

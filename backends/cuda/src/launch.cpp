@@ -71,10 +71,15 @@ class ParameterList {
         }
         pointer = &CudaBuffer::of(**buffer, function.context()).pointer();
         size = sizeof(abi::DevicePointer);
-      } else {
-        const auto& scalar = std::get<device::ScalarArgument>(arguments[i]);
+      } else if (const auto* scalar_argument = std::get_if<device::ScalarArgument>(&arguments[i])) {
+        const auto& scalar = *scalar_argument;
         pointer = scalar.bytes.data();
         size = scalar.size;
+      } else {
+        throw Error(ErrorCode::unsupported,
+                    "argument " + std::to_string(i) + " of kernel '" + function.entry() +
+                        "' is __local memory, which CUDA kernels do not take as a parameter: they share one block of "
+                        "dynamic shared memory");
       }
       if (sizes && (*sizes)[i] != size) {
         throw Error(ErrorCode::bad_input, "argument " + std::to_string(i) + " of kernel '" + function.entry() +

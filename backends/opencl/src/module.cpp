@@ -55,6 +55,9 @@ void OpenclKernel::set_argument(abi::Uint index, const device::KernelArgument& a
   if (const auto* scalar = std::get_if<device::ScalarArgument>(&argument)) {
     value = scalar->bytes.data();
     size = scalar->size;
+  } else if (const auto* local = std::get_if<device::LocalMemory>(&argument)) {
+    value = nullptr;
+    size = static_cast<std::size_t>(local->size.count);
   } else {
     const device::Buffer* buffer = std::get<const device::Buffer*>(argument);
     if (buffer == nullptr)
@@ -82,10 +85,18 @@ abi::Event OpenclKernel::enqueue(const StreamState& stream, const device::Launch
                                                        : ""));
   // Drivers that keep local memory in ordinary memory (PoCL) do not check. A limit of 0 is one the driver did not tell.
   const Bytes fixed = resources_.static_shared.value_or(Bytes{}), room = device.shared_per_block;
-  if (room.count > 0 && (room < fixed || config.dynamic_shared > room - fixed))
-    throw Error(ErrorCode::launch,
-                fmt::format("kernel '{}' needs {} + {} bytes of local memory, the device has {}", name(), fixed.count,
-                            config.dynamic_shared.count, device.shared_per_block.count));
+  Bytes asked = config.dynamic_shared;
+  bool beyond = false;
+  for (const auto& argument : arguments) {
+    const auto* local = std::get_if<device::LocalMemory>(&argument);
+    if (local == nullptr) continue;
+    if (local->size.count == 0)
+      throw Error(ErrorCode::bad_input, fmt::format("kernel '{}' is passed __local memory of 0 bytes", name()));
+    beyond = beyond || __builtin_add_overflow(asked.count, local->size.count, &asked.count);
+  }
+  if (beyond || (room.count > 0 && (room < fixed || asked > room - fixed)))
+    throw Error(ErrorCode::launch, fmt::format("kernel '{}' needs {} + {} bytes of local memory, the device has {}",
+                                               name(), fixed.count, asked.count, device.shared_per_block.count));
   std::array<std::size_t, 3> local{}, global{};
   abi::Uint dimensions = 1;
   for (std::size_t d = 0; d < 3; ++d) {

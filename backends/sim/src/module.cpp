@@ -146,6 +146,13 @@ std::vector<BoundArgument> bind_arguments(const SimKernel& kernel, std::span<con
     }
     if (const auto* scalar = std::get_if<device::ScalarArgument>(&arguments[i])) {
       view.scalar = *scalar;
+    } else if (std::holds_alternative<device::LocalMemory>(arguments[i])) {
+      // What a simulated kernel does needs no memory of a block's.
+      if (text.arguments_declared)
+        throw Error(ErrorCode::bad_input,
+                    fmt::format("argument {} ('{}') of kernel '{}' must be a {}, and __local memory is passed", i,
+                                view.name, text.entry, text.arguments[i].is_buffer ? "buffer" : "scalar"));
+      continue;
     } else {
       const device::Buffer* buffer = std::get<const device::Buffer*>(arguments[i]);
       if (buffer == nullptr)

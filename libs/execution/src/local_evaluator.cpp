@@ -62,15 +62,19 @@ CompileDone CompileStation::compile(const CompileTask& task, const PhaseCallback
       other = problem_.with_dimensions(task.dimensions);
       problem = &other;
     }
-    const device::CompileJob job = measure::kernel_job(*problem, task.configuration, device_);
-    const std::string key = device::cache_key(job, *compiler_);
-    std::optional<device::Binary> cached = cache_ ? cache_->find(key) : std::nullopt;
-    done.from_cache = cached.has_value();
-    done.binary = cached ? std::move(*cached) : compiler_->compile(job);
-    if (cache_ && !done.from_cache && !cache_->put(key, done.binary))
-      log_to(options_.log, LogLevel::warning,
-             "compiled binaries cannot be kept in " + options_.cache_folder->string() +
-                 ": is the folder writable, and is there space on the disk?");
+    done.from_cache = true;
+    done.binary =
+        measure::compile_configuration(*problem, task.configuration, device_, [&](const device::CompileJob& job) {
+          const std::string key = device::cache_key(job, *compiler_);
+          if (auto cached = cache_ ? cache_->find(key) : std::nullopt) return *std::move(cached);
+          done.from_cache = false;
+          device::Binary compiled = compiler_->compile(job);
+          if (cache_ && !cache_->put(key, compiled))
+            log_to(options_.log, LogLevel::warning,
+                   "compiled binaries cannot be kept in " + options_.cache_folder->string() +
+                       ": is the folder writable, and is there space on the disk?");
+          return compiled;
+        });
     done.log = std::exchange(done.binary.log, {});  // travels once
     // On a CPU the machine code of a work-group size is made at the first launch, so that launch is part of compiling.
     if (compiler_->needs_device() && device_.kind == DeviceKind::cpu && task.dimensions.empty()) {

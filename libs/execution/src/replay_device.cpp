@@ -249,6 +249,7 @@ struct ReplayDevice::State {
     problem.options.clear();
     problem.include_folders.clear();
     problem.defines.clear();
+    problem.stages.clear();
     problem.launches.clear();
     problem.outputs.clear();
     problem.verify_sizes.clear();

@@ -34,6 +34,7 @@ Json timing_to_json(const measure::TimingOptions& timing) {
             {"max_samples", timing.max_samples},
             {"target_precision", timing.target_precision},
             {"time_budget_ns", timing.time_budget.count()}};
+  if (timing.launch_times) json["launch_times"] = true;
   if (timing.incumbent)
     json["incumbent"] = {{"median_ns", timing.incumbent->median.count()},
                          {"upper_quartile_ns", timing.incumbent->upper_quartile.count()},
@@ -53,6 +54,7 @@ measure::TimingOptions timing_from_json(const Json& json) {
   timing.max_samples = json.at("max_samples").get<int>();
   timing.target_precision = json.at("target_precision").get<double>();
   timing.time_budget = Nanoseconds(json.at("time_budget_ns").get<double>());
+  timing.launch_times = json.value("launch_times", false);
   if (const auto found = json.find("incumbent"); found != json.end())
     timing.incumbent =
         measure::Incumbent{Nanoseconds(found->at("median_ns").get<double>()),
@@ -204,6 +206,7 @@ Message to_message(const RunDone& done) {
   Trial trial;
   trial.status = done.result.status;
   trial.samples = done.result.samples;
+  trial.launch_times = done.result.launch_times;
   trial.message = done.result.message;
   trial.mismatch = done.result.mismatch;
   trial.resources = done.result.resources;
@@ -227,6 +230,7 @@ RunDone run_done_from(const Message& message) {
   done.result.status = trial.status;
   done.result.specification_mistake = message.head.at("specification_mistake").get<bool>();
   done.result.samples = std::move(trial.samples);
+  done.result.launch_times = std::move(trial.launch_times);
   done.result.message = std::move(trial.message);
   done.result.mismatch = std::move(trial.mismatch);
   done.result.resources = std::move(trial.resources);

@@ -36,16 +36,18 @@ ArgumentBuffers::ArgumentBuffers(device::Context& context, device::Stream& strea
     : context_(context), stream_(stream), problem_(problem), salt_(input_salt), host_memory_(host_memory) {
   for (std::size_t i = 0; i < problem.arguments.size(); ++i) {
     const Argument& argument = problem.arguments[i];
-    if (argument.access == Access::scalar) continue;
+    if (!argument.is_buffer()) continue;
     if (!argument.size) {
       throw Error(ErrorCode::bad_input, "buffer '" + argument.name + "' has no size", argument.position);
     }
     Slot slot;
     slot.argument = &argument;
-    slot.fill = with_seed(argument.fill, i);
-    slot.has_data = argument.access != Access::out;
-    slot.written = argument.access == Access::out || argument.access == Access::inout;
-    slot.changed = argument.access == Access::inout;
+    slot.fill = with_seed(resolved(argument.fill, problem.scope({}), "init of argument '" + argument.name + "'"), i);
+    slot.type = argument.type;
+    const bool scratch = argument.access == Access::scratch;
+    slot.has_data = argument.access != Access::out && (!scratch || argument.restored);
+    slot.written = argument.access == Access::out || argument.access == Access::inout || scratch;
+    slot.changed = argument.access == Access::inout || (scratch && argument.restored);
     slots_.push_back(std::move(slot));
   }
   for (const Launch* launch : launches) {
@@ -68,18 +70,20 @@ ArgumentBuffers::ArgumentBuffers(device::Context& context, device::Stream& strea
 void ArgumentBuffers::fit(const Configuration& configuration) {
   const Scope scope = problem_.scope(configuration);
   std::vector<std::uint64_t> wanted;
+  std::vector<DataType> types;
   for (const Slot& slot : slots_) {
     const Argument& argument = *slot.argument;
     const std::string what = "size of argument '" + argument.name + "'";
     const auto elements = static_cast<std::uint64_t>(scope.integer_at_least(*argument.size, 1, what));
     const auto width = static_cast<std::uint64_t>(std::max(argument.components, 1));
-    if (elements > (std::uint64_t{1} << 60) / (width * size_of(argument.type))) {
+    types.push_back(argument.type_in(scope));
+    if (elements > (std::uint64_t{1} << 60) / (width * size_of(types.back()))) {
       throw Error(ErrorCode::bad_input, fmt::format("{} is {}, beyond any memory", what, elements), argument.position);
     }
     wanted.push_back(elements * width);
   }
   for (const auto& [first, second] : swapped_) {
-    const auto bytes = [&](std::size_t i) { return wanted[i] * size_of(slots_[i].argument->type); };
+    const auto bytes = [&](std::size_t i) { return wanted[i] * size_of(types[i]); };
     if (bytes(first) != bytes(second)) {
       throw Error(
           ErrorCode::bad_input,
@@ -89,14 +93,15 @@ void ArgumentBuffers::fit(const Configuration& configuration) {
   }
   std::vector<std::size_t> changed;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    if (slots_[i].scalars != wanted[i]) changed.push_back(i);
+    if (slots_[i].scalars != wanted[i] || slots_[i].type != types[i]) changed.push_back(i);
   }
   if (changed.empty()) return;
   ++generation_;
   stream_.synchronize();  // nothing may still use what is about to be replaced
   // A failure below leaves 0 scalars in the slots not reached, so that the next fit() starts them afresh.
   for (const std::size_t i : changed) {
-    slots_[i].size = Bytes{wanted[i] * size_of(slots_[i].argument->type)};
+    slots_[i].size = Bytes{wanted[i] * size_of(types[i])};
+    slots_[i].type = types[i];
     slots_[i].scalars = 0;
   }
   require_memory();
@@ -176,7 +181,7 @@ void ArgumentBuffers::load_data(Slot& slot) {
   const Argument& argument = *slot.argument;
   std::vector<std::byte> data;
   try {
-    data = generate(slot.fill, argument.type, slot.size.count / size_of(argument.type), salt_);
+    data = generate(slot.fill, slot.type, slot.size.count / size_of(slot.type), salt_);
   } catch (Error& error) {
     throw error.add_context("generating argument '" + argument.name + "'");
   }
@@ -229,7 +234,8 @@ void ArgumentBuffers::restore_changed_inputs() {
 }
 
 void ArgumentBuffers::poison(std::size_t slot, std::uint8_t value) {
-  if (slots_[slot].argument->access != Access::out) return;
+  const Argument& argument = *slots_[slot].argument;
+  if (argument.access != Access::out && (argument.access != Access::scratch || argument.restored)) return;
   stream_.fill(*slots_[slot].buffer, Bytes{0}, slots_[slot].size, value);
 }
 
@@ -237,7 +243,7 @@ std::uint8_t ArgumentBuffers::guard_byte(std::size_t slot, GuardBytes bytes) con
   // In 0x70 to 0x7B and 0xF0 to 0xFB: repeated, these are large and finite in every float format, of either sign.
   constexpr std::size_t magnitudes = 12;
   const auto own = static_cast<std::uint8_t>((slot % 2 == 0 ? 0x70 : 0xF0) + slot / 2 % magnitudes);
-  const bool floating = is_floating(slots_[slot].argument->type);
+  const bool floating = is_floating(slots_[slot].type);
   if (bytes == GuardBytes::third) return own ^ (floating ? 0x80 : 0x40);
   if ((bytes == GuardBytes::first) == slots_[slot].written) return own;
   return floating ? 0xFF : static_cast<std::uint8_t>(~own);
@@ -305,9 +311,9 @@ HostBuffers ArgumentBuffers::host_copies(const std::function<std::uint8_t(DataTy
   HostBuffers copies;
   for (const Slot& slot : slots_) {
     const Argument& argument = *slot.argument;
-    copies[argument.name] = slot.has_data
-                                ? generate(slot.fill, argument.type, slot.scalars, salt_)
-                                : std::vector<std::byte>(slot.size.count, std::byte{poison_of(argument.type)});
+    if (argument.access == Access::scratch) continue;  // what a reference needs of it is its own
+    copies[argument.name] = slot.has_data ? generate(slot.fill, slot.type, slot.scalars, salt_)
+                                          : std::vector<std::byte>(slot.size.count, std::byte{poison_of(slot.type)});
   }
   return copies;
 }

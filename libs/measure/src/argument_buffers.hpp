@@ -74,6 +74,8 @@ class ArgumentBuffers final : public BufferSource {
   const Argument& argument(std::size_t slot) const override { return *slots_[slot].argument; }
   device::Buffer& buffer(std::size_t slot) override { return *slots_[slot].buffer; }
   Bytes size(std::size_t slot) const override { return slots_[slot].size; }
+  // The element type under the configuration of the last fit().
+  DataType type(std::size_t slot) const { return slots_[slot].type; }
 
   // Enqueued: all inputs as generated.
   void restore_inputs();
@@ -81,7 +83,7 @@ class ArgumentBuffers final : public BufferSource {
   bool runs_change_inputs() const;
   // Enqueued: only those.
   void restore_changed_inputs();
-  // Enqueued; has no effect on buffers other than outputs.
+  // Enqueued; has no effect on buffers other than outputs and scratch.
   void poison(std::size_t slot, std::uint8_t value);
   // Enqueued: the zones before and behind every buffer, those of `except` with the third set.
   void arm_guards(GuardBytes bytes, const std::optional<GuardPlace>& except = {});
@@ -98,7 +100,8 @@ class ArgumentBuffers final : public BufferSource {
   struct Slot {
     const Argument* argument = nullptr;
     Fill fill;
-    bool has_data = false;  // in, inout, constant
+    DataType type = DataType::float32;
+    bool has_data = false;  // in, inout, constant, and scratch that is restored
     bool written = false;   // by some launch
     bool changed = false;   // has data that a run overwrites
     std::uint64_t scalars = 0;

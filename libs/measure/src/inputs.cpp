@@ -1,8 +1,11 @@
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <fmt/format.h>
+#include <fstream>
 #include <limits>
 #include <new>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -124,11 +127,37 @@ void fill(const FillIota& fill, DataType type, std::uint64_t elements, std::uint
   }
 }
 
+template <class T>
+double sort_key(T value) {
+  if constexpr (std::is_same_v<T, Half>) {
+    return half_to_float(value.bits);
+  } else if constexpr (std::is_same_v<T, BFloat16>) {
+    return bfloat16_to_float(value.bits);
+  } else {
+    return static_cast<double>(value);
+  }
+}
+
+template <class T>
+void put_in_order(FillOrder order, T* begin, T* end) {
+  const auto less = [](T a, T b) {
+    if constexpr (std::is_integral_v<T>) {
+      return a < b;
+    } else {
+      return sort_key(a) < sort_key(b);
+    }
+  };
+  if (order == FillOrder::ascending) std::sort(begin, end, less);
+  if (order == FillOrder::descending) std::sort(begin, end, [&](T a, T b) { return less(b, a); });
+}
+
 template <class FillType, class T>
 std::vector<std::byte> filled(const FillType& how, DataType type, std::uint64_t elements, std::uint64_t salt) {
   std::vector<std::byte> bytes(elements * sizeof(T));
   // operator new aligns for every element type, and bytes may hold any trivial one.
-  fill(how, type, elements, salt, reinterpret_cast<T*>(bytes.data()));
+  T* const data = reinterpret_cast<T*>(bytes.data());
+  fill(how, type, elements, salt, data);
+  if constexpr (requires { how.order; }) put_in_order(how.order, data, data + elements);
   return bytes;
 }
 
@@ -181,6 +210,26 @@ std::vector<std::byte> from_file(const FillNpy& fill, DataType type, std::uint64
   return std::move(array.data);
 }
 
+std::vector<std::byte> from_file(const FillRaw& fill, DataType type, std::uint64_t elements) {
+  const InputPosition where{fill.file.string(), 0, 0, {}};
+  std::error_code failed;
+  const std::uintmax_t size = std::filesystem::file_size(fill.file, failed);
+  if (failed) throw Error(ErrorCode::not_found, "cannot be read: " + failed.message(), where);
+  const std::uint64_t wanted = elements * size_of(type);
+  if (size != wanted) {
+    throw Error(ErrorCode::bad_input,
+                fmt::format("has {} bytes, and the argument needs {}: {} elements of {}", size, wanted, elements,
+                            to_string(type)),
+                where);
+  }
+  std::ifstream file(fill.file, std::ios::binary);
+  std::vector<std::byte> data(wanted);
+  if (!file.read(reinterpret_cast<char*>(data.data()), static_cast<std::streamsize>(wanted))) {
+    throw Error(ErrorCode::io, "cannot be read", where);
+  }
+  return data;
+}
+
 }  // namespace
 
 std::vector<std::byte> generate(const Fill& fill, DataType type, std::uint64_t elements, std::uint64_t salt) {
@@ -191,7 +240,8 @@ std::vector<std::byte> generate(const Fill& fill, DataType type, std::uint64_t e
   try {
     return std::visit(
         [&](const auto& how) -> std::vector<std::byte> {
-          if constexpr (std::is_same_v<std::decay_t<decltype(how)>, FillNpy>) {
+          using How = std::decay_t<decltype(how)>;
+          if constexpr (std::is_same_v<How, FillNpy> || std::is_same_v<How, FillRaw>) {
             return from_file(how, type, elements);
           } else {
             return filled_as(how, type, elements, salt);

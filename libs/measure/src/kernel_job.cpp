@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <set>
 #include <utility>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/measure/kernel_job.hpp>
+#include <warpwright/measure/modules.hpp>
 
 #include "unroll_pragmas.hpp"
 
@@ -91,9 +93,15 @@ std::string known_backends(const KernelSource& source) {
 
 bool empty(const KernelSource& source) { return !source.dialect && source.by_backend.empty(); }
 
+// Whether a parameter is one of those that reach the source of `stage`.
+bool reaches(const Parameter& parameter, const Stage* stage) {
+  if (stage == nullptr || !stage->parameters) return true;
+  return std::find(stage->parameters->begin(), stage->parameters->end(), parameter.name) != stage->parameters->end();
+}
+
 // Everything of a job but its entries.
 device::CompileJob common_job(const Problem& problem, const Configuration& configuration, const DeviceInfo& device,
-                              const KernelSource& source, const std::string& what) {
+                              const KernelSource& source, const std::string& what, const Stage* stage = nullptr) {
   const std::string& backend = device.id.backend;
   const SourceText* text = source.find(backend);
   if (text == nullptr) {
@@ -109,6 +117,10 @@ device::CompileJob common_job(const Problem& problem, const Configuration& confi
   job.include_folders = problem.include_folders;
   if (const auto options = problem.options.find(backend); options != problem.options.end())
     job.options = options->second;
+  if (stage != nullptr) {
+    if (const auto own = stage->options.find(backend); own != stage->options.end())
+      job.options.insert(job.options.end(), own->second.begin(), own->second.end());
+  }
 
   std::string macro = "WARPWRIGHT_" + identifier_part(backend);
   std::transform(macro.begin(), macro.end(), macro.begin(),
@@ -116,11 +128,16 @@ device::CompileJob common_job(const Problem& problem, const Configuration& confi
   job.defines.emplace_back(std::move(macro), "1");
 
   const Scope scope = problem.scope(configuration);
-  for (const auto& [name, expression] : problem.defines) {
-    const Value value = expression.evaluate(scope.lookup()).scalar();
-    job.defines.emplace_back(name, code_literal(problem, value, "definition '" + name + "'"));
-  }
+  const auto define = [&](const std::vector<std::pair<std::string, Expression>>& definitions) {
+    for (const auto& [name, expression] : definitions) {
+      const Value value = expression.evaluate(scope.lookup()).scalar();
+      job.defines.emplace_back(name, code_literal(problem, value, "definition '" + name + "'"));
+    }
+  };
+  define(problem.defines);
+  if (stage != nullptr) define(stage->defines);
   for (const Parameter& parameter : problem.parameters) {
+    if (!reaches(parameter, stage)) continue;
     switch (parameter.role) {
       case ParameterRole::define:
         define_parameter(problem, parameter, value_of(problem, configuration, parameter), job.defines);
@@ -149,6 +166,24 @@ device::CompileJob common_job(const Problem& problem, const Configuration& confi
   return job;
 }
 
+// An entry with the template arguments that reach its source.
+std::string entry_name(const Problem& problem, const Configuration& configuration, const Launch& launch) {
+  if (!launch.entry.empty() && launch.entry.back() == '>') return launch.entry;
+  const Stage* stage = problem.find_stage(launch.stage);
+  std::string arguments;
+  for (const Parameter& parameter : problem.parameters) {
+    if (parameter.role != ParameterRole::template_argument || !reaches(parameter, stage)) continue;
+    const Value& value = value_of(problem, configuration, parameter);
+    arguments += arguments.empty() ? "<" : ", ";
+    if (const auto* flag = std::get_if<bool>(&value)) {
+      arguments += *flag ? "true" : "false";
+    } else {
+      arguments += code_literal(problem, value, "parameter '" + parameter.name + "'");
+    }
+  }
+  return arguments.empty() ? launch.entry : launch.entry + arguments + ">";
+}
+
 std::vector<std::string> unique_in_order(const std::vector<std::string>& names) {
   std::vector<std::string> result;
   for (const std::string& name : names) {
@@ -160,30 +195,66 @@ std::vector<std::string> unique_in_order(const std::vector<std::string>& names) 
 }  // namespace
 
 device::CompileJob kernel_job(const Problem& problem, const Configuration& configuration, const DeviceInfo& device) {
+  if (!problem.stages.empty()) {
+    throw Error(ErrorCode::internal, "'" + problem.name + "' has stages, which are compiled one by one");
+  }
   device::CompileJob job = common_job(problem, configuration, device, problem.source, "kernel");
-  job.entries = unique_in_order(entry_names(problem, configuration));
+  const Scope scope = problem.scope(configuration);
+  const std::vector<std::string> names = entry_names(problem, configuration);
+  std::vector<std::string> entries;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const Launch& launch = problem.launches[i];
+    if ((launch.when || launch.repeat) && repeats_of(launch, scope) == 0) continue;
+    entries.push_back(names[i]);
+  }
+  job.entries = unique_in_order(entries);
   return job;
 }
 
-std::vector<std::string> entry_names(const Problem& problem, const Configuration& configuration) {
-  std::string arguments;
-  for (const Parameter& parameter : problem.parameters) {
-    if (parameter.role != ParameterRole::template_argument) continue;
-    const Value& value = value_of(problem, configuration, parameter);
-    arguments += arguments.empty() ? "<" : ", ";
-    if (const auto* flag = std::get_if<bool>(&value)) {
-      arguments += *flag ? "true" : "false";
-    } else {
-      arguments += code_literal(problem, value, "parameter '" + parameter.name + "'");
+std::vector<StageJob> kernel_jobs(const Problem& problem, const Configuration& configuration,
+                                  const DeviceInfo& device) {
+  if (problem.stages.empty()) return {{{}, kernel_job(problem, configuration, device)}};
+  std::vector<StageJob> jobs;
+  const Scope scope = problem.scope(configuration);
+  for (const Launch& launch : problem.launches) {
+    if (repeats_of(launch, scope) == 0) continue;
+    const auto same_stage = [&](const StageJob& job) { return job.stage == launch.stage; };
+    auto found = std::find_if(jobs.begin(), jobs.end(), same_stage);
+    const Stage* stage = problem.find_stage(launch.stage);
+    if (found == jobs.end()) {
+      const KernelSource& source = stage == nullptr || empty(stage->source) ? problem.source : stage->source;
+      const std::string what = launch.stage.empty() ? "kernel" : "stage '" + launch.stage + "'";
+      jobs.push_back({launch.stage, common_job(problem, configuration, device, source, what, stage)});
+      found = std::prev(jobs.end());
+    }
+    found->job.entries.push_back(entry_name(problem, configuration, launch));
+  }
+  for (StageJob& job : jobs) job.job.entries = unique_in_order(job.job.entries);
+  return jobs;
+}
+
+device::Binary compile_configuration(const Problem& problem, const Configuration& configuration,
+                                     const DeviceInfo& device,
+                                     const std::function<device::Binary(const device::CompileJob&)>& compile) {
+  const std::vector<StageJob> jobs = kernel_jobs(problem, configuration, device);
+  if (problem.stages.empty()) return compile(jobs.front().job);
+  std::vector<StageBinary> binaries;
+  for (const StageJob& job : jobs) {
+    try {
+      binaries.push_back({job.stage, compile(job.job)});
+    } catch (Error& error) {
+      if (job.stage.empty()) throw;
+      throw error.add_context("compiling stage '" + job.stage + "'");
     }
   }
-  if (!arguments.empty()) arguments += ">";
+  return join_binaries(std::move(binaries));
+}
 
+std::vector<std::string> entry_names(const Problem& problem, const Configuration& configuration) {
   std::vector<std::string> names;
   names.reserve(problem.launches.size());
   for (const Launch& launch : problem.launches) {
-    const bool complete = !launch.entry.empty() && launch.entry.back() == '>';
-    names.push_back(complete ? launch.entry : launch.entry + arguments);
+    names.push_back(label_of(launch.stage, entry_name(problem, configuration, launch)));
   }
   return names;
 }

@@ -26,6 +26,7 @@ OccupancyCheck check_occupancy(const Problem& problem, const Configuration& conf
     const KernelResources* needs = find(resources, entries[i]);
     if (needs == nullptr || !needs->registers_per_thread) continue;
     const LaunchGeometry geometry = evaluate_geometry(problem.launches[i], scope);
+    if (geometry.repeat == 0) continue;
     KernelConfig config;
     config.block_size = geometry.block;
     config.grid_size = Dim3(geometry.grid);

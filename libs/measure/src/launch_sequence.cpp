@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <fmt/format.h>
 #include <limits>
 #include <numeric>
@@ -73,95 +74,184 @@ DataType dimension_type(const Value& dimension) {
   return std::holds_alternative<double>(dimension) ? DataType::float32 : DataType::int32;
 }
 
-device::ScalarArgument scalar_argument(const Argument& argument, const Value& value, const std::string& backend) {
-  // OpenCL's three-component vectors take the room of four.
-  const int width = std::max(argument.components, 1);
-  const int copies = width == 3 && backend == "opencl" ? 4 : width;
-  if (static_cast<std::size_t>(copies) * size_of(argument.type) > device::ScalarArgument{}.bytes.size()) {
-    throw Error(ErrorCode::bad_input, fmt::format("argument '{}': {}x{} is more than the 16 bytes passed by value",
-                                                  argument.name, to_string(argument.type), width));
+[[noreturn]] void too_large(const Argument& argument, std::size_t size) {
+  throw Error(ErrorCode::bad_input,
+              fmt::format("argument '{}' has {} bytes, and at most {} are passed by value; give "
+                          "it as a buffer",
+                          argument.name, size, device::ScalarArgument::capacity),
+              argument.position);
+}
+
+// The components' values: as many as there are components, or one for all.
+std::vector<Value> components_of(const std::string& name, const ExpressionValue& value, int components) {
+  const auto* list = std::get_if<ExpressionList>(&value);
+  if (list == nullptr) return std::vector<Value>(static_cast<std::size_t>(components), value.scalar());
+  if (list->size() != static_cast<std::size_t>(components)) {
+    throw Error(ErrorCode::bad_input, fmt::format("argument '{}' has {} components, and its value is a list of {}",
+                                                  name, components, list->size()));
   }
+  std::vector<Value> values;
+  for (const ExpressionValue& item : *list) values.push_back(item.scalar());
+  return values;
+}
+
+device::ScalarArgument scalar_argument(const Argument& argument, const ExpressionValue& value, DataType type,
+                                       const std::string& backend) {
+  const int width = std::max(argument.components, 1);
+  // OpenCL's three-component vectors take the room of four.
+  const int room = width == 3 && backend == "opencl" ? 4 : width;
+  const std::size_t size = static_cast<std::size_t>(room) * size_of(type);
+  if (size > device::ScalarArgument::capacity) too_large(argument, size);
+  std::vector<Value> values = components_of(argument.name, value, width);
+  values.resize(static_cast<std::size_t>(room), values.back());
   device::ScalarArgument result;
-  for (int i = 0; i < copies; ++i) append_scalar(result, argument.name, value, argument.type);
+  for (const Value& component : values) append_scalar(result, argument.name, component, type);
   return result;
+}
+
+device::ScalarArgument struct_argument(const Argument& argument, const Scope& scope) {
+  const StructLayout layout = layout_of(argument.fields);
+  const auto size = static_cast<std::size_t>(layout.size);
+  if (size > device::ScalarArgument::capacity) too_large(argument, size);
+  device::ScalarArgument result;
+  for (std::size_t i = 0; i < argument.fields.size(); ++i) {
+    const StructField& field = argument.fields[i];
+    const std::string name = field.name.empty() ? argument.name : argument.name + "." + field.name;
+    result.size = static_cast<std::size_t>(layout.offsets[i]);
+    for (const Value& component : components_of(name, field.value.evaluate(scope.lookup()), field.components))
+      append_scalar(result, name, component, field.type);
+  }
+  result.size = size;
+  return result;
+}
+
+// As the specification writes it.
+std::string name_of(const Launch& launch) { return label_of(launch.stage, launch.entry); }
+
+bool names_repeat(const Expression& expression) {
+  const auto& names = expression.names();
+  return std::find(names.begin(), names.end(), repeat_variable) != names.end();
+}
+
+bool changes_with_repeat(const Argument& argument) {
+  return (argument.value && names_repeat(*argument.value)) ||
+         std::any_of(argument.fields.begin(), argument.fields.end(),
+                     [](const StructField& field) { return names_repeat(field.value); });
+}
+
+std::string too_many_repeats(const Launch& launch, std::int64_t repeat) {
+  return fmt::format(
+      "launch '{}' changes with each of its {} repeats, and at most {} can be prepared; make several "
+      "launches of it, or count in the kernel",
+      launch.entry, repeat, most_changing_repeats);
 }
 
 }  // namespace
 
 Geometries evaluate_geometries(const std::vector<Launch>& launches, const Scope& scope, const DeviceInfo& device) {
   Geometries result;
+  bool any = false;
   for (const Launch& launch : launches) {
     try {
       const LaunchGeometry geometry = evaluate_geometry(launch, scope);
-      if (const auto reason = exceeds_limits(geometry, device)) {
-        result.refused = "launch '" + launch.entry + "': " + *reason;
-        return result;
+      std::vector<LaunchGeometry> rounds;
+      if (geometry.repeat > 1 && warpwright::changes_with_repeat(launch, scope)) {
+        if (geometry.repeat > most_changing_repeats) {
+          result.refused = too_many_repeats(launch, geometry.repeat);
+          return result;
+        }
+        for (std::int64_t i = 0; i < geometry.repeat; ++i) rounds.push_back(evaluate_geometry(launch, scope, i));
       }
+      const auto refuse = [&](const LaunchGeometry& one) {
+        const auto reason = exceeds_limits(one, device);
+        if (reason) result.refused = "launch '" + launch.entry + "': " + *reason;
+        return reason.has_value();
+      };
+      if (geometry.repeat > 0 && (refuse(geometry) || std::any_of(rounds.begin(), rounds.end(), refuse))) return result;
+      any = any || geometry.repeat > 0;
       result.each.push_back(geometry);
+      result.rounds.push_back(std::move(rounds));
     } catch (const Error& error) {
       if (error.code() != ErrorCode::bad_input) throw;
       result.refused = error.what();
       return result;
     }
   }
+  if (!any && !launches.empty()) result.refused = "every launch is left out (`when`, or `repeat` of 0): nothing runs";
   return result;
 }
 
 LaunchSequence::LaunchSequence(device::Context& context, device::Stream& stream, const Problem& problem,
                                const std::vector<Launch>& launches, const std::vector<std::string>& entries,
-                               std::vector<LaunchGeometry> geometries, const Configuration& configuration,
-                               const device::Binary& binary, BufferSource& buffers)
+                               Geometries geometries, const Configuration& configuration, const device::Binary& binary,
+                               BufferSource& buffers)
     : LaunchSequence(context, stream, problem, launches, entries, std::move(geometries), configuration,
-                     context.load(binary), buffers) {}
+                     std::make_unique<ModuleSet>(context, binary), buffers) {}
 
 LaunchSequence::LaunchSequence(device::Context& context, device::Stream& stream, const Problem& problem,
                                const std::vector<Launch>& launches, const std::vector<std::string>& entries,
-                               std::vector<LaunchGeometry> geometries, const Configuration& configuration,
-                               std::unique_ptr<device::Module> module, BufferSource& buffers)
-    : context_(context), stream_(&stream), problem_(problem), buffers_(buffers), module_(std::move(module)) {
-  const Scope scope = problem.scope(configuration);
+                               Geometries geometries, const Configuration& configuration,
+                               std::unique_ptr<ModuleSet> modules, BufferSource& buffers)
+    : context_(context),
+      stream_(&stream),
+      problem_(problem),
+      buffers_(buffers),
+      scope_(problem.scope(configuration)),
+      modules_(std::move(modules)) {
   for (std::size_t slot = 0; slot < buffers.count(); ++slot) {
     const Argument& argument = buffers.argument(slot);
     if (argument.access != Access::constant || argument.symbol.empty()) continue;
-    auto symbol = module_->symbol(argument.symbol);
-    if (!symbol) continue;
-    if (symbol->size() < buffers.size(slot)) {
-      throw Error(ErrorCode::bad_input,
-                  fmt::format("symbol '{}' has {} bytes, argument '{}' has {}", argument.symbol, symbol->size().count,
-                              argument.name, buffers.size(slot).count),
-                  argument.position);
+    for (auto& symbol : modules_->symbols(argument.symbol)) {
+      if (symbol->size() < buffers.size(slot)) {
+        throw Error(ErrorCode::bad_input,
+                    fmt::format("symbol '{}' has {} bytes, argument '{}' has {}", argument.symbol, symbol->size().count,
+                                argument.name, buffers.size(slot).count),
+                    argument.position);
+      }
+      symbols_.emplace_back(slot, std::move(symbol));
     }
-    symbols_.emplace_back(slot, std::move(symbol));
   }
+  const bool hidden = scope_.find(repeat_variable) != nullptr;
   for (std::size_t i = 0; i < launches.size(); ++i) {
     const Launch& launch = launches[i];
+    const LaunchGeometry& geometry = geometries.each[i];
+    if (geometry.repeat == 0) continue;
     auto& kernel = kernels_[entries[i]];
     if (!kernel) {
-      kernel = module_->kernel(entries[i]);
+      kernel = modules_->kernel(entries[i]);
       resources_.push_back(kernel->resources());
       resources_.back().entry = entries[i];
     }
-    const LaunchGeometry& geometry = geometries[i];
-    Step step{&launch, kernel.get(), {}, geometry.repeat, {}, {}};
-    step.config.grid = geometry.grid;
-    step.config.block = geometry.block;
-    step.config.dynamic_shared = geometry.dynamic_shared;
-    step.config.cooperative = launch.cooperative;
-    step.config.cluster = geometry.cluster;
-    for (const std::string& name : launch.args) step.parameters.push_back(parameter(name, launch, scope));
-    // Constants that have no symbol are passed, behind the others. Not on CUDA: the compiler drops a symbol that a
-    // configuration does not use, and a kernel that relies on symbols has no parameter for it.
-    for (std::size_t slot = 0; slot < buffers.count(); ++slot) {
-      const Argument& argument = buffers.argument(slot);
-      const bool named = std::find(launch.args.begin(), launch.args.end(), argument.name) != launch.args.end();
-      const bool has_symbol = std::any_of(symbols_.begin(), symbols_.end(), [&](auto& s) { return s.first == slot; });
-      if (argument.access != Access::constant || named || has_symbol) continue;
-      if (!argument.symbol.empty() && context.device().id.backend == "cuda") continue;
-      step.parameters.emplace_back(slot);
+    Step step{&launch, entries[i], kernel.get(), geometry.repeat, {}, {}, {}};
+    const bool shapes = i < geometries.rounds.size() && !geometries.rounds[i].empty();
+    for (const LaunchGeometry& round : shapes ? geometries.rounds[i] : std::vector{geometry}) {
+      device::LaunchConfig config;
+      config.grid = round.grid;
+      config.block = round.block;
+      config.dynamic_shared = round.dynamic_shared;
+      config.cooperative = launch.cooperative;
+      config.cluster = round.cluster;
+      step.configs.push_back(config);
+      for (KernelResources& resources : resources_) {
+        if (resources.entry != entries[i] || round.dynamic_shared.count == 0) continue;
+        resources.dynamic_shared = std::max(resources.dynamic_shared.value_or(Bytes{0}), round.dynamic_shared);
+      }
     }
-    for (KernelResources& resources : resources_) {
-      if (resources.entry != entries[i] || geometry.dynamic_shared.count == 0) continue;
-      resources.dynamic_shared = std::max(resources.dynamic_shared.value_or(Bytes{0}), geometry.dynamic_shared);
+    const bool scalars = !hidden && geometry.repeat > 1 && launch.repeat &&
+                         std::any_of(launch.args.begin(), launch.args.end(), [&](const std::string& name) {
+                           const Argument* argument = problem.find_argument(name);
+                           return argument != nullptr && changes_with_repeat(*argument);
+                         });
+    if (scalars && geometry.repeat > most_changing_repeats) {
+      throw Error(ErrorCode::bad_input, too_many_repeats(launch, geometry.repeat), launch.position);
+    }
+    for (std::int64_t round = 0; round < (scalars ? geometry.repeat : 1); ++round) {
+      const Scope scope = with_repeat(scope_, round);
+      auto& parameters = step.parameters.emplace_back();
+      for (const std::string& name : launch.args) parameters.push_back(parameter(name, launch, scope));
+      for (std::size_t slot = 0; slot < buffers.count(); ++slot) {
+        if (appends_constant(slot, launch)) parameters.emplace_back(slot);
+      }
     }
     if (!mismatch_) check_parameters(step);
     steps_.push_back(std::move(step));
@@ -169,21 +259,43 @@ LaunchSequence::LaunchSequence(device::Context& context, device::Stream& stream,
   bind();
 }
 
+// Constants that have no symbol are passed, behind the others. Not on CUDA: the compiler drops a symbol that a
+// configuration does not use, and a kernel that relies on symbols has no parameter for it. Of several sources, to the
+// launches of those that name it.
+bool LaunchSequence::appends_constant(std::size_t slot, const Launch& launch) const {
+  const Argument& argument = buffers_.argument(slot);
+  if (argument.access != Access::constant) return false;
+  const std::string& backend = context_.device().id.backend;
+  if (std::find(launch.args.begin(), launch.args.end(), argument.name) != launch.args.end()) return false;
+  if (std::any_of(symbols_.begin(), symbols_.end(), [&](auto& s) { return s.first == slot; })) return false;
+  if (!argument.symbol.empty() && backend == "cuda") return false;
+  if (problem_.stages.empty()) return true;
+  const SourceText* source = problem_.find_source(launch.stage, backend);
+  return !argument.symbol.empty() && source != nullptr && source->text.find(argument.symbol) != std::string::npos;
+}
+
 void LaunchSequence::check_parameters(const Step& step) {
   const auto parameters = step.kernel->parameters();
   if (!parameters) return;
   std::vector<PassedArgument> passed;
-  for (std::size_t i = 0; i < step.parameters.size(); ++i) {
+  const std::vector<Parameter>& given = step.parameters.front();
+  for (std::size_t i = 0; i < given.size(); ++i) {
     PassedArgument& argument = passed.emplace_back();
-    if (const auto* slot = std::get_if<std::size_t>(&step.parameters[i])) {
+    if (const auto* slot = std::get_if<std::size_t>(&given[i])) {
       const Argument& declared = buffers_.argument(*slot);
-      argument = {declared.name, true, false, declared.type, declared.components, {}};
+      argument = {declared.name, true, false, declared.type_in(scope_), declared.components, {}};
       continue;
     }
     argument.name = step.launch->args[i];
-    argument.size = Bytes{std::get<device::ScalarArgument>(step.parameters[i]).size};
+    if (const auto* local = std::get_if<device::LocalMemory>(&given[i])) {
+      argument.local = true;
+      argument.size = local->size;
+      continue;
+    }
+    argument.size = Bytes{std::get<device::ScalarArgument>(given[i]).size};
     if (const Argument* declared = problem_.find_argument(argument.name)) {
-      argument.type = declared->type;
+      argument.structure = !declared->fields.empty();
+      argument.type = declared->type_in(scope_);
       argument.components = declared->components;
     } else {
       argument.dimension = true;
@@ -191,8 +303,8 @@ void LaunchSequence::check_parameters(const Step& step) {
     }
   }
   const bool opencl = context_.device().id.backend == "opencl";
-  const auto reason =
-      parameter_mismatch(*parameters, passed, opencl ? step.config.dynamic_shared : Bytes{}, step.kernel->name());
+  const auto reason = parameter_mismatch(*parameters, passed, opencl ? step.configs.front().dynamic_shared : Bytes{},
+                                         step.kernel->name());
   if (!reason) return;
   InputPosition position = step.launch->args_position;
   if (position.describe().empty()) position = step.launch->position;
@@ -204,11 +316,33 @@ LaunchSequence::Parameter LaunchSequence::parameter(const std::string& name, con
   if (const auto slot = buffers_.find(name)) return *slot;
   const std::string& backend = context_.device().id.backend;
   if (const Argument* argument = problem_.find_argument(name)) {
+    const DataType type = argument->type_in(scope);
+    if (argument->access == Access::local) {
+      if (backend == "cuda") {
+        throw Error(ErrorCode::bad_input,
+                    fmt::format("launch '{}' passes __local memory ('{}'), which only OpenCL kernels take as a "
+                                "parameter; a CUDA kernel has one block of dynamic shared memory: give its bytes with "
+                                "`shared`, declare it with extern __shared__ and split it by offsets in the kernel, or "
+                                "declare __shared__ arrays there",
+                                launch.entry, name),
+                    launch.args_position);
+      }
+      const std::int64_t elements =
+          scope.integer_at_least(argument->size.value(), 1, "size of argument '" + name + "'");
+      const auto width = static_cast<std::uint64_t>(std::max(argument->components, 1)) * size_of(type);
+      if (static_cast<std::uint64_t>(elements) > (std::uint64_t{1} << 40) / width) {
+        throw Error(ErrorCode::bad_input,
+                    fmt::format("size of argument '{}' is {}, beyond any __local memory", name, elements),
+                    argument->position);
+      }
+      return device::LocalMemory{Bytes{static_cast<std::uint64_t>(elements) * width}};
+    }
+    if (!argument->fields.empty()) return struct_argument(*argument, scope);
     if (argument->value) {
-      return scalar_argument(*argument, argument->value->evaluate(scope.lookup()).scalar(), backend);
+      return scalar_argument(*argument, argument->value->evaluate(scope.lookup()), type, backend);
     }
     if (const auto* constant = std::get_if<FillConstant>(&argument->fill)) {
-      return scalar_argument(*argument, constant->value, backend);
+      return scalar_argument(*argument, ExpressionValue(constant->value), type, backend);
     }
     throw Error(ErrorCode::bad_input, "scalar argument '" + name + "' has no value", argument->position);
   }
@@ -216,7 +350,7 @@ LaunchSequence::Parameter LaunchSequence::parameter(const std::string& name, con
     Argument typed;
     typed.name = name;
     typed.type = dimension_type(*dimension);
-    return scalar_argument(typed, *dimension, backend);
+    return scalar_argument(typed, ExpressionValue(*dimension), typed.type, backend);
   }
   throw Error(
       ErrorCode::bad_input,
@@ -233,11 +367,15 @@ void LaunchSequence::bind() {
       swap.emplace(buffers_.find(step.launch->swap[0]).value(), buffers_.find(step.launch->swap[1]).value());
     }
     const std::vector<std::size_t> at_start = bound;
-    for (auto& arguments : step.arguments) {
+    step.arguments.resize(std::max<std::size_t>(step.parameters.size(), 2));
+    for (std::size_t round = 0; round < step.arguments.size(); ++round) {
+      auto& arguments = step.arguments[round];
       arguments.clear();
-      for (const Parameter& parameter : step.parameters) {
+      for (const Parameter& parameter : step.parameters[round % step.parameters.size()]) {
         if (const auto* slot = std::get_if<std::size_t>(&parameter)) {
           arguments.emplace_back(&buffers_.buffer(bound[*slot]));
+        } else if (const auto* local = std::get_if<device::LocalMemory>(&parameter)) {
+          arguments.emplace_back(*local);
         } else {
           arguments.emplace_back(std::get<device::ScalarArgument>(parameter));
         }
@@ -287,12 +425,18 @@ std::optional<std::string> exceeds_kernel_limits(const std::string& entry, const
 
 std::optional<std::string> LaunchSequence::exceeds_kernel_limits() const {
   for (const Step& step : steps_) {
-    LaunchGeometry geometry;
-    geometry.block = step.config.block;
-    geometry.dynamic_shared = step.config.dynamic_shared;
-    if (auto reason =
-            measure::exceeds_kernel_limits(step.launch->entry, step.kernel->resources(), geometry, context_.device()))
-      return reason;
+    const KernelResources resources = step.kernel->resources();
+    Bytes local;
+    for (const Parameter& parameter : step.parameters.front()) {
+      if (const auto* memory = std::get_if<device::LocalMemory>(&parameter)) local = local + memory->size;
+    }
+    for (const device::LaunchConfig& config : step.configs) {
+      LaunchGeometry geometry;
+      geometry.block = config.block;
+      geometry.dynamic_shared = config.dynamic_shared + local;
+      if (auto reason = measure::exceeds_kernel_limits(name_of(*step.launch), resources, geometry, context_.device()))
+        return reason;
+    }
   }
   return std::nullopt;
 }
@@ -300,29 +444,44 @@ std::optional<std::string> LaunchSequence::exceeds_kernel_limits() const {
 std::optional<std::string> LaunchSequence::refuses_block() const {
   for (const Step& step : steps_) {
     const auto required = step.kernel->required_block();
-    if (!required || *required == step.config.block) continue;
+    if (!required) continue;
+    const auto other = std::find_if(step.configs.begin(), step.configs.end(),
+                                    [&](const device::LaunchConfig& config) { return config.block != *required; });
+    if (other == step.configs.end()) continue;
     const auto text = [](const std::array<std::int64_t, 3>& block) {
       return fmt::format("({}, {}, {})", block[0], block[1], block[2]);
     };
     const bool opencl = context_.device().id.backend == "opencl";
-    return fmt::format("launch '{}': the block is {}, and the kernel declares {} {}", step.launch->entry,
-                       text(step.config.block), opencl ? "reqd_work_group_size" : "that its block is", text(*required));
+    return fmt::format("launch '{}': the block is {}, and the kernel declares {} {}", name_of(*step.launch),
+                       text(other->block), opencl ? "reqd_work_group_size" : "that its block is", text(*required));
   }
   return std::nullopt;
 }
 
-void LaunchSequence::enqueue() {
-  for (const Step& step : steps_) {
-    for (std::int64_t i = 0; i < step.repeat; ++i) {
+std::vector<LaunchTime> LaunchSequence::steps() const {
+  std::vector<LaunchTime> steps;
+  for (const Step& step : steps_) steps.push_back({step.entry, step.repeat, {}});
+  return steps;
+}
+
+void LaunchSequence::enqueue() { enqueue({}); }
+
+void LaunchSequence::enqueue(const std::function<void(std::size_t)>& between) {
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    const Step& step = steps_[s];
+    if (between) between(s);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(step.repeat); ++i) {
+      const device::LaunchConfig& config = step.configs[i % step.configs.size()];
       try {
-        stream_->launch(*step.kernel, step.config, step.arguments[i % 2]);
+        stream_->launch(*step.kernel, config, step.arguments[i % step.arguments.size()]);
       } catch (Error& error) {
-        const auto& block = step.config.block;
+        const auto& block = config.block;
         throw error.add_context(
-            fmt::format("launching block ({}, {}, {}) of '{}'", block[0], block[1], block[2], step.launch->entry));
+            fmt::format("launching block ({}, {}, {}) of '{}'", block[0], block[1], block[2], name_of(*step.launch)));
       }
     }
   }
+  if (between) between(steps_.size());
 }
 
 }  // namespace warpwright::measure

@@ -10,6 +10,8 @@ using device::KernelParameter;
 using Kind = KernelParameter::Kind;
 
 std::string describe(const PassedArgument& argument) {
+  if (argument.local) return fmt::format("'{}' ({} bytes of __local memory)", argument.name, argument.size.count);
+  if (argument.structure) return fmt::format("'{}' (structure of {} bytes)", argument.name, argument.size.count);
   const std::string type = argument.components > 1 ? fmt::format("{}x{}", to_string(argument.type), argument.components)
                                                    : std::string(to_string(argument.type));
   return fmt::format("'{}' ({}{})", argument.name, argument.buffer ? "buffer of " : "", type);
@@ -49,10 +51,22 @@ std::string cure(const PassedArgument& argument, const KernelParameter& paramete
 // Why `argument` is not `parameter`; nullopt if nothing is known against it.
 std::optional<std::string> pair_mismatch(const PassedArgument& argument, const KernelParameter& parameter) {
   if (parameter.kind == Kind::local)
-    return "; __local memory is passed behind the last argument (its size is `shared`): move the parameter to the end";
+    return argument.local
+               ? std::nullopt
+               : std::optional<std::string>(
+                     "; its __local memory is passed behind the last argument with `shared`: move the parameter to the "
+                     "end, or put the bytes in this place of args, { local = \"...\" }");
+  if (argument.local) {
+    if (parameter.kind == Kind::unknown) return std::nullopt;
+    return "; __local memory is passed to __local pointers only: correct the order of args, or the kernel";
+  }
   if (parameter.kind == Kind::other) return "; images, samplers and pipes cannot be passed";
   if (parameter.kind == Kind::buffer && !argument.buffer) return cure(argument, parameter);
   if (parameter.kind == Kind::scalar && argument.buffer) return cure(argument, parameter);
+  if (argument.structure) {
+    if (parameter.type || (parameter.size && *parameter.size != argument.size)) return cure(argument, parameter);
+    return std::nullopt;
+  }
   if (parameter.type && !alike(argument.type, *parameter.type)) return cure(argument, parameter);
   // Elements of buffers may be grouped into vectors as the kernel likes.
   if (!parameter.size) return std::nullopt;

@@ -18,7 +18,9 @@ struct PassedArgument {
   bool dimension = false;  // a problem dimension, which has no type of its own
   DataType type = DataType::float32;
   int components = 1;
-  Bytes size;  // of a scalar
+  Bytes size;              // of a scalar, or of local memory
+  bool local = false;      // __local memory
+  bool structure = false;  // its size is all that is known of its type
 };
 
 // What is wrong with passing `passed` to `kernel`, and what would be right; nullopt where nothing is known against it.

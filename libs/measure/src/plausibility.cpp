@@ -26,18 +26,19 @@ constexpr std::array tensor_rates{
 };
 
 bool is_narrow(const Problem& problem) {
-  return std::any_of(problem.arguments.begin(), problem.arguments.end(),
-                     [](const Argument& argument) { return size_of(argument.type) == 1; });
+  return std::any_of(problem.arguments.begin(), problem.arguments.end(), [](const Argument& argument) {
+    return size_of(argument.type) == 1 || !argument.fields.empty() || !argument.type_parameter.empty();
+  });
 }
 
 // Of all buffers, at the sizes of this configuration; nullopt where an expression cannot be evaluated.
 std::optional<double> buffer_bytes(const Problem& problem, const Scope& scope) {
   double sum = 0;
   for (const Argument& argument : problem.arguments) {
-    if (argument.access == Access::scalar) continue;
+    if (!argument.is_buffer()) continue;
     if (!argument.size) return std::nullopt;
     sum += scope.number(*argument.size, "size of '" + argument.name + "'") *
-           static_cast<double>(size_of(argument.type)) * argument.components;
+           static_cast<double>(size_of(argument.type_in(scope))) * argument.components;
   }
   return sum;
 }

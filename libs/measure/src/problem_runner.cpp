@@ -8,11 +8,15 @@
 #include <warpwright/base/rng.hpp>
 #include <warpwright/measure/kernel_job.hpp>
 #include <warpwright/measure/problem_runner.hpp>
+#include <warpwright/model/statistics.hpp>
 
 #include "runner_state.hpp"
 
 namespace warpwright::measure {
 namespace {
+
+// Runs of which the median time of each launch is told: a few, because the total is what decides.
+constexpr int launch_time_runs = 5;
 
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
@@ -126,15 +130,28 @@ void ProblemRunner::State::check_problem() const {
   if (problem.launches.empty()) throw Error(ErrorCode::bad_input, "problem '" + problem.name + "' has no launch");
   for (const Output& output : problem.outputs) {
     const Argument* argument = problem.find_argument(output.argument);
-    if (argument == nullptr || argument->access == Access::scalar || argument->access == Access::constant) {
+    if (argument == nullptr || !argument->is_buffer() || argument->access == Access::constant ||
+        argument->access == Access::scratch) {
       throw Error(ErrorCode::bad_input, "output '" + output.argument + "' is not a buffer that kernels write",
                   output.position);
     }
     if (!argument->size) continue;  // reported by the buffers
+    const auto refuse = [&](const std::optional<Expression>& part, const char* what) {
+      const std::string* name = part ? named_parameter(problem, *part) : nullptr;
+      if (name == nullptr) return;
+      throw Error(ErrorCode::bad_input,
+                  std::string(what) + " of output '" + output.argument + "' depends on parameter '" + *name +
+                      "'; all configurations are compared with one result, so it may name problem dimensions only",
+                  output.position);
+    };
+    refuse(output.first, "first");
+    if (!output.by_sum) refuse(output.count, "count");
+    if (output.count || output.by_sum) continue;
     if (const std::string* name = named_parameter(problem, *argument->size)) {
       throw Error(ErrorCode::bad_input,
                   "the size of output '" + output.argument + "' depends on parameter '" + *name +
-                      "'; all configurations are compared with one result, so it may name problem dimensions only",
+                      "'; all configurations are compared with one result, so it may name problem dimensions only, "
+                      "or the output says how many elements are compared (count), or that their sum is (judge)",
                   output.position);
     }
   }
@@ -162,9 +179,26 @@ LaunchSequence ProblemRunner::State::make_sequence(const Configuration& configur
   Geometries geometries = evaluate_geometries(problem.launches, problem.scope(configuration), context.device());
   if (geometries.refused) throw Error(ErrorCode::launch, *geometries.refused);
   LaunchSequence sequence(context, *stream, problem, problem.launches, entry_names(problem, configuration),
-                          std::move(geometries.each), configuration, binary, *buffers);
+                          std::move(geometries), configuration, binary, *buffers);
   sequence.require_match();
   return sequence;
+}
+
+std::vector<LaunchTime> ProblemRunner::State::time_launches(LaunchSequence& sequence, CacheMode cache) {
+  std::vector<LaunchTime> times = sequence.steps();
+  std::vector<std::unique_ptr<device::Event>> events;
+  for (std::size_t i = 0; i <= times.size(); ++i) events.push_back(context.create_event());
+  std::vector<std::vector<double>> samples(times.size());
+  for (int run = 0; run < launch_time_runs; ++run) {
+    if (buffers->runs_change_inputs()) buffers->restore_changed_inputs();
+    if (CacheFlusher* flush = flusher_for(cache)) flush->flush(*stream);
+    sequence.enqueue([&](std::size_t i) { stream->record(*events[i]); });
+    stream->synchronize();
+    for (std::size_t i = 0; i < times.size(); ++i)
+      samples[i].push_back(events[i + 1]->elapsed_since(*events[i]).count());
+  }
+  for (std::size_t i = 0; i < times.size(); ++i) times[i].time = Nanoseconds(std::max(0.0, median(samples[i])));
+  return times;
 }
 
 // With `timing` null: one untimed run, not verified.
@@ -187,7 +221,7 @@ void ProblemRunner::State::attempt(const Configuration& configuration, const dev
   }
   try {
     sequence.emplace(context, *stream, problem, problem.launches, entry_names(problem, configuration),
-                     std::move(geometries.each), configuration, binary, *buffers);
+                     std::move(geometries), configuration, binary, *buffers);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::bad_input) throw;
     result.status = TrialStatus::pruned;  // arguments that have no value, or one that their type cannot hold
@@ -239,9 +273,14 @@ void ProblemRunner::State::attempt(const Configuration& configuration, const dev
     result.conditions.flushed_cache_source = flusher->cache_source();
     if (!flusher->cleans()) result.conditions.marks.emplace_back(marks::dirty_flush);
   }
+  std::int64_t runs = timed.runs;
+  if (timing->launch_times) {
+    result.launch_times = time_launches(*sequence, timing->cache);
+    runs += launch_time_runs;
+  }
   // A kernel that is right every second time must not pass because the run looked at below is as even as the verified
   // one.
-  if (timed.runs % 2 == 0) {
+  if (runs % 2 == 0) {
     if (before) before();
     sequence->enqueue();
   }
@@ -292,7 +331,10 @@ RunResult ProblemRunner::State::run(const Configuration& configuration, const de
     stream->synchronize();  // a later launch may have been refused while earlier ones run
   }
   // A time is only ever reported for a configuration that passed everything.
-  if (result.status != TrialStatus::ok && result.status != TrialStatus::censored) result.samples.clear();
+  if (result.status != TrialStatus::ok && result.status != TrialStatus::censored) {
+    result.samples.clear();
+    result.launch_times.clear();
+  }
   timer.enter(result.copy);
   sequence.reset();
   timer.stop();

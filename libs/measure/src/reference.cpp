@@ -83,29 +83,6 @@ std::uint64_t count_nan(const std::vector<std::byte>& data, DataType type) {
   }
 }
 
-// Whether a kernel that reads outside its buffers may have shown in these outputs. What it read shows as NaN in
-// floating outputs; in integers anything may come of it.
-bool may_depend_on_guards(const Problem& problem, const HostBuffers& outputs) {
-  return std::any_of(outputs.begin(), outputs.end(), [&](const auto& output) {
-    const DataType type = problem.find_argument(output.first)->type;
-    return !is_floating(type) || count_nan(output.second, type) > 0;
-  });
-}
-
-// "element 3 of output 'y' is 1, and 2" of the first element that differs by more than its tolerance.
-std::optional<std::string> first_difference(const Problem& problem, const HostBuffers& one, const HostBuffers& other) {
-  for (const Output& output : problem.outputs) {
-    const DataType type = problem.find_argument(output.argument)->type;
-    const auto found = compare(one.at(output.argument), other.at(output.argument), type,
-                               Tolerance::of(output, one.at(output.argument), type), output.argument)
-                           .mismatch;
-    if (!found) continue;
-    return fmt::format("element {} of output '{}' is {}, and {}", found->index, found->argument, found->expected,
-                       found->found);
-  }
-  return std::nullopt;
-}
-
 bool has_random_inputs(const Problem& problem) {
   return std::any_of(problem.arguments.begin(), problem.arguments.end(), [](const Argument& argument) {
     const bool has_data = argument.access != Access::out && argument.access != Access::scalar;
@@ -129,6 +106,30 @@ std::string filled_in(std::string word, const std::filesystem::path& folder, con
 
 }  // namespace
 
+// Whether a kernel that reads outside its buffers may have shown in these outputs. What it read shows as NaN in
+// floating outputs; in integers anything may come of it.
+bool ProblemRunner::State::may_depend_on_guards(const HostBuffers& outputs) const {
+  return std::any_of(outputs.begin(), outputs.end(), [&](const auto& output) {
+    const DataType type = type_of(output.first);
+    return !is_floating(type) || count_nan(output.second, type) > 0;
+  });
+}
+
+// "element 3 of output 'y' is 1, and 2" of the first element that differs by more than its tolerance.
+std::optional<std::string> ProblemRunner::State::first_difference(const HostBuffers& one,
+                                                                  const HostBuffers& other) const {
+  for (const Output& output : problem.outputs) {
+    const DataType type = type_of(output.argument);
+    const auto found = compare(one.at(output.argument), other.at(output.argument), type,
+                               Tolerance::of(output, one.at(output.argument), type), output.argument)
+                           .mismatch;
+    if (!found) continue;
+    return fmt::format("element {} of output '{}' is {}, and {}", found->index, found->argument, found->expected,
+                       found->found);
+  }
+  return std::nullopt;
+}
+
 void ProblemRunner::State::compute_reference() {
   reference_ready = false;
   expected.clear();
@@ -149,6 +150,7 @@ void ProblemRunner::State::compute_reference() {
   const bool on_device = std::holds_alternative<ReferenceKernel>(problem.reference) ||
                          std::holds_alternative<ReferenceConfiguration>(problem.reference);
   const Configuration baseline = problem.baseline_configuration();
+  const Scope scope = problem.scope(baseline);
   device::Binary binary;
   Configuration configuration;
   std::vector<std::string> entries;
@@ -164,29 +166,34 @@ void ProblemRunner::State::compute_reference() {
       configuration = baseline;
       for (const auto& [name, value] : chosen->configuration) configuration.set(name, value);
       what += " with (" + configuration.describe() + ")";
-      binary = compiler.compile(kernel_job(problem, configuration, context.device()));
+      binary = compile_configuration(problem, configuration, context.device(),
+                                     [&](const device::CompileJob& job) { return compiler.compile(job); });
       entries = entry_names(problem, configuration);
       compute = [&](Surroundings around) {
         return reference_on_device(configuration, problem.launches, entries, binary, around);
       };
     } else if (const auto* callback = std::get_if<ReferenceCallback>(&problem.reference)) {
       buffers->fit(baseline);
-      compute = [&, callback](Surroundings around) { return reference_from_callback(*callback, around.second_poison); };
+      compute = [&, callback](Surroundings around) {
+        return reference_from_callback(*callback, around.second_poison, scope);
+      };
     } else if (const auto* files = std::get_if<ReferenceNpy>(&problem.reference)) {
       repeatable = false;
       buffers->fit(baseline);
-      compute = [&, files](Surroundings) { return reference_from_files(*files); };
+      compute = [&, files](Surroundings) { return reference_from_files(*files, scope); };
     } else {
       repeatable = false;
       buffers->fit(baseline);
-      compute = [&](Surroundings) { return reference_from_command(std::get<ReferenceCommand>(problem.reference)); };
+      compute = [&](Surroundings) {
+        return reference_from_command(std::get<ReferenceCommand>(problem.reference), scope);
+      };
     }
 
     HostBuffers outputs = compute({});
     if (repeatable) {
       const auto suspicious = [&](const HostBuffers* second) {
         for (const auto& [name, data] : outputs) {
-          const DataType type = problem.find_argument(name)->type;
+          const DataType type = type_of(name);
           const Unwritten found = find_unwritten(type, data, second == nullptr ? nullptr : &second->at(name));
           if (found.count == 0) continue;
           if (second == nullptr) return true;
@@ -204,10 +211,9 @@ void ProblemRunner::State::compute_reference() {
         const HostBuffers second = compute({.second_poison = true});
         suspicious(&second);
       }
-      if (on_device && may_depend_on_guards(problem, outputs)) {
+      if (on_device && may_depend_on_guards(outputs)) {
         const HostBuffers other = compute({.guards = GuardBytes::third});
-        if (const auto place = first_difference(problem, outputs, other);
-            place && !first_difference(problem, outputs, compute({}))) {
+        if (const auto place = first_difference(outputs, other); place && !first_difference(outputs, compute({}))) {
           throw Error(ErrorCode::bad_input,
                       "the reference kernel reads outside its buffers: " + *place + " with other bytes there");
         }
@@ -225,17 +231,21 @@ void ProblemRunner::State::accept_reference(HostBuffers outputs) {
     ExpectedOutput item;
     item.output = &output;
     item.slot = buffers->find(output.argument).value();
-    item.data = std::move(outputs.at(output.argument));
-    const DataType type = buffers->argument(item.slot).type;
-    if (item.data.size() != buffers->size(item.slot).count) {
-      throw Error(ErrorCode::bad_input, fmt::format("the reference has {} bytes for output '{}', which has {}",
-                                                    item.data.size(), output.argument, buffers->size(item.slot).count));
-    }
+    item.type = buffers->type(item.slot);
+    const std::vector<std::byte> range = std::move(outputs.at(output.argument));
+    item.data = judged(output, range, item.type);
+    const DataType type = output.by_sum ? sum_type(item.type) : item.type;
     item.tolerance = Tolerance::of(output, item.data, type);
     described.push_back(describe_expected(item.data, type, item.tolerance, output.argument));
-    item.poisons.push_back(first_poison(type));
-    if (right_by_accident(item.data, type, item.tolerance, first_poison(type)) > 0) {
-      if (right_by_accident(item.data, type, item.tolerance, second_poison) == 0) {
+    // Whether an output that nobody wrote would show right values.
+    const auto right = [&](std::uint8_t poison) {
+      if (!output.by_sum) return right_by_accident(item.data, type, item.tolerance, poison) > 0;
+      const std::vector<std::byte> untouched(range.size(), std::byte{poison});
+      return compare(item.data, sum_of(untouched, item.type), type, item.tolerance, {}).status == TrialStatus::ok;
+    };
+    item.poisons.push_back(first_poison(item.type));
+    if (right(first_poison(item.type))) {
+      if (!right(second_poison)) {
         item.poisons.front() = second_poison;
       } else {
         item.poisons.push_back(second_poison);  // verified twice: no value looks like both
@@ -257,13 +267,15 @@ void ProblemRunner::State::compare_on_device() {
   try {
     comparer = std::make_unique<DeviceComparer>(context, compiler, *stream);
     for (ExpectedOutput& item : expected) {
+      // There comparing begins with the buffer.
+      if (item.output->by_sum || item.output->first) continue;
       const Bytes size{item.data.size()};
       const auto use = context.memory_use();
       if (use && use->free < size + memory_reserve) continue;
       auto copy = context.allocate(size);
       stream->copy_to_device(*copy, Bytes{0}, item.data);
       stream->synchronize();
-      const DataType type = buffers->argument(item.slot).type;
+      const DataType type = item.type;
       // Compiles and runs the kernel once, so that no configuration pays for it.
       if (comparer->surely_equal(*copy, *copy, size, type, item.tolerance)) item.on_device = std::move(copy);
     }
@@ -288,14 +300,14 @@ HostBuffers ProblemRunner::State::reference_on_device(const Configuration& confi
                                                       : "baseline ([baseline] configuration)"));
   }
   buffers->fit(configuration);
-  LaunchSequence sequence(context, *stream, problem, launches, entries, std::move(geometries.each), configuration,
-                          binary, *buffers);
+  LaunchSequence sequence(context, *stream, problem, launches, entries, std::move(geometries), configuration, binary,
+                          *buffers);
   sequence.require_match();
   HostBuffers outputs;
   try {
     buffers->restore_inputs();
     for (std::size_t slot = 0; slot < buffers->count(); ++slot) {
-      buffers->poison(slot, poison_of(buffers->argument(slot).type, around.second_poison));
+      buffers->poison(slot, poison_of(buffers->type(slot), around.second_poison));
     }
     buffers->arm_guards(around.guards);
     sequence.enqueue();
@@ -307,7 +319,9 @@ HostBuffers ProblemRunner::State::reference_on_device(const Configuration& confi
                               breach->offset, breach->before ? "before" : "past"));
     }
     for (const Output& output : problem.outputs) {
-      const auto bytes = buffers->download(sequence.final_slot(buffers->find(output.argument).value()));
+      const std::size_t slot = buffers->find(output.argument).value();
+      const OutputRange range = range_of(output, slot, sequence.scope());
+      const auto bytes = buffers->download(sequence.final_slot(slot), range.begin, range.size);
       outputs[output.argument].assign(bytes.begin(), bytes.end());
     }
   } catch (const Error& error) {
@@ -317,7 +331,7 @@ HostBuffers ProblemRunner::State::reference_on_device(const Configuration& confi
   return outputs;
 }
 
-HostBuffers ProblemRunner::State::reference_from_files(const ReferenceNpy& reference) {
+HostBuffers ProblemRunner::State::reference_from_files(const ReferenceNpy& reference, const Scope& scope) {
   if (options.input_salt != 0 && has_random_inputs(problem)) {
     throw Error(ErrorCode::unsupported,
                 "a reference from npy files belongs to the specification's own inputs; fresh inputs "
@@ -331,13 +345,17 @@ HostBuffers ProblemRunner::State::reference_from_files(const ReferenceNpy& refer
                   output.position);
     }
     const std::size_t slot = buffers->find(output.argument).value();
-    const DataType type = buffers->argument(slot).type;
-    outputs[output.argument] = generate(FillNpy{file->second}, type, buffers->size(slot).count / size_of(type));
+    const DataType type = buffers->type(slot);
+    std::uint64_t elements = range_of(output, slot, scope).size.count / size_of(type);
+    // Any number of elements has a sum.
+    if (output.by_sum) elements = read_npy(file->second).data.size() / size_of(type);
+    outputs[output.argument] = generate(FillNpy{file->second}, type, elements);
   }
   return outputs;
 }
 
-HostBuffers ProblemRunner::State::reference_from_callback(const ReferenceCallback& reference, bool second) {
+HostBuffers ProblemRunner::State::reference_from_callback(const ReferenceCallback& reference, bool second,
+                                                          const Scope& scope) {
   HostBuffers all = buffers->host_copies([&](DataType type) { return poison_of(type, second); });
   try {
     reference.compute(problem.dimensions, all);
@@ -357,10 +375,10 @@ HostBuffers ProblemRunner::State::reference_from_callback(const ReferenceCallbac
     }
     outputs[output.argument] = std::move(found->second);
   }
-  return outputs;
+  return ranges_of(std::move(outputs), scope);
 }
 
-HostBuffers ProblemRunner::State::reference_from_command(const ReferenceCommand& reference) {
+HostBuffers ProblemRunner::State::reference_from_command(const ReferenceCommand& reference, const Scope& scope) {
   if (!options.allow_commands) {
     throw Error(
         ErrorCode::bad_input,
@@ -378,12 +396,12 @@ HostBuffers ProblemRunner::State::reference_from_command(const ReferenceCommand&
   HostBuffers inputs = buffers->host_copies([](DataType type) { return first_poison(type); });
   for (std::size_t slot = 0; slot < buffers->count(); ++slot) {
     const Argument& argument = buffers->argument(slot);
-    if (argument.access == Access::out) continue;
+    if (argument.access == Access::out || argument.access == Access::scratch) continue;
     NpyArray array;
-    array.type = argument.type;
+    array.type = buffers->type(slot);
     array.data = std::move(inputs.at(argument.name));
     const auto width = static_cast<std::uint64_t>(std::max(argument.components, 1));
-    array.shape = {array.data.size() / size_of(argument.type) / width};
+    array.shape = {array.data.size() / size_of(array.type) / width};
     if (width > 1) array.shape.push_back(width);
     write_npy(file_of(argument.name), array);
     std::filesystem::last_write_time(file_of(argument.name), long_ago);
@@ -406,10 +424,21 @@ HostBuffers ProblemRunner::State::reference_from_command(const ReferenceCommand&
       throw Error(ErrorCode::bad_input, fmt::format("command '{}' ended well without writing {}.npy into {{dir}}",
                                                     command[0], output.argument));
     }
-    outputs[output.argument] =
-        generate(FillNpy{file}, argument.type, buffers->size(slot).count / size_of(argument.type));
+    const DataType type = buffers->type(slot);
+    outputs[output.argument] = generate(FillNpy{file}, type, buffers->size(slot).count / size_of(type));
   }
-  return outputs;
+  return ranges_of(std::move(outputs), scope);
+}
+
+HostBuffers ProblemRunner::State::ranges_of(HostBuffers whole, const Scope& scope) const {
+  for (const Output& output : problem.outputs) {
+    if (output.whole()) continue;
+    std::vector<std::byte>& data = whole.at(output.argument);
+    const OutputRange range = range_of(output, buffers->find(output.argument).value(), scope);
+    data.erase(data.begin(), data.begin() + static_cast<std::ptrdiff_t>(range.begin.count));
+    data.resize(range.size.count);
+  }
+  return whole;
 }
 
 }  // namespace warpwright::measure

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,10 +48,17 @@ struct ProblemRunner::State {
   struct ExpectedOutput {
     const Output* output = nullptr;
     std::size_t slot = 0;
+    DataType type = DataType::float32;  // of the buffer while the reference was computed
+    // What is compared: the elements of the range, or their sum as an element of sum_type(type).
     std::vector<std::byte> data;
     Tolerance tolerance;
     std::unique_ptr<device::Buffer> on_device;  // the same, where outputs are compared on the device
     std::vector<std::uint8_t> poisons;
+  };
+
+  // The part of its buffer that an output is compared in.
+  struct OutputRange {
+    Bytes begin, size;
   };
 
   // What a reference finds in outputs that nobody wrote yet, and outside its buffers.
@@ -66,6 +74,8 @@ struct ProblemRunner::State {
   void attempt(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing,
                std::optional<LaunchSequence>& sequence, RunResult& result, PhaseTimer& timer);
   RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing);
+  // The median of a few runs with events between the launches; set up as samples are.
+  std::vector<LaunchTime> time_launches(LaunchSequence& sequence, CacheMode cache);
   // Whether the clock says anything about the device's time.
   bool compares_with_host() const;
   // Null for warm samples.
@@ -79,6 +89,10 @@ struct ProblemRunner::State {
   // Enqueues restored inputs, poisoned outputs and armed guards; `pass` chooses among an output's poisons.
   void set_up(std::size_t pass, GuardBytes guards, const std::optional<GuardPlace>& except = {});
   // Looks at guards and outputs after a run; leaves status ok or fills in what is wrong.
+  // Under the configuration of `scope`, whose sizes the buffers have. Throws Error(bad_input) where it is not inside.
+  OutputRange range_of(const Output& output, std::size_t slot, const Scope& scope) const;
+  // Of what lies in the range: itself, or the sum.
+  std::vector<std::byte> judged(const Output& output, std::span<const std::byte> range, DataType type) const;
   bool outputs_right(LaunchSequence& sequence, GuardBytes guards, RunResult& result, PhaseTimer& timer);
   bool verify(LaunchSequence& sequence, RunResult& result, PhaseTimer& timer);
   void find_outside_read(LaunchSequence& sequence, std::size_t pass, GuardBytes guards, RunResult& result,
@@ -89,10 +103,16 @@ struct ProblemRunner::State {
   HostBuffers reference_on_device(const Configuration& configuration, const std::vector<Launch>& launches,
                                   const std::vector<std::string>& entries, const device::Binary& binary,
                                   Surroundings around);
-  HostBuffers reference_from_files(const ReferenceNpy& reference);
-  HostBuffers reference_from_callback(const ReferenceCallback& reference, bool second);
-  HostBuffers reference_from_command(const ReferenceCommand& reference);
+  HostBuffers reference_from_files(const ReferenceNpy& reference, const Scope& scope);
+  HostBuffers reference_from_callback(const ReferenceCallback& reference, bool second, const Scope& scope);
+  HostBuffers reference_from_command(const ReferenceCommand& reference, const Scope& scope);
+  // The range of each output, cut from whole buffers.
+  HostBuffers ranges_of(HostBuffers whole, const Scope& scope) const;
+  // `outputs` hold the range of each output.
   void accept_reference(HostBuffers outputs);
+  DataType type_of(const std::string& argument) const { return buffers->type(buffers->find(argument).value()); }
+  std::optional<std::string> first_difference(const HostBuffers& one, const HostBuffers& other) const;
+  bool may_depend_on_guards(const HostBuffers& outputs) const;
   void compare_on_device();
 
   device::Context& context;

@@ -22,13 +22,43 @@ constexpr double observing_runs = 5;
 void ProblemRunner::State::set_up(std::size_t pass, GuardBytes guards, const std::optional<GuardPlace>& except) {
   buffers->restore_inputs();
   for (std::size_t slot = 0; slot < buffers->count(); ++slot) {
-    std::uint8_t poison = pass == 0 ? first_poison(buffers->argument(slot).type) : second_poison;
+    std::uint8_t poison = pass == 0 ? first_poison(buffers->type(slot)) : second_poison;
     for (const ExpectedOutput& output : expected) {
       if (output.slot == slot) poison = output.poisons[std::min(pass, output.poisons.size() - 1)];
     }
     buffers->poison(slot, poison);
   }
   buffers->arm_guards(guards, except);
+}
+
+ProblemRunner::State::OutputRange ProblemRunner::State::range_of(const Output& output, std::size_t slot,
+                                                                 const Scope& scope) const {
+  const Bytes size = buffers->size(slot);
+  if (output.whole()) return {Bytes{}, size};
+  const auto width = static_cast<std::uint64_t>(std::max(buffers->argument(slot).components, 1));
+  const std::uint64_t element = width * size_of(buffers->type(slot));
+  const std::uint64_t elements = size.count / element;
+  const std::string what = "of output '" + output.argument + "'";
+  const auto number = [&](const std::optional<Expression>& expression, std::int64_t least, const std::string& name) {
+    return static_cast<std::uint64_t>(scope.integer_at_least(*expression, least, name + " " + what));
+  };
+  const std::uint64_t first = output.first ? number(output.first, 0, "first") : 0;
+  const std::uint64_t rest = first < elements ? elements - first : 0;
+  const std::uint64_t count = output.count ? number(output.count, 1, "count") : rest;
+  if (count == 0 || count > rest) {
+    throw Error(ErrorCode::bad_input,
+                fmt::format("{} elements {} are compared from element {}, and its buffer has {} elements ({})",
+                            output.count ? fmt::format("{}", count) : "the", what, first, elements,
+                            buffers->argument(slot).size->text()),
+                output.position);
+  }
+  return {Bytes{first * element}, Bytes{count * element}};
+}
+
+std::vector<std::byte> ProblemRunner::State::judged(const Output& output, std::span<const std::byte> range,
+                                                    DataType type) const {
+  if (output.by_sum) return sum_of(range, type);
+  return {range.begin(), range.end()};
 }
 
 bool ProblemRunner::State::outputs_right(LaunchSequence& sequence, GuardBytes guards, RunResult& result,
@@ -50,28 +80,52 @@ bool ProblemRunner::State::outputs_right(LaunchSequence& sequence, GuardBytes gu
     return false;
   }
   for (const ExpectedOutput& output : expected) {
-    const DataType type = buffers->argument(output.slot).type;
+    const DataType type = buffers->type(output.slot);
     const std::size_t final_slot = sequence.final_slot(output.slot);
-    if (output.on_device) {
+    const OutputRange range = range_of(*output.output, output.slot, sequence.scope());
+    if (output.on_device && type == output.type) {
       timer.enter(result.verify);
       if (comparer->surely_equal(*output.on_device, buffers->buffer(final_slot), Bytes{output.data.size()}, type,
                                  output.tolerance))
         continue;
     }
     timer.enter(result.copy);
-    const auto found = buffers->download(final_slot);
+    const auto found = buffers->download(final_slot, range.begin, range.size);
     timer.enter(result.verify);
-    Comparison comparison = compare(output.data, found, type, output.tolerance, output.output->argument);
+    const bool by_sum = output.output->by_sum;
+    std::vector<std::byte> sum, other;
+    if (by_sum) sum = sum_of(found, type);
+    // Configurations of another element type are held to the expected values as that type has them.
+    const bool convert = !by_sum && type != output.type;
+    if (convert) other = converted(output.data, output.type, type);
+    Comparison comparison =
+        compare(convert ? std::span<const std::byte>(other) : std::span<const std::byte>(output.data),
+                by_sum ? std::span<const std::byte>(sum) : found, by_sum ? sum_type(type) : type, output.tolerance,
+                output.output->argument);
     if (comparison.status == TrialStatus::ok) continue;
-    const Mismatch& mismatch = *comparison.mismatch;
-    const auto element = found.subspan(mismatch.index * size_of(type), size_of(type));
-    const bool unwritten = std::any_of(output.poisons.begin(), output.poisons.end(), [&](std::uint8_t poison) {
-      return std::all_of(element.begin(), element.end(), [&](std::byte b) { return b == std::byte{poison}; });
-    });
+    Mismatch& mismatch = *comparison.mismatch;
+    const auto unwritten = [&](std::size_t index) {
+      const auto element = found.subspan(index * size_of(type), size_of(type));
+      return std::any_of(output.poisons.begin(), output.poisons.end(), [&](std::uint8_t poison) {
+        return std::all_of(element.begin(), element.end(), [&](std::byte b) { return b == std::byte{poison}; });
+      });
+    };
     result.status = comparison.status;
-    result.message = fmt::format("output '{}': {} of {} elements are wrong; element {} should be {} and is {}{}",
-                                 mismatch.argument, mismatch.wrong, mismatch.total, mismatch.index, mismatch.expected,
-                                 mismatch.found, unwritten ? " (it looks as if it was never written)" : "");
+    if (by_sum) {
+      const std::size_t elements = found.size() / size_of(type);
+      std::size_t untouched = 0;
+      for (std::size_t i = 0; i < elements; ++i) untouched += unwritten(i) ? 1 : 0;
+      result.message = fmt::format(
+          "output '{}': the sum of its {} elements should be {} and is {}{}", mismatch.argument, elements,
+          mismatch.expected, mismatch.found,
+          untouched == 0 ? std::string() : fmt::format(" ({} of them look as if they were never written)", untouched));
+    } else {
+      const bool never = unwritten(mismatch.index);
+      mismatch.index += range.begin.count / size_of(type);
+      result.message = fmt::format("output '{}': {} of {} elements are wrong; element {} should be {} and is {}{}",
+                                   mismatch.argument, mismatch.wrong, mismatch.total, mismatch.index, mismatch.expected,
+                                   mismatch.found, never ? " (it looks as if it was never written)" : "");
+    }
     result.mismatch = std::move(comparison.mismatch);
     return false;
   }
@@ -110,10 +164,12 @@ void ProblemRunner::State::find_outside_read(LaunchSequence& sequence, std::size
     return candidate.output->argument == result.mismatch->argument;
   });
   if (output == expected.end()) return;
-  const DataType type = buffers->argument(output->slot).type;
+  const DataType type = buffers->type(output->slot);
   const std::size_t final_slot = sequence.final_slot(output->slot);
-  const Bytes begin{result.mismatch->index * size_of(type)};
-  const Bytes size = std::min(observed_part, Bytes{output->data.size()} - begin);
+  const OutputRange range = range_of(*output->output, output->slot, sequence.scope());
+  const bool by_sum = output->output->by_sum;
+  const Bytes begin = by_sum ? range.begin : Bytes{result.mismatch->index * size_of(type)};
+  const Bytes size = std::min(observed_part, range.begin + range.size - begin);
   const auto observe = [&](GuardBytes bytes, const std::optional<GuardPlace>& except) {
     timer.enter(result.copy);
     set_up(pass, bytes, except);
@@ -150,8 +206,8 @@ void ProblemRunner::State::find_outside_read(LaunchSequence& sequence, std::size
   result.status = TrialStatus::out_of_bounds;
   result.message =
       fmt::format("reads {}: element {} of output '{}' is {}, and {} with other bytes there", place,
-                  result.mismatch->index + changed->index, changed->argument, changed->expected, changed->found);
-  if (changed->index == 0) result.message += "; it should be " + result.mismatch->expected;
+                  begin.count / size_of(type) + changed->index, changed->argument, changed->expected, changed->found);
+  if (changed->index == 0 && !by_sum) result.message += "; it should be " + result.mismatch->expected;
 }
 
 }  // namespace warpwright::measure

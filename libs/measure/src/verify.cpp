@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/measure/verify.hpp>
@@ -235,6 +236,87 @@ Comparison compare(std::span<const std::byte> expected, std::span<const std::byt
   }
   return with_reader(type,
                      [&](auto reader) { return compare_as<decltype(reader)>(expected, found, tolerance, argument); });
+}
+
+namespace {
+
+template <class To, class From>
+To as_type(From value) {
+  if constexpr (std::is_integral_v<To>) {
+    if constexpr (std::is_floating_point_v<From>) {
+      if (std::isnan(value)) return 0;
+      const double limit = std::ldexp(1.0, std::numeric_limits<To>::digits);
+      if (value >= limit) return std::numeric_limits<To>::max();
+      if (value < (std::is_signed_v<To> ? -limit : 0.0)) return std::numeric_limits<To>::min();
+      return static_cast<To>(std::nearbyint(value));
+    } else {
+      if (std::in_range<To>(value)) return static_cast<To>(value);
+      return value < From{} ? std::numeric_limits<To>::min() : std::numeric_limits<To>::max();
+    }
+  } else {
+    return static_cast<To>(value);
+  }
+}
+
+template <class Reader, class From>
+typename Reader::Raw stored(From value) {
+  if constexpr (std::is_same_v<Reader, HalfReader>) {
+    return float_to_half(as_type<float>(value));
+  } else if constexpr (std::is_same_v<Reader, BFloat16Reader>) {
+    return float_to_bfloat16(as_type<float>(value));
+  } else {
+    return as_type<typename Reader::Raw>(value);
+  }
+}
+
+template <class T>
+std::vector<std::byte> bytes_of(const T& value) {
+  std::vector<std::byte> bytes(sizeof(T));
+  std::memcpy(bytes.data(), &value, sizeof(T));
+  return bytes;
+}
+
+}  // namespace
+
+std::vector<std::byte> converted(std::span<const std::byte> data, DataType from, DataType to) {
+  if (from == to) return {data.begin(), data.end()};
+  std::vector<std::byte> result(data.size() / size_of(from) * size_of(to));
+  with_reader(from, [&](auto source) {
+    using Source = decltype(source);
+    with_reader(to, [&](auto target) {
+      using Target = decltype(target);
+      std::size_t at = 0;
+      for_each_element<Source>(data, [&](auto raw) {
+        const auto value = stored<Target>(Source::widen(raw));
+        std::memcpy(result.data() + at, &value, sizeof(value));
+        at += sizeof(value);
+      });
+    });
+  });
+  return result;
+}
+
+DataType sum_type(DataType type) noexcept { return is_floating(type) ? DataType::float64 : DataType::int64; }
+
+std::vector<std::byte> sum_of(std::span<const std::byte> data, DataType type) {
+  return with_reader(type, [&](auto reader) {
+    using Reader = decltype(reader);
+    if constexpr (std::is_same_v<typename Reader::Wide, double>) {
+      // Neumaier's compensation: the order in which kernels leave partial sums must not decide.
+      double sum = 0, lost = 0;
+      for_each_element<Reader>(data, [&](auto raw) {
+        const double value = Reader::widen(raw);
+        const double next = sum + value;
+        if (std::isfinite(next)) lost += std::abs(sum) >= std::abs(value) ? sum - next + value : value - next + sum;
+        sum = next;
+      });
+      return bytes_of(sum + lost);
+    } else {
+      std::uint64_t sum = 0;
+      for_each_element<Reader>(data, [&](auto raw) { sum += static_cast<std::uint64_t>(raw); });
+      return bytes_of(static_cast<std::int64_t>(sum));
+    }
+  });
 }
 
 ReferenceOutput describe_expected(std::span<const std::byte> expected, DataType type, const Tolerance& tolerance,

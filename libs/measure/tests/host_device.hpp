@@ -76,6 +76,7 @@ struct Call {
   std::vector<device::ScalarArgument> scalars;
   std::map<std::string, std::string> defines;
   std::map<std::string, std::vector<std::byte>>* symbols;
+  std::vector<Bytes> locals = {};  // 0 for all that is no local memory
 
   // Buffers as the kernel would see them: writing past both ends reaches guard zones, as on a device.
   template <class T>
@@ -218,7 +219,10 @@ class HostStream final : public device::Stream {
     for (const auto& argument : arguments) {
       const auto* buffer = std::get_if<const device::Buffer*>(&argument);
       call.buffers.push_back(buffer == nullptr ? std::span<std::byte>{} : memory_of(**buffer));
-      call.scalars.push_back(buffer == nullptr ? std::get<device::ScalarArgument>(argument) : device::ScalarArgument{});
+      const auto* scalar = std::get_if<device::ScalarArgument>(&argument);
+      call.scalars.push_back(scalar == nullptr ? device::ScalarArgument{} : *scalar);
+      const auto* local = std::get_if<device::LocalMemory>(&argument);
+      call.locals.push_back(local == nullptr ? Bytes{} : local->size);
     }
     host_.kernels.at(kernel.name())(call);
     // Part of a flush, like its fill: no launch of the tested work.

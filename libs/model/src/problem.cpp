@@ -17,8 +17,80 @@ std::string_view to_string(Access access) noexcept {
       return "constant";
     case Access::scalar:
       return "scalar";
+    case Access::scratch:
+      return "scratch";
+    case Access::local:
+      return "local";
   }
   return "unknown";
+}
+
+std::string_view to_string(FillOrder order) noexcept {
+  switch (order) {
+    case FillOrder::none:
+      return "none";
+    case FillOrder::ascending:
+      return "ascending";
+    case FillOrder::descending:
+      return "descending";
+  }
+  return "unknown";
+}
+
+Fill resolved(const Fill& fill, const Scope& scope, std::string_view what) {
+  Fill result = fill;
+  const auto value = [&](const Expression& bound) { return scope.number(bound, what); };
+  if (auto* constant = std::get_if<FillConstant>(&result); constant && !constant->bounds.empty()) {
+    *constant = {value(constant->bounds.at(0)), {}};
+  } else if (auto* uniform = std::get_if<FillUniform>(&result); uniform && !uniform->bounds.empty()) {
+    *uniform = {value(uniform->bounds.at(0)), value(uniform->bounds.at(1)), uniform->seed, {}, uniform->order};
+  } else if (auto* normal = std::get_if<FillNormal>(&result); normal && !normal->bounds.empty()) {
+    *normal = {value(normal->bounds.at(0)), value(normal->bounds.at(1)), normal->seed, {}, normal->order};
+  } else if (auto* iota = std::get_if<FillIota>(&result); iota && !iota->bounds.empty()) {
+    *iota = {value(iota->bounds.at(0)), value(iota->bounds.at(1)), {}};
+  }
+  return result;
+}
+
+DataType Argument::type_in(const Scope& scope) const {
+  if (type_parameter.empty()) return type;
+  const ExpressionValue* found = scope.find(type_parameter);
+  const auto* text = found == nullptr ? nullptr : std::get_if<std::string>(found);
+  const auto chosen = text == nullptr ? std::nullopt : parse_data_type(*text);
+  if (!chosen) {
+    throw Error(ErrorCode::bad_input,
+                "the element type of argument '" + name + "' is the value of '" + type_parameter + "', which is " +
+                    (found == nullptr ? std::string("not given") : found->describe()) +
+                    " and no element type; they are called float32, int8 and so on",
+                position);
+  }
+  return *chosen;
+}
+
+StructLayout layout_of(const std::vector<StructField>& fields) {
+  StructLayout layout;
+  std::int64_t largest = 1;
+  for (const StructField& field : fields) {
+    // A vector of three takes the room of four in OpenCL. CUDA's float3 does not, so a field of three is refused where
+    // specifications are checked.
+    const auto size = static_cast<std::int64_t>(size_of(field.type)) * std::max(field.components, 1);
+    const std::int64_t alignment = size;  // vectors of 2, 4, ... are aligned to their size
+    largest = std::max(largest, alignment);
+    std::int64_t offset = (layout.size + alignment - 1) / alignment * alignment;
+    if (field.offset) {
+      const std::string which = field.name.empty() ? "a field" : "field '" + field.name + "'";
+      if (*field.offset < layout.size || *field.offset % alignment != 0 || *field.offset > (std::int64_t{1} << 20)) {
+        throw Error(ErrorCode::bad_input, "the offset " + std::to_string(*field.offset) + " of " + which +
+                                              " must be a multiple of " + std::to_string(alignment) + " and at least " +
+                                              std::to_string(offset));
+      }
+      offset = *field.offset;
+    }
+    layout.offsets.push_back(offset);
+    layout.size = offset + size;
+  }
+  layout.size = (layout.size + largest - 1) / largest * largest;
+  return layout;
 }
 
 const SourceText* KernelSource::find(const std::string& backend) const {
@@ -79,6 +151,18 @@ const Argument* Problem::find_argument(std::string_view argument_name) const {
   const auto found =
       std::find_if(arguments.begin(), arguments.end(), [&](const Argument& a) { return a.name == argument_name; });
   return found == arguments.end() ? nullptr : &*found;
+}
+
+const Stage* Problem::find_stage(std::string_view stage_name) const {
+  if (stage_name.empty()) return nullptr;
+  const auto found = std::find_if(stages.begin(), stages.end(), [&](const Stage& s) { return s.name == stage_name; });
+  return found == stages.end() ? nullptr : &*found;
+}
+
+const SourceText* Problem::find_source(std::string_view stage_name, const std::string& backend) const {
+  const Stage* stage = find_stage(stage_name);
+  const bool own = stage != nullptr && (stage->source.dialect || !stage->source.by_backend.empty());
+  return (own ? stage->source : source).find(backend);
 }
 
 Configuration Problem::baseline_configuration() const {
@@ -144,7 +228,16 @@ std::string Problem::data_types() const {
   std::string text;
   for (const auto& argument : arguments) {
     if (!text.empty()) text += ",";
-    text += to_string(argument.type);
+    if (!argument.fields.empty()) {
+      text += "struct";
+      for (const StructField& field : argument.fields) {
+        text += (&field == &argument.fields.front() ? "{" : ",") + std::string(to_string(field.type));
+        if (field.components != 1) text += "x" + std::to_string(field.components);
+      }
+      text += "}";
+      continue;
+    }
+    text += argument.type_parameter.empty() ? std::string(to_string(argument.type)) : argument.type_parameter;
     if (argument.components != 1) text += "x" + std::to_string(argument.components);
   }
   return text;
@@ -158,8 +251,55 @@ std::int64_t LaunchGeometry::threads_per_block() const {
   return threads;
 }
 
-LaunchGeometry evaluate_geometry(const Launch& launch, const Scope& scope) {
+namespace {
+
+template <class Visit>
+void for_each_shape(const Launch& launch, Visit visit) {
+  for (const auto* expressions : {&launch.block, &launch.grid, &launch.cluster}) {
+    for (const Expression& expression : *expressions) visit(expression);
+  }
+  if (launch.shared) visit(*launch.shared);
+}
+
+}  // namespace
+
+bool changes_with_repeat(const Launch& launch, const Scope& scope) {
+  if (!launch.repeat || scope.find(repeat_variable) != nullptr) return false;
+  bool found = false;
+  for_each_shape(launch, [&](const Expression& expression) {
+    const auto& names = expression.names();
+    found = found || std::find(names.begin(), names.end(), repeat_variable) != names.end();
+  });
+  return found;
+}
+
+Scope with_repeat(const Scope& scope, std::int64_t repeat) {
+  Scope result = scope;
+  if (result.find(repeat_variable) == nullptr) result.set(repeat_variable, Value(repeat));
+  return result;
+}
+
+std::int64_t repeats_of(const Launch& launch, const Scope& scope) {
   const std::string where = " of launch '" + launch.entry + "'";
+  if (launch.when) {
+    try {
+      if (!launch.when->evaluate(scope.lookup()).truthy()) return 0;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::bad_input) throw;
+      throw Error(ErrorCode::bad_input, "when" + where + ": " + error.message(), launch.position);
+    }
+  }
+  return launch.repeat ? scope.integer_at_least(*launch.repeat, 0, "repeat" + where) : 1;
+}
+
+LaunchGeometry evaluate_geometry(const Launch& launch, const Scope& outer, std::int64_t repeat) {
+  const std::string where = " of launch '" + launch.entry + "'";
+  LaunchGeometry geometry;
+  geometry.repeat = repeats_of(launch, outer);
+  if (geometry.repeat == 0) return geometry;
+  const bool changes = changes_with_repeat(launch, outer);
+  const Scope own = changes ? with_repeat(outer, repeat) : Scope();
+  const Scope& scope = changes ? own : outer;
   const auto extents = [&](const std::vector<Expression>& expressions, const std::string& what, bool required) {
     if ((required && expressions.empty()) || expressions.size() > 3) {
       throw Error(ErrorCode::bad_input,
@@ -172,7 +312,6 @@ LaunchGeometry evaluate_geometry(const Launch& launch, const Scope& scope) {
     }
     return result;
   };
-  LaunchGeometry geometry;
   geometry.block = extents(launch.block, "block", true);
   geometry.grid = extents(launch.grid, "grid", true);
   geometry.cluster = extents(launch.cluster, "cluster", false);
@@ -180,7 +319,6 @@ LaunchGeometry evaluate_geometry(const Launch& launch, const Scope& scope) {
     geometry.dynamic_shared =
         Bytes(static_cast<std::uint64_t>(scope.integer_at_least(*launch.shared, 0, "shared" + where)));
   }
-  if (launch.repeat) geometry.repeat = scope.integer_at_least(*launch.repeat, 1, "repeat" + where);
   geometry.cooperative = launch.cooperative;
   return geometry;
 }

@@ -180,10 +180,74 @@ TEST(Geometry, ErrorsNameLaunchAndExpression) {
   EXPECT_THAT(message([](Launch& l) { l.block[0] = Expression::parse("block_x - 32"); }),
               HasSubstr("positive integer, found 0"));
   EXPECT_THAT(message([](Launch& l) { l.shared = Expression::parse("-4"); }), HasSubstr("at least 0"));
-  EXPECT_THAT(message([](Launch& l) { l.repeat = Expression::parse("0"); }), HasSubstr("repeat of launch"));
+  EXPECT_THAT(message([](Launch& l) { l.repeat = Expression::parse("-1"); }), HasSubstr("repeat of launch"));
+  EXPECT_THAT(message([](Launch& l) { l.when = Expression::parse("widht"); }), HasSubstr("when of launch 'stencil5'"));
   EXPECT_THAT(message([](Launch& l) { l.block.clear(); }), HasSubstr("1 to 3"));
   EXPECT_THAT(message([](Launch& l) { l.grid.assign(4, Expression::parse("1")); }), HasSubstr("found 4"));
   EXPECT_THAT(message([](Launch& l) { l.grid[0] = Expression::parse("widht"); }), HasSubstr("did you mean 'width'?"));
+}
+
+TEST(Geometry, OfALaunchThatIsLeftOutIsNotEvaluated) {
+  const Problem problem = stencil();
+  const Scope scope = problem.scope(problem.baseline_configuration());
+  Launch launch = problem.launches.front();
+  launch.grid = {Expression::parse("width - width")};
+  launch.when = Expression::parse("block_x > 4096");
+  EXPECT_EQ(evaluate_geometry(launch, scope).repeat, 0);
+  launch.when = Expression::parse("block_x <= 4096");
+  EXPECT_THAT(refusal([&] { evaluate_geometry(launch, scope); }), HasSubstr("grid[0]"));
+  launch.repeat = Expression::parse("0");
+  EXPECT_EQ(evaluate_geometry(launch, scope).repeat, 0);
+  EXPECT_EQ(repeats_of(launch, scope), 0);
+}
+
+TEST(Geometry, MayChangeWithTheRepeat) {
+  const Problem problem = stencil();
+  Scope scope = problem.scope(problem.baseline_configuration());
+  Launch launch = problem.launches.front();
+  EXPECT_FALSE(changes_with_repeat(launch, scope));
+  launch.grid = {Expression::parse("width // pow(2, repeat)")};
+  EXPECT_FALSE(changes_with_repeat(launch, scope)) << "it is not repeated, so there is no such name";
+  EXPECT_THAT(refusal([&] { evaluate_geometry(launch, scope); }), HasSubstr("repeat"));
+  launch.repeat = Expression::parse("3");
+  EXPECT_TRUE(changes_with_repeat(launch, scope));
+  const auto width = evaluate_geometry(launch, scope).grid[0];
+  EXPECT_EQ(evaluate_geometry(launch, scope, 2).grid[0], width / 4);
+  scope.set("repeat", Value(std::int64_t{1}));
+  EXPECT_FALSE(changes_with_repeat(launch, scope)) << "a dimension or parameter hides it";
+  EXPECT_EQ(evaluate_geometry(launch, scope, 2).grid[0], width / 2);
+}
+
+TEST(StructLayouts, AreThoseOfC) {
+  const auto field = [](DataType type, int components, std::optional<std::int64_t> offset = {}) {
+    return StructField{"f", type, components, Expression::parse("0"), offset};
+  };
+  const auto layout = layout_of(
+      {field(DataType::int8, 1), field(DataType::float64, 1), field(DataType::int16, 1), field(DataType::float32, 4)});
+  EXPECT_EQ(layout.offsets, (std::vector<std::int64_t>{0, 8, 16, 32}));
+  EXPECT_EQ(layout.size, 48);
+  EXPECT_EQ(layout_of({field(DataType::int32, 1, 4), field(DataType::int8, 1)}).size, 12);
+  for (const std::int64_t offset : {2, 0, -4}) {
+    EXPECT_THAT(refusal([&] {
+                  layout_of({field(DataType::int32, 1), field(DataType::int32, 1, offset)});
+                }),
+                HasSubstr("of field 'f' must be a multiple of 4 and at least 4"));
+  }
+}
+
+TEST(Problems, FindTheSourceOfAStage) {
+  Problem problem;
+  problem.source.dialect = SourceText{"own.kernel", "own"};
+  Stage stage;
+  stage.name = "shared";
+  problem.stages = {stage, stage};
+  problem.stages[1].name = "cuda_only";
+  problem.stages[1].source.by_backend["cuda"] = SourceText{"a.cu", "other"};
+  EXPECT_EQ(problem.find_source("", "opencl")->text, "own");
+  EXPECT_EQ(problem.find_source("shared", "opencl")->text, "own");
+  EXPECT_EQ(problem.find_source("cuda_only", "cuda")->text, "other");
+  EXPECT_EQ(problem.find_source("cuda_only", "opencl"), nullptr);
+  EXPECT_EQ(problem.find_stage(""), nullptr);
 }
 
 TEST(Limits, EachLimitHasItsReason) {

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/hash.hpp>
 #include <warpwright/runtime/identity.hpp>
@@ -6,11 +8,17 @@
 namespace warpwright::runtime {
 
 std::string source_hash(const Problem& problem, const std::string& backend) {
-  const SourceText* source = problem.source.find(backend);
-  if (source == nullptr)
-    throw Error(ErrorCode::bad_input, "kernel '" + problem.name + "' has no source for the '" + backend + "' backend");
   ContentHash hash;
-  hash.add(source->text);
+  const auto add_source = [&](const std::string& stage) {
+    const SourceText* source = problem.find_source(stage, backend);
+    if (source == nullptr)
+      throw Error(ErrorCode::bad_input, (stage.empty() ? "kernel '" + problem.name : "stage '" + stage) +
+                                            "' has no source for the '" + backend + "' backend");
+    hash.add(source->text);
+  };
+  const auto runs_own = [&](const Launch& launch) { return launch.stage.empty(); };
+  // Stages may bring all the source there is.
+  if (problem.stages.empty() || std::any_of(problem.launches.begin(), problem.launches.end(), runs_own)) add_source({});
   const auto options = problem.options.find(backend);
   if (options != problem.options.end())
     for (const auto& option : options->second) hash.add(option);
@@ -18,6 +26,15 @@ std::string source_hash(const Problem& problem, const std::string& backend) {
   for (const auto& [name, expression] : problem.defines) hash.add(name).add(expression.text());
   hash.add("launches");
   for (const auto& launch : problem.launches) hash.add(launch.entry);
+  for (const Stage& stage : problem.stages) {
+    hash.add("stage").add(stage.name);
+    add_source(stage.name);
+    if (const auto own = stage.options.find(backend); own != stage.options.end())
+      for (const auto& option : own->second) hash.add(option);
+    for (const auto& [name, expression] : stage.defines) hash.add(name).add(expression.text());
+  }
+  if (!problem.stages.empty())
+    for (const auto& launch : problem.launches) hash.add(launch.stage);
   return hash.hex();
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/measure/inputs.hpp>
 #include <warpwright/measure/kernel_job.hpp>
 #include <warpwright/measure/launch_occupancy.hpp>
 #include <warpwright/measure/launch_sequence.hpp>
@@ -70,15 +71,27 @@ std::string first_line_of(const std::string& text) { return text.substr(0, text.
 // The application's buffers by slot. What is prepared holds them, so they are not in an anonymous namespace.
 class ApplicationBuffers final : public measure::BufferSource {
  public:
-  ApplicationBuffers(const Problem& problem, const Configuration& configuration) {
+  // Scratch that the application does not give is allocated.
+  ApplicationBuffers(device::Context& context, const Problem& problem, const Configuration& configuration)
+      : context_(context) {
     const Scope scope = problem.scope(configuration);
     for (const auto& argument : problem.arguments) {
-      if (argument.access == Access::scalar || !argument.size) continue;
+      if (!argument.is_buffer() || !argument.size) continue;
       const auto elements =
           scope.integer_at_least(*argument.size, 1, fmt::format("size of argument '{}'", argument.name));
       const std::uint64_t bytes = static_cast<std::uint64_t>(elements) *
-                                  static_cast<std::uint64_t>(argument.components) * size_of(argument.type);
-      slots_.push_back({&argument, Bytes{bytes}, nullptr});
+                                  static_cast<std::uint64_t>(argument.components) * size_of(argument.type_in(scope));
+      slots_.push_back({&argument, Bytes{bytes}, nullptr, nullptr, nullptr});
+      if (argument.restored) {
+        // The application's stream may be any, so the copy that is put back lies on the device from now on.
+        const auto data = measure::generate(resolved(argument.fill, scope, "init of argument '" + argument.name + "'"),
+                                            argument.type_in(scope), bytes / size_of(argument.type_in(scope)));
+        Slot& slot = slots_.back();
+        slot.pristine = context_.allocate(slot.size);
+        const auto stream = context_.create_stream();
+        stream->copy_to_device(*slot.pristine, Bytes{}, data);
+        stream->synchronize();
+      }
       has_constants_ = has_constants_ || argument.access == Access::constant;
     }
   }
@@ -87,6 +100,12 @@ class ApplicationBuffers final : public measure::BufferSource {
     bool changed = has_constants_;  // the application may have written new values into the same buffer
     for (auto& slot : slots_) {
       const auto found = buffers.find(slot.argument->name);
+      if (slot.argument->access == Access::scratch && found == buffers.end()) {
+        if (!slot.own) slot.own = context_.allocate(slot.size);
+        changed = changed || slot.buffer != slot.own.get();
+        slot.buffer = slot.own.get();
+        continue;
+      }
       if (found == buffers.end() || found->second == nullptr)
         throw Error(ErrorCode::bad_input, fmt::format("no buffer was given for argument '{}' ({} bytes)",
                                                       slot.argument->name, slot.size.count));
@@ -100,6 +119,12 @@ class ApplicationBuffers final : public measure::BufferSource {
     for (const auto& [name, buffer] : buffers)
       if (!find(name)) throw Error(ErrorCode::bad_input, fmt::format("the kernel has no buffer argument '{}'", name));
     if (changed) ++generation_;
+  }
+
+  // Enqueued: scratch with an init as it is at the beginning of every run.
+  void restore_scratch(device::Stream& stream) {
+    for (const Slot& slot : slots_)
+      if (slot.pristine) stream.copy_on_device(*slot.buffer, Bytes{}, *slot.pristine, Bytes{}, slot.size);
   }
 
   std::size_t count() const override { return slots_.size(); }
@@ -118,7 +143,10 @@ class ApplicationBuffers final : public measure::BufferSource {
     const Argument* argument;
     Bytes size;
     device::Buffer* buffer;
+    std::unique_ptr<device::Buffer> own;       // scratch that the application did not give
+    std::unique_ptr<device::Buffer> pristine;  // scratch that is restored
   };
+  device::Context& context_;
   std::vector<Slot> slots_;
   bool has_constants_ = false;
   std::uint64_t generation_ = 0;
@@ -129,8 +157,8 @@ struct TunedKernel::Prepared {
   Problem problem;  // with this size's dimensions
   Selection selection;
   device::Binary binary;
-  std::vector<LaunchGeometry> geometries;
-  std::unique_ptr<device::Module> module;  // until `sequence` has it
+  measure::Geometries geometries;
+  std::unique_ptr<measure::ModuleSet> modules;  // until `sequence` has them
   std::unique_ptr<ApplicationBuffers> buffers;
   std::unique_ptr<measure::LaunchSequence> sequence;  // made at the first launch, when the buffers are known
   std::uint64_t used = 0, epoch = 0;
@@ -196,20 +224,25 @@ std::optional<std::string> TunedKernel::try_configuration(Prepared& prepared, co
   const Problem& problem = prepared.problem;
   auto geometries = measure::evaluate_geometries(problem.launches, problem.scope(configuration), context_.device());
   if (geometries.refused) return geometries.refused;
-  const device::CompileJob job = measure::kernel_job(problem, configuration, context_.device());
-  const std::string key = device::cache_key(job, *compiler_);
-  std::optional<device::Binary> cached = cache_ ? cache_->find(key) : std::nullopt;
-  const bool from_cache = cached.has_value();
-  device::Binary binary = cached ? std::move(*cached) : compiler_->compile(job);
-  if (cache_ && !from_cache) cache_->put(key, binary);
+  bool from_cache = true;
+  device::Binary binary =
+      measure::compile_configuration(problem, configuration, context_.device(), [&](const device::CompileJob& job) {
+        const std::string key = device::cache_key(job, *compiler_);
+        if (auto cached = cache_ ? cache_->find(key) : std::nullopt) return *std::move(cached);
+        from_cache = false;
+        device::Binary compiled = compiler_->compile(job);
+        if (cache_) cache_->put(key, compiled);
+        return compiled;
+      });
   const auto occupancy = measure::check_occupancy(problem, configuration, binary.resources, context_.device());
   if (occupancy.refusal) return occupancy.refusal;
 
-  std::unique_ptr<device::Module> module = context_.load(binary);
+  auto modules = std::make_unique<measure::ModuleSet>(context_, binary);
   const std::vector<std::string> entries = measure::entry_names(problem, configuration);
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const LaunchGeometry& geometry = geometries.each[i];
-    const auto kernel = module->kernel(entries[i]);
+    if (geometry.repeat == 0) continue;
+    const auto kernel = modules->kernel(entries[i]);
     if (auto refused = measure::exceeds_kernel_limits(entries[i], kernel->resources(), geometry, context_.device()))
       return refused;
     const std::int64_t threads = geometry.threads_per_block();
@@ -218,8 +251,8 @@ std::optional<std::string> TunedKernel::try_configuration(Prepared& prepared, co
                          threads);
   }
   prepared.binary = std::move(binary);
-  prepared.geometries = std::move(geometries.each);
-  prepared.module = std::move(module);
+  prepared.geometries = std::move(geometries);
+  prepared.modules = std::move(modules);
   prepared.selection.configuration = configuration;
   prepared.selection.binary_from_cache = from_cache;
   return std::nullopt;
@@ -324,19 +357,22 @@ void TunedKernel::launch(device::Stream& stream, const Configuration& dimensions
                          const std::map<std::string, device::Buffer*>& buffers) {
   Prepared& prepared = prepare(dimensions);
   const Configuration& configuration = prepared.selection.configuration;
-  if (!prepared.buffers) prepared.buffers = std::make_unique<ApplicationBuffers>(prepared.problem, configuration);
+  if (!prepared.buffers)
+    prepared.buffers = std::make_unique<ApplicationBuffers>(context_, prepared.problem, configuration);
   prepared.buffers->assign(buffers);
   if (!prepared.sequence) {
-    if (!prepared.module) prepared.module = context_.load(prepared.binary);  // an earlier launch failed half-way
+    // An earlier launch failed half-way.
+    if (!prepared.modules) prepared.modules = std::make_unique<measure::ModuleSet>(context_, prepared.binary);
     prepared.sequence = std::make_unique<measure::LaunchSequence>(
         context_, stream, prepared.problem, prepared.problem.launches,
         measure::entry_names(prepared.problem, configuration), prepared.geometries, configuration,
-        std::move(prepared.module), *prepared.buffers);
+        std::move(prepared.modules), *prepared.buffers);
     prepared.sequence->require_match();
   } else {
     prepared.sequence->use_stream(stream);
     prepared.sequence->rebind_if_changed();
   }
+  prepared.buffers->restore_scratch(stream);
   prepared.sequence->enqueue();
 }
 

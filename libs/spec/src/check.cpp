@@ -300,7 +300,8 @@ std::vector<std::string> find_warnings(const Problem& problem) {
     }
   }
   for (const auto& argument : problem.arguments) {
-    if (!argument.symbol.empty()) continue;
+    // Local memory among the args of a launch belongs to that launch, which may be the reference's.
+    if (!argument.symbol.empty() || argument.position.key.ends_with(".local")) continue;
     const bool used = std::any_of(problem.launches.begin(), problem.launches.end(), [&](const Launch& launch) {
       return std::find(launch.args.begin(), launch.args.end(), argument.name) != launch.args.end();
     });
@@ -315,6 +316,11 @@ std::vector<std::string> find_warnings(const Problem& problem) {
     warnings.push_back(
         "the reference is a configuration of the same kernel: a mistake that all configurations share "
         "is not found");
+  }
+  for (const Output& output : problem.outputs) {
+    if (!output.by_sum) continue;
+    warnings.push_back("output '" + output.argument +
+                       "' is judged by its sum: values in wrong places and mistakes that cancel are not found");
   }
   if (!problem.baseline) {
     const Configuration defaults = completed(problem, {});

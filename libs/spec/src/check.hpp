@@ -32,6 +32,8 @@ struct Tolerance {
   double rtol = 0, atol = 0;
 };
 Tolerance default_tolerance(DataType type);
+// The loosest of those of the types that the argument may have.
+Tolerance default_tolerance(const Problem& problem, const Argument& argument);
 // The output buffers of a problem that names none: everything the kernel writes whose size is the same in every
 // configuration.
 std::vector<Output> default_outputs(const Problem& problem);

@@ -13,6 +13,16 @@
 namespace warpwright::spec::detail {
 namespace {
 
+// The first parameter that `expression` names; null if there is none.
+const std::string* named_parameter(const Problem& problem, const Expression& expression) {
+  for (const std::string& name : expression.names()) {
+    for (const Parameter& parameter : problem.parameters) {
+      if (parameter.name == name) return &parameter.name;
+    }
+  }
+  return nullptr;
+}
+
 std::vector<std::string> argument_names(const Problem& problem) {
   std::vector<std::string> names;
   for (const auto& argument : problem.arguments) names.push_back(argument.name);
@@ -44,6 +54,26 @@ void check_macro_values(const Checker& checker, const Parameter& parameter) {
   }
 }
 
+void check_defines(const Checker& checker, const std::vector<std::pair<std::string, Expression>>& defines,
+                   const std::string& path) {
+  std::set<std::string> seen;
+  for (const auto& [name, expression] : defines) {
+    const std::string key = join_key(path, name);
+    if (!is_identifier(name)) {
+      checker.fail(key, "'" + excerpt(name, 40) +
+                            "' cannot be a definition: use letters, digits and '_', not starting with a digit");
+    }
+    if (!seen.insert(name).second) checker.fail(key, "'" + name + "' is defined twice; remove one");
+    for (const auto& parameter : checker.problem.parameters) {
+      if (parameter.name == name && parameter.role == ParameterRole::define) {
+        checker.fail(key,
+                     "the parameter '" + name + "' is already passed as a definition of that name; rename this one");
+      }
+    }
+    checker.check_names(expression, key, "definition '" + name + "'");
+  }
+}
+
 void check_kernel(const Checker& checker) {
   const Problem& problem = checker.problem;
   if (problem.name.empty()) checker.fail("kernel.name", "the kernel needs a name: its profiles are found by it");
@@ -57,72 +87,187 @@ void check_kernel(const Checker& checker) {
   for (const auto& parameter : problem.parameters) {
     if (parameter.role == ParameterRole::define) check_macro_values(checker, parameter);
   }
-  std::set<std::string> seen;
-  for (const auto& [name, expression] : problem.defines) {
-    const std::string key = join_key("kernel.defines", name);
-    if (!is_identifier(name)) {
-      checker.fail(key, "'" + excerpt(name, 40) +
-                            "' cannot be a definition: use letters, digits and '_', not starting with a digit");
+  check_defines(checker, problem.defines, "kernel.defines");
+}
+
+void check_stage(const Checker& checker, const Stage& stage, const std::string& key) {
+  const Problem& problem = checker.problem;
+  const std::string quoted = "stage '" + stage.name + "'";
+  const bool own_source = problem.source.dialect || !problem.source.by_backend.empty();
+  if (!own_source && !stage.source.dialect && stage.source.by_backend.empty()) {
+    checker.fail(key + ".source", "the " + quoted +
+                                      " has no source, and [kernel] has none to share; give it one, such as source = "
+                                      "\"force.kernel\"");
+  }
+  for (const auto& [backend, options] : stage.options) {
+    const auto& known = backend_names();
+    if (std::find(known.begin(), known.end(), backend) == known.end()) {
+      checker.fail(join_key(key + ".options", backend),
+                   "'" + backend + "' is not a backend" + suggestion(backend, known, "backends"));
     }
-    if (!seen.insert(name).second) checker.fail(key, "'" + name + "' is defined twice; remove one");
-    for (const auto& parameter : problem.parameters) {
-      if (parameter.name == name && parameter.role == ParameterRole::define) {
-        checker.fail(key,
-                     "the parameter '" + name + "' is already passed as a definition of that name; rename this one");
-      }
+  }
+  check_defines(checker, stage.defines, key + ".defines");
+  for (const auto& [name, expression] : stage.defines) {
+    for (const auto& [other, value] : problem.defines) {
+      if (name != other) continue;
+      checker.fail(join_key(key + ".defines", name),
+                   "'" + name + "' is defined in [kernel] already, for every stage; rename or remove one");
     }
-    checker.check_names(expression, key, "definition '" + name + "'");
+  }
+  std::vector<std::string> parameters;
+  for (const auto& parameter : problem.parameters) parameters.push_back(parameter.name);
+  for (std::size_t j = 0; stage.parameters && j < stage.parameters->size(); ++j) {
+    const std::string& name = (*stage.parameters)[j];
+    if (std::find(parameters.begin(), parameters.end(), name) != parameters.end()) continue;
+    checker.fail(join_index(key + ".parameters", j),
+                 "'" + excerpt(name, 40) + "' is not a parameter" + suggestion(name, parameters, "parameters"));
+  }
+  const bool used = std::any_of(problem.launches.begin(), problem.launches.end(),
+                                [&](const Launch& launch) { return launch.stage == stage.name; });
+  if (!used) {
+    checker.fail(key + ".launch", "the " + quoted +
+                                      " has no launch, so nothing of it would run; add [[stage.launch]] with entry, "
+                                      "block, grid and args");
+  }
+}
+
+void check_stages(const Checker& checker) {
+  const Problem& problem = checker.problem;
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < problem.stages.size(); ++i) {
+    const Stage& stage = problem.stages[i];
+    const std::string key = join_index("stage", i);
+    if (!is_identifier(stage.name)) {
+      checker.fail(key + ".name", "'" + excerpt(stage.name, 40) +
+                                      "' cannot be the name of a stage: use letters, digits and '_', not starting "
+                                      "with a digit");
+    }
+    if (std::find(names.begin(), names.end(), stage.name) != names.end()) {
+      checker.fail(key + ".name", "the stage '" + stage.name + "' is declared twice; remove or rename one");
+    }
+    names.push_back(stage.name);
+    check_stage(checker, stage, key);
+  }
+  for (std::size_t i = 0; i < problem.launches.size(); ++i) {
+    const Launch& launch = problem.launches[i];
+    if (launch.stage.empty() || problem.find_stage(launch.stage) != nullptr) continue;
+    checker.fail(launch_key(problem, i), "the launch '" + launch.entry + "' belongs to the stage '" + launch.stage +
+                                             "', which is not declared" + suggestion(launch.stage, names, "stages"));
   }
 }
 
 // ---- arguments ------------------------------------------------------------------------------------------------------
 
-std::pair<double, double> integer_range(DataType type) {
-  const double bits = static_cast<double>(size_of(type)) * 8;
-  switch (type) {
-    case DataType::uint8:
-    case DataType::uint16:
-    case DataType::uint32:
-    case DataType::uint64:
-      return {0, std::exp2(bits) - 1};
-    default:
-      return {-std::exp2(bits - 1), std::exp2(bits - 1) - 1};
+// A fill whose bounds are expressions is looked at when they have values.
+void check_fill_bounds(const Checker& checker, const Argument& argument, const std::string& key) {
+  const auto check = [&](const auto& fill) {
+    if constexpr (requires { fill.bounds; }) {
+      for (const Expression& bound : fill.bounds) {
+        const std::string what = "init of argument '" + argument.name + "'";
+        checker.check_names(bound, key, what);
+        const std::string* parameter = named_parameter(checker.problem, bound);
+        if (parameter == nullptr) continue;
+        checker.fail(key, what + " depends on the parameter '" + *parameter +
+                              "'; all configurations get the same inputs, so it may name problem dimensions only");
+      }
+    }
+  };
+  std::visit(check, argument.fill);
+}
+
+void check_structure(const Checker& checker, const Argument& argument, const std::string& key) {
+  const std::string quoted = "argument '" + argument.name + "'";
+  if (argument.access != Access::scalar) {
+    checker.fail(key + ".type", quoted +
+                                    " is a structure, which is passed by value: access = \"scalar\"; for a buffer "
+                                    "of structures give type = \"uint8\" and its bytes as size");
+  }
+  if (argument.value) checker.fail(key + ".value", quoted + " is a structure: each member of its layout has a value");
+  if (argument.size) checker.fail(key + ".size", quoted + " is a structure: its size follows from its layout");
+  for (std::size_t i = 0; i < argument.fields.size(); ++i) {
+    const StructField& field = argument.fields[i];
+    const std::string at = join_index(key + ".layout", i);
+    if (field.components == 3) {
+      checker.fail(at + ".type",
+                   "a vector of three has 16 bytes in OpenCL and 12 in CUDA; write three members, or one of "
+                   "four");
+    }
+    checker.check_names(field.value, at + ".value", "value of " + quoted, {std::string(repeat_variable)});
+  }
+  try {
+    const StructLayout layout = layout_of(argument.fields);
+    constexpr std::int64_t most = 128;
+    if (layout.size > most) {
+      checker.fail(key + ".layout", quoted + " has " + std::to_string(layout.size) + " bytes, and at most " +
+                                        std::to_string(most) + " are passed by value; give it as a buffer");
+    }
+  } catch (const Error& error) {
+    if (error.position() && !error.position()->key.empty()) throw;
+    checker.fail(key + ".layout", error.message());
   }
 }
 
-void check_fill(const Checker& checker, const Argument& argument, const std::string& key) {
-  const auto check_finite = [&](double number, const char* what) {
-    if (!std::isfinite(number)) {
-      checker.fail(key, std::string(what) + " of argument '" + argument.name + "' must be finite, found " +
-                            plain_number(number));
+void check_argument_kind(const Checker& checker, const Argument& argument, const std::string& key) {
+  const std::string quoted = "argument '" + argument.name + "'";
+  if (!argument.fields.empty()) return check_structure(checker, argument, key);
+  if (argument.access == Access::local) {
+    const std::string size_key = key.ends_with(".local") ? key : key + ".size";
+    if (!argument.size) {
+      checker.fail(size_key, quoted +
+                                 " is local memory and needs its number of elements; write for example: size = "
+                                 "\"block_x\"");
     }
-  };
-  if (const auto* constant = std::get_if<FillConstant>(&argument.fill)) {
-    check_finite(constant->value, "the constant");
-    if (!is_floating(argument.type)) {
-      const auto [low, high] = integer_range(argument.type);
-      if (constant->value != std::floor(constant->value) || constant->value < low || constant->value > high) {
-        checker.fail(key, "the constant " + plain_number(constant->value) + " of argument '" + argument.name +
-                              "' is not a value of " + std::string(to_string(argument.type)));
-      }
+    if (argument.value) checker.fail(key + ".value", quoted + " is local memory, which has no value");
+    checker.check_names(*argument.size, size_key, "size of " + quoted, {std::string(repeat_variable)});
+    return;
+  }
+  if (argument.access == Access::scalar) {
+    if (!argument.value) {
+      checker.fail(key + ".value", quoted + " is a scalar and needs a value; write for example: value = \"width\"");
     }
-  } else if (const auto* uniform = std::get_if<FillUniform>(&argument.fill)) {
-    check_finite(uniform->low, "the lower bound");
-    check_finite(uniform->high, "the upper bound");
-    if (uniform->low > uniform->high) {
-      checker.fail(key, "uniform = [low, high] of argument '" + argument.name + "' has low " +
-                            plain_number(uniform->low) + " above high " + plain_number(uniform->high) + "; swap them");
+    if (argument.size) {
+      checker.fail(key + ".size", quoted + " is a scalar, passed by value; it has no size");
     }
-  } else if (const auto* normal = std::get_if<FillNormal>(&argument.fill)) {
-    check_finite(normal->mean, "the mean");
-    check_finite(normal->deviation, "the standard deviation");
-    if (normal->deviation < 0) {
-      checker.fail(key, "the standard deviation of argument '" + argument.name + "' must not be negative, found " +
-                            plain_number(normal->deviation));
+    checker.check_names(*argument.value, key + ".value", "value of " + quoted, {std::string(repeat_variable)});
+    return;
+  }
+  if (!argument.size) {
+    checker.fail(key + ".size", quoted +
+                                    " is a buffer and needs its number of elements; write for example: "
+                                    "size = \"width * height\" (or access = \"scalar\" with a value)");
+  }
+  if (argument.value) {
+    checker.fail(key + ".value", quoted +
+                                     " is a buffer; 'value' belongs to access = \"scalar\", buffers have "
+                                     "'init'");
+  }
+  checker.check_names(*argument.size, key + ".size", "size of " + quoted);
+  check_fill(checker, argument, key + ".init");
+  check_fill_bounds(checker, argument, key + ".init");
+}
+
+// All element types of an argument are floats, or all are integers: results of one are compared with those of another.
+void check_type_parameter(const Checker& checker, const Argument& argument, const std::string& key) {
+  if (argument.type_parameter.empty()) return;
+  const std::string quoted = "argument '" + argument.name + "'";
+  const auto& parameters = checker.problem.parameters;
+  const auto found = std::find_if(parameters.begin(), parameters.end(), [&](const Parameter& parameter) {
+    return parameter.name == argument.type_parameter;
+  });
+  if (found == parameters.end()) {
+    checker.fail(key + ".type",
+                 "the type of " + quoted + " is that of '" + argument.type_parameter + "', which is no parameter");
+  }
+  for (const Value& value : found->values) {
+    const auto* text = std::get_if<std::string>(&value);
+    const auto type = text == nullptr ? std::nullopt : parse_data_type(*text);
+    if (!type) {
+      checker.fail(key + ".type", "the type of " + quoted + " is that of the parameter '" + found->name +
+                                      "', whose value " + to_literal(value) + " is no element type");
     }
-  } else if (const auto* iota = std::get_if<FillIota>(&argument.fill)) {
-    check_finite(iota->start, "the start");
-    check_finite(iota->step, "the step");
+    if (is_floating(*type) == is_floating(argument.type)) continue;
+    checker.fail(key + ".type", "the parameter '" + found->name + "' has floating types and integers, and " + quoted +
+                                    " may have the one or the other");
   }
 }
 
@@ -152,31 +297,8 @@ void check_arguments(const Checker& checker) {
       checker.fail(key + ".type", quoted + " has " + std::to_string(argument.components) +
                                       " components; vector types have 2, 3, 4, 8 or 16");
     }
-    if (is_buffer(argument)) {
-      if (!argument.size) {
-        checker.fail(key + ".size", quoted +
-                                        " is a buffer and needs its number of elements; write for example: "
-                                        "size = \"width * height\" (or access = \"scalar\" with a value)");
-      }
-      if (argument.value) {
-        checker.fail(key + ".value", quoted +
-                                         " is a buffer; 'value' belongs to access = \"scalar\", buffers have "
-                                         "'init'");
-      }
-      checker.check_names(*argument.size, key + ".size", "size of " + quoted);
-      check_fill(checker, argument, key + ".init");
-    } else {
-      if (!argument.value) {
-        checker.fail(key + ".value", quoted + " is a scalar and needs a value; write for example: value = \"width\"");
-      }
-      if (argument.size) {
-        checker.fail(key + ".size", quoted + " is a scalar, passed by value; it has no size");
-      }
-      if (argument.components != 1) {
-        checker.fail(key + ".type", quoted + " is a scalar; a vector type needs a buffer (access = \"in\")");
-      }
-      checker.check_names(*argument.value, key + ".value", "value of " + quoted);
-    }
+    check_argument_kind(checker, argument, argument_key(argument, i));
+    check_type_parameter(checker, argument, argument_key(argument, i));
     if (!argument.symbol.empty() && argument.access != Access::constant) {
       checker.fail(key + ".symbol", quoted +
                                         " has a symbol, which only access = \"constant\" may have; found access = \"" +
@@ -240,7 +362,7 @@ void check_swap(const Checker& checker, const Launch& launch, const std::string&
     }
     if (!is_buffer(*argument) || argument->access == Access::constant) {
       checker.fail(item, "'" + argument->name + "' has access = \"" + std::string(to_string(argument->access)) +
-                             "\"; only buffers with access in, out or inout can be swapped");
+                             "\"; only buffers with access in, out, inout or scratch can be swapped");
     }
     if (std::find(launch.args.begin(), launch.args.end(), argument->name) == launch.args.end()) {
       checker.fail(item, "'" + argument->name +
@@ -250,7 +372,8 @@ void check_swap(const Checker& checker, const Launch& launch, const std::string&
   }
   const Argument& first = *checker.problem.find_argument(launch.swap[0]);
   const Argument& second = *checker.problem.find_argument(launch.swap[1]);
-  if (first.type != second.type || first.components != second.components ||
+  if (first.type != second.type || first.type_parameter != second.type_parameter ||
+      first.components != second.components ||
       (first.size && second.size && first.size->text() != second.size->text())) {
     checker.fail(path, "'" + first.name + "' and '" + second.name +
                            "' are swapped, so both need the same type and the same size expression");
@@ -258,13 +381,14 @@ void check_swap(const Checker& checker, const Launch& launch, const std::string&
 }
 
 void check_geometry(const Checker& checker, const std::vector<Expression>& entries, const std::string& key,
-                    const std::string& part, const std::string& of, bool required) {
+                    const std::string& part, const std::string& of, bool required,
+                    const std::vector<std::string>& extra) {
   if (entries.size() > 3 || (required && entries.empty())) {
     checker.fail(key, part + of + " needs 1 to 3 entries (x, y, z), such as [\"block_x\", \"block_y\"], found " +
                           std::to_string(entries.size()));
   }
   for (std::size_t j = 0; j < entries.size(); ++j) {
-    checker.check_names(entries[j], join_index(key, j), join_index(part, j) + of);
+    checker.check_names(entries[j], join_index(key, j), join_index(part, j) + of, extra);
   }
 }
 
@@ -274,10 +398,13 @@ void check_launch(const Checker& checker, const Launch& launch, const std::strin
                  "a launch needs the name of a kernel function; write for example: entry = \"stencil\"");
   }
   const std::string of = " of launch '" + launch.entry + "'";
-  check_geometry(checker, launch.block, key + ".block", "block", of, true);
-  check_geometry(checker, launch.grid, key + ".grid", "grid", of, true);
-  check_geometry(checker, launch.cluster, key + ".cluster", "cluster", of, false);
-  if (launch.shared) checker.check_names(*launch.shared, key + ".shared", "shared memory" + of);
+  std::vector<std::string> counted;
+  if (launch.repeat) counted.emplace_back(repeat_variable);
+  check_geometry(checker, launch.block, key + ".block", "block", of, true, counted);
+  check_geometry(checker, launch.grid, key + ".grid", "grid", of, true, counted);
+  check_geometry(checker, launch.cluster, key + ".cluster", "cluster", of, false, counted);
+  if (launch.shared) checker.check_names(*launch.shared, key + ".shared", "shared memory" + of, counted);
+  if (launch.when) checker.check_names(*launch.when, key + ".when", "when" + of);
   if (launch.repeat) checker.check_names(*launch.repeat, key + ".repeat", "repeat" + of);
   check_launch_args(checker, launch, key);
   check_swap(checker, launch, key);
@@ -304,7 +431,20 @@ void check_outputs(const Checker& checker) {
     if (!seen.insert(output.argument).second) {
       checker.fail(key + ".argument", "the output '" + output.argument + "' is declared twice; remove one");
     }
-    if (argument->size && depends_on_tuning(*argument->size, problem)) {
+    for (const auto& [part, name] : {std::pair(&output.first, "first"), std::pair(&output.count, "count")}) {
+      if (!*part) continue;
+      const std::string path = key + "." + name;
+      checker.check_names(**part, path, std::string(name) + " of output '" + output.argument + "'");
+      if (output.by_sum && part == &output.count) continue;
+      if (const std::string* parameter = named_parameter(problem, **part)) {
+        checker.fail(path, std::string(name) + " of output '" + output.argument + "' depends on the parameter '" +
+                               *parameter +
+                               "'; every configuration is compared with the same elements of the reference, so it may "
+                               "name problem dimensions only" +
+                               (part == &output.count ? " (or give judge = \"sum\")" : ""));
+      }
+    }
+    if (argument->size && !output.count && !output.by_sum && depends_on_tuning(*argument->size, problem)) {
       checker.fail(key + ".argument", outputs_of_tunable_size(problem));
     }
     const auto check_tolerance = [&](double tolerance, const char* name) {
@@ -332,6 +472,12 @@ void check_reference(const Checker& checker) {
   }
   if (const auto* kernel = std::get_if<ReferenceKernel>(&problem.reference)) {
     if (kernel->launches.empty()) checker.fail("reference", "the reference kernel has no launch; give its entry");
+    const auto none = [](const KernelSource& source) { return !source.dialect && source.by_backend.empty(); };
+    if (!problem.stages.empty() && none(kernel->source) && none(problem.source)) {
+      checker.fail("reference.kernel",
+                   "the reference has no source: [kernel] has none, and those of the stages are not shared; write for "
+                   "example: kernel = \"naive.kernel\"");
+    }
     for (std::size_t i = 0; i < kernel->launches.size(); ++i) {
       check_launch(checker, kernel->launches[i],
                    kernel->launches[i].position.key.empty() ? "reference" : kernel->launches[i].position.key);
@@ -414,118 +560,9 @@ void check_verify_sizes(const Checker& checker) {
   }
 }
 
-// ---- values at the baseline -----------------------------------------------------------------------------------------
-
-// Runs `evaluate`, and puts the position of `key` on whatever goes wrong.
-template <typename Evaluate>
-void evaluate_at(const Checker& checker, const std::string& key, const Evaluate& evaluate) {
-  try {
-    evaluate();
-  } catch (const Error& error) {
-    throw Error(ErrorCode::bad_input, error.message() + " (at the baseline configuration)", checker.locations.at(key));
-  }
-}
-
-// Sizes and integers are not taken from a float that happens to be whole: n = 1e6 is one, and where it is passed to the
-// kernel too, that gets the bits of a float.
-void require_integer(const Checker& checker, const Expression& expression, const Scope& scope,
-                     const std::string& what) {
-  const Value value = expression.evaluate(scope.lookup()).scalar();
-  if (!std::holds_alternative<double>(value)) return;
-  for (const std::string& name : expression.names()) {
-    const Value* dimension = checker.problem.dimensions.find(name);
-    if (dimension == nullptr || !std::holds_alternative<double>(*dimension)) continue;
-    const auto whole = as_integer(*dimension);
-    if (!whole) continue;
-    checker.fail(join_key("problem", name),
-                 "'" + name + "' is the float " + to_string(*dimension) + ", and the " + what + " (\"" +
-                     excerpt(expression.text()) + "\") must be an integer; write " + name + " = " +
-                     std::to_string(*whole) + ", or int(...) in the expression where a float is meant");
-  }
-}
-
-void evaluate_launch(const Checker& checker, const Launch& launch, const Scope& scope, const std::string& key) {
-  const auto positive = [&](const std::vector<Expression>& entries, const std::string& part) {
-    for (std::size_t j = 0; j < entries.size(); ++j) {
-      evaluate_at(checker, join_index(key + "." + part, j), [&] {
-        scope.integer_at_least(entries[j], 1, join_index(part, j) + " of launch '" + launch.entry + "'");
-      });
-      require_integer(checker, entries[j], scope, join_index(part, j) + " of launch '" + launch.entry + "'");
-    }
-  };
-  positive(launch.block, "block");
-  positive(launch.grid, "grid");
-  positive(launch.cluster, "cluster");
-  if (launch.shared) {
-    evaluate_at(checker, key + ".shared",
-                [&] { scope.integer_at_least(*launch.shared, 0, "shared memory of launch '" + launch.entry + "'"); });
-    require_integer(checker, *launch.shared, scope, "shared memory of launch '" + launch.entry + "'");
-  }
-  if (launch.repeat) {
-    evaluate_at(checker, key + ".repeat",
-                [&] { scope.integer_at_least(*launch.repeat, 1, "repeat of launch '" + launch.entry + "'"); });
-    require_integer(checker, *launch.repeat, scope, "repeat of launch '" + launch.entry + "'");
-  }
-}
-
-// Type errors, divisions by zero and empty buffers show themselves here, with their key, and not in the middle of
-// tuning.
-void evaluate_all(const Checker& checker, const Configuration& baseline) {
-  const Problem& problem = checker.problem;
-  const Scope scope = problem.scope(baseline);
-  for (const auto& [name, expression] : problem.defines) {
-    evaluate_at(checker, join_key("kernel.defines", name), [&, &text = expression] {
-      const Value value = text.evaluate(scope.lookup()).scalar();
-      if (const double* real = std::get_if<double>(&value); real && !std::isfinite(*real)) {
-        throw Error(ErrorCode::bad_input,
-                    "'" + excerpt(text.text()) + "' gives " + to_string(value) + ", which has no literal in C");
-      }
-    });
-  }
-  for (std::size_t i = 0; i < problem.arguments.size(); ++i) {
-    const Argument& argument = problem.arguments[i];
-    const std::string key = join_index("argument", i);
-    if (argument.size) {
-      evaluate_at(checker, key + ".size",
-                  [&] { scope.integer_at_least(*argument.size, 1, "size of argument '" + argument.name + "'"); });
-      require_integer(checker, *argument.size, scope, "size of argument '" + argument.name + "'");
-    }
-    if (argument.value) {
-      const std::string what = "value of argument '" + argument.name + "'";
-      evaluate_at(checker, key + ".value", [&] {
-        if (is_floating(argument.type)) {
-          scope.number(*argument.value, what);
-          return;
-        }
-        const auto [low, high] = integer_range(argument.type);
-        const auto value = static_cast<double>(scope.integer(*argument.value, what));
-        if (value < low || value > high) {
-          throw Error(ErrorCode::bad_input, what + " is " + plain_number(value) + ", which does not fit in " +
-                                                std::string(to_string(argument.type)));
-        }
-      });
-      if (!is_floating(argument.type)) require_integer(checker, *argument.value, scope, what);
-    }
-  }
-  for (std::size_t i = 0; i < problem.launches.size(); ++i) {
-    evaluate_launch(checker, problem.launches[i], scope, join_index("launch", i));
-  }
-  if (const auto* kernel = std::get_if<ReferenceKernel>(&problem.reference)) {
-    for (const auto& launch : kernel->launches) {
-      evaluate_launch(checker, launch, scope, launch.position.key.empty() ? "reference" : launch.position.key);
-    }
-  }
-  Scope timed = scope;
-  timed.set("time_ns", 1e6);
-  for (const auto& metric : problem.metrics) {
-    evaluate_at(checker, join_key("metrics", metric.name),
-                [&, &m = metric] { timed.number(m.expression, "metric '" + m.name + "'"); });
-  }
-}
-
 }  // namespace
 
-bool is_buffer(const Argument& argument) { return argument.access != Access::scalar; }
+bool is_buffer(const Argument& argument) { return argument.is_buffer(); }
 
 bool is_written(const Argument& argument) { return argument.access == Access::out || argument.access == Access::inout; }
 
@@ -554,7 +591,8 @@ std::string outputs_of_tunable_size(const Problem& problem) {
   if (text.empty()) return text;
   return text +
          ", so it is another buffer in every configuration and cannot be compared; give it the size that the "
-         "largest configuration needs, and let the kernel write the same elements in all";
+         "largest configuration needs, and let the kernel write the same elements in all, or give the output the "
+         "`count` of elements that every configuration writes, or judge = \"sum\"";
 }
 
 Tolerance default_tolerance(DataType type) {
@@ -572,11 +610,26 @@ Tolerance default_tolerance(DataType type) {
   }
 }
 
+Tolerance default_tolerance(const Problem& problem, const Argument& argument) {
+  Tolerance tolerance = default_tolerance(argument.type);
+  for (const Parameter& parameter : problem.parameters) {
+    if (argument.type_parameter.empty() || parameter.name != argument.type_parameter) continue;
+    for (const Value& value : parameter.values) {
+      const auto* text = std::get_if<std::string>(&value);
+      const auto type = text == nullptr ? std::nullopt : parse_data_type(*text);
+      if (!type) continue;
+      tolerance.rtol = std::max(tolerance.rtol, default_tolerance(*type).rtol);
+      tolerance.atol = std::max(tolerance.atol, default_tolerance(*type).atol);
+    }
+  }
+  return tolerance;
+}
+
 std::vector<Output> default_outputs(const Problem& problem) {
   std::vector<Output> outputs;
   for (const auto& argument : problem.arguments) {
     if (!is_written(argument) || (argument.size && depends_on_tuning(*argument.size, problem))) continue;
-    const Tolerance tolerance = default_tolerance(argument.type);
+    const Tolerance tolerance = default_tolerance(problem, argument);
     outputs.push_back({argument.name, tolerance.rtol, tolerance.atol, argument.position});
   }
   return outputs;
@@ -611,12 +664,13 @@ void complete_reference_launches(std::vector<Launch>& launches, const std::vecto
 void check_execution(const Problem& problem, const Locations& locations) {
   const Checker checker(problem, locations);
   check_kernel(checker);
+  check_stages(checker);
   check_arguments(checker);
   if (problem.launches.empty()) {
     checker.fail("launch", "there is no launch, so nothing would run; add [[launch]] with entry, block, grid and args");
   }
   for (std::size_t i = 0; i < problem.launches.size(); ++i) {
-    check_launch(checker, problem.launches[i], join_index("launch", i));
+    check_launch(checker, problem.launches[i], launch_key(problem, i));
   }
   check_outputs(checker);
   if (problem.baseline) {

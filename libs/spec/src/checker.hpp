@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <warpwright/model/problem.hpp>
@@ -36,6 +37,19 @@ struct Checker {
   // Offset of `name` as a whole word in an expression's text; Locations::no_offset if it is not there.
   static std::size_t column_of(std::string_view text, std::string_view name);
 };
+
+// ---- check_values.cpp
+// The path of a launch in its file.
+std::string launch_key(const Problem& problem, std::size_t index);
+// The path of an argument in its file: local memory among the args of a launch has none of its own.
+std::string argument_key(const Argument& argument, std::size_t index);
+// Smallest and largest value of an integer type.
+std::pair<double, double> integer_range(DataType type);
+// Finite numbers that the type can hold. Bounds that are expressions are looked at when they have values.
+void check_fill(const Checker& checker, const Argument& argument, const std::string& key);
+// Type errors, divisions by zero and empty buffers show themselves here, with their key, and not in the middle of
+// tuning.
+void evaluate_all(const Checker& checker, const Configuration& baseline);
 
 // "1, 2, 4", shortened.
 std::string list_values(const std::vector<Value>& values);

@@ -183,16 +183,106 @@ ProblemBuilder& ProblemBuilder::scalar(std::string name, DataType type, const st
   return *this;
 }
 
-ProblemBuilder& ProblemBuilder::scratch(std::string name, DataType type, const std::string& size, int components) {
-  return buffer(std::move(name), type, size, Access::out, FillConstant{}, components);
+ProblemBuilder& ProblemBuilder::vector(std::string name, DataType type, int components, const std::string& value) {
+  scalar(std::move(name), type, value);
+  problem_.arguments.back().components = components;
+  return *this;
+}
+
+ProblemBuilder& ProblemBuilder::structure(std::string name, std::vector<StructField> fields) {
+  Argument argument;
+  argument.name = std::move(name);
+  argument.type = DataType::uint8;
+  argument.access = Access::scalar;
+  argument.fields = std::move(fields);
+  argument.position = at_key(detail::join_index("argument", problem_.arguments.size()));
+  problem_.arguments.push_back(std::move(argument));
+  return *this;
+}
+
+ProblemBuilder& ProblemBuilder::scratch(std::string name, DataType type, const std::string& size, int components,
+                                        std::optional<Fill> restored) {
+  const bool kept = restored.has_value();
+  buffer(std::move(name), type, size, Access::scratch, kept ? std::move(*restored) : Fill(FillConstant{}), components);
+  problem_.arguments.back().restored = kept;
+  return *this;
+}
+
+ProblemBuilder& ProblemBuilder::local(std::string name, DataType type, const std::string& size) {
+  return buffer(std::move(name), type, size, Access::local, FillConstant{}, 1);
+}
+
+ProblemBuilder& ProblemBuilder::type_from(const std::string& argument, std::string parameter) {
+  const auto found = std::find_if(problem_.arguments.begin(), problem_.arguments.end(),
+                                  [&](const Argument& candidate) { return candidate.name == argument; });
+  if (found == problem_.arguments.end()) {
+    throw Error(ErrorCode::bad_input, "type_from() names '" + argument + "', which is not an argument yet",
+                at_key("argument"));
+  }
+  found->type_parameter = std::move(parameter);
+  return *this;
+}
+
+Output& ProblemBuilder::output_of(const std::string& argument, const char* wanted) {
+  const auto found = std::find_if(problem_.outputs.begin(), problem_.outputs.end(),
+                                  [&](const Output& candidate) { return candidate.argument == argument; });
+  if (found == problem_.outputs.end()) {
+    throw Error(
+        ErrorCode::bad_input,
+        std::string(wanted) + " names '" + argument + "', which is not an output; call output() or inout() first",
+        at_key("output"));
+  }
+  return *found;
+}
+
+ProblemBuilder& ProblemBuilder::compare_range(const std::string& argument, const std::string& first,
+                                              const std::string& count) {
+  Output& output = output_of(argument, "compare_range()");
+  if (!first.empty()) output.first = parse(first, output.position.key + ".first");
+  if (!count.empty()) output.count = parse(count, output.position.key + ".count");
+  return *this;
+}
+
+ProblemBuilder& ProblemBuilder::judge_by_sum(const std::string& argument) {
+  output_of(argument, "judge_by_sum()").by_sum = true;
+  return *this;
+}
+
+// ---- stages ---------------------------------------------------------------------------------------------------------
+
+ProblemBuilder& ProblemBuilder::stage(std::string name, const std::string& text,
+                                      std::optional<std::vector<std::string>> parameters) {
+  Stage stage;
+  stage.position = at_key(detail::join_index("stage", problem_.stages.size()));
+  if (!text.empty()) {
+    stage.source.dialect = inline_source(text, problem_.name + "." + name, problem_.include_folders);
+  }
+  stage.parameters = std::move(parameters);
+  stage.name = std::move(name);
+  problem_.stages.push_back(std::move(stage));
+  return *this;
+}
+
+ProblemBuilder& ProblemBuilder::stage_file(std::string name, const std::filesystem::path& file,
+                                           std::optional<std::vector<std::string>> parameters) {
+  SourceText source = load_source(file, problem_.include_folders);
+  stage(std::move(name), {}, std::move(parameters));
+  problem_.stages.back().source.dialect = std::move(source);
+  return *this;
 }
 
 // ---- launches -------------------------------------------------------------------------------------------------------
 
 ProblemBuilder& ProblemBuilder::launch(std::string entry, std::vector<std::string> block, std::vector<std::string> grid,
                                        std::vector<std::string> args, const std::string& shared) {
-  const std::string key = detail::join_index("launch", problem_.launches.size());
+  std::string key = detail::join_index("launch", problem_.launches.size());
   Launch launch;
+  if (!problem_.stages.empty()) {
+    launch.stage = problem_.stages.back().name;
+    const auto in_stage = std::count_if(problem_.launches.begin(), problem_.launches.end(),
+                                        [&](const Launch& other) { return other.stage == launch.stage; });
+    key = detail::join_index(problem_.stages.back().position.key + ".launch", static_cast<std::size_t>(in_stage));
+  }
   launch.entry = std::move(entry);
   launch.block = parse_all(block, key + ".block");
   launch.grid = parse_all(grid, key + ".grid");
@@ -216,6 +306,12 @@ ProblemBuilder& ProblemBuilder::repeat_last_launch(const std::string& times, std
   Launch& launch = last_launch("repeat");
   launch.repeat = parse(times, launch.position.key + ".repeat");
   launch.swap = std::move(swap);
+  return *this;
+}
+
+ProblemBuilder& ProblemBuilder::when_last_launch(const std::string& condition) {
+  Launch& launch = last_launch("when");
+  launch.when = parse(condition, launch.position.key + ".when");
   return *this;
 }
 

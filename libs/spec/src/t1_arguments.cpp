@@ -53,11 +53,35 @@ bool T1Reader::read_type(const T1Json& json, const std::string& pointer, Argumen
 
 std::optional<std::filesystem::path> T1Reader::numpy_file(const std::string& source, const std::string& pointer) {
   if (source.size() <= 4 || source.substr(source.size() - 4) != ".npy") return std::nullopt;
+  return data_file(source, pointer);
+}
+
+std::optional<std::filesystem::path> T1Reader::data_file(const std::string& source, const std::string& pointer) {
   const std::filesystem::path file = (file_.parent_path() / source).lexically_normal();
   std::error_code error;
   const std::filesystem::path absolute = std::filesystem::absolute(file, error);
   if (!error && std::filesystem::is_regular_file(absolute, error)) return absolute;
   warn(pointer, "there is no file '" + excerpt(file.string(), 200) + "'");
+  return std::nullopt;
+}
+
+// `Generator` with the words and numbers that describe data without a program: "Line" (0, 1, 2, ...), "Random" as the
+// FillType of that name, or one number for all.
+std::optional<Fill> T1Reader::generator(const std::string& type, const std::string& source, std::uint64_t seed,
+                                        const Argument& argument) {
+  if (type != "Generator") return std::nullopt;
+  if (source == "Line") return FillIota{0, 1};
+  if (source == "Random") {
+    if (is_floating(argument.type)) return FillNormal{0, 1, seed};
+    return FillUniform{0, 1, seed};
+  }
+  try {
+    const Expression expression = Expression::parse(source);
+    if (!expression.names().empty()) return std::nullopt;
+    if (const auto number = as_number(expression.evaluate(Scope().lookup()).scalar())) return FillConstant{*number};
+  } catch (const Error&) {
+    // A program text, which is not run.
+  }
   return std::nullopt;
 }
 
@@ -79,8 +103,18 @@ void T1Reader::read_fill(const T1Json& json, const std::string& pointer, std::ui
       const double high = has_value && value != 0 ? value : 1;
       argument.fill = FillUniform{std::min(0.0, high), std::max(0.0, high), seed};
     }
-  } else if (const auto npy = numpy_file(source, pointer + "/DataSource"); npy && type == "BinaryRaw") {
-    argument.fill = FillNpy{*npy};
+  } else if (type == "BinaryRaw" && !source.empty()) {
+    // Without the file the argument has no data, and the launch would run on something else.
+    const auto file = data_file(source, pointer + "/DataSource");
+    if (!file) {
+      warn_unusable(pointer + "/FillType", "argument '" + argument.name + "' has no data without it");
+    } else if (source.ends_with(".npy")) {
+      argument.fill = FillNpy{*file};
+    } else {
+      argument.fill = FillRaw{*file};
+    }
+  } else if (const auto generated = generator(type, source, seed, argument)) {
+    argument.fill = *generated;
   } else if (type.empty()) {
     argument.fill = argument.access == Access::in || argument.access == Access::constant
                         ? Fill(FillUniform{0, 1, position})
@@ -253,29 +287,28 @@ void T1Reader::read_local_memory(const T1Json& json, const std::string& pointer,
   if (!elements) return;
   const std::size_t bytes = size_of(argument.type) * static_cast<std::size_t>(argument.components);
   Expression all = Expression::parse("(" + elements->text() + ") * " + std::to_string(bytes));
-  local_memory_.push_back({argument.name, pointer, std::move(all), args_.size()});
+  Argument local = argument;
+  local.access = Access::local;
+  local.size = elements;
+  local_memory_.push_back({std::move(local), pointer, std::move(all), args_.size()});
 }
 
 void T1Reader::place_local_memory(const T1Json& kernel, const std::string& pointer) {
   if (local_memory_.empty()) return;
-  const auto unusable = [&](const LocalMemory& memory, const std::string& reason) {
-    warn_unusable(memory.pointer, "the local memory '" + memory.name + "' cannot be passed: " + reason);
-  };
-  if (text_of(kernel, "Language") == "OpenCL") {
-    // There it is a parameter of the kernel, for which a launch has one place: behind all others.
-    const LocalMemory& memory = local_memory_.front();
-    if (local_memory_.size() > 1) {
-      unusable(local_memory_.back(), "'" + memory.name +
-                                         "' is local memory too, and a launch passes one local pointer; make one of "
-                                         "both, or declare __local arrays in the kernel");
-    } else if (memory.position < args_.size()) {
-      unusable(memory, "it is not the last argument ('" + args_[memory.position] +
-                           "' follows), and a launch passes its local memory behind all others; make it the last "
-                           "parameter of the kernel and the last of Arguments, or declare a __local array in the "
-                           "kernel");
-    } else if (member(kernel, "SharedMemory") && *member(kernel, "SharedMemory") != 0) {
-      unusable(memory, pointer + "/SharedMemory asks for local memory too; leave one of them out");
+  // There it is a parameter of the kernel. One alone behind all others is what `shared` of a launch passes.
+  const bool opencl = text_of(kernel, "Language") == "OpenCL";
+  if (opencl && (local_memory_.size() > 1 || local_memory_.front().position < args_.size())) {
+    for (std::size_t i = 0; i < local_memory_.size(); ++i) {
+      LocalMemory& memory = local_memory_[i];
+      args_.insert(args_.begin() + static_cast<std::ptrdiff_t>(memory.position + i), memory.argument.name);
+      problem_.arguments.push_back(memory.argument);
     }
+    return;
+  }
+  if (opencl && member(kernel, "SharedMemory") && *member(kernel, "SharedMemory") != 0) {
+    const LocalMemory& memory = local_memory_.front();
+    warn_unusable(memory.pointer, "the local memory '" + memory.argument.name + "' cannot be passed: " + pointer +
+                                      "/SharedMemory asks for local memory too; leave one of them out");
   }
   for (Launch& launch : problem_.launches) {
     for (const LocalMemory& memory : local_memory_) {

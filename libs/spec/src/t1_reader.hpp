@@ -73,6 +73,10 @@ class T1Reader {
   void place_local_memory(const T1Json& kernel, const std::string& pointer);
   // The data file of that name if it is a NumPy file; nullopt, after a warning, if it is named so and absent.
   std::optional<std::filesystem::path> numpy_file(const std::string& source, const std::string& pointer);
+  // Any data file of that name; nullopt, after a warning, if it is absent.
+  std::optional<std::filesystem::path> data_file(const std::string& source, const std::string& pointer);
+  std::optional<Fill> generator(const std::string& type, const std::string& source, std::uint64_t seed,
+                                const Argument& argument);
   void read_references(const T1Json& kernel, const std::string& pointer);
 
   std::string_view text_;
@@ -85,7 +89,8 @@ class T1Reader {
   std::vector<std::string> unused_;
   std::vector<std::string> args_;  // the arguments that are passed, in order
   struct LocalMemory {
-    std::string name, pointer;
+    Argument argument;
+    std::string pointer;
     Expression bytes;
     std::size_t position;  // how many arguments are passed before it
   };

@@ -13,9 +13,6 @@ namespace warpwright::spec {
 namespace detail {
 namespace {
 
-const std::vector<std::string> launch_keys = {"entry",  "block", "grid",        "shared", "args",
-                                              "repeat", "swap",  "cooperative", "cluster"};
-
 void check_schema(const Document& document) {
   const Member* schema = document.root.find("schema");
   if (!schema) {
@@ -37,24 +34,12 @@ void read_kernel(const Section& root, Problem& problem) {
   const Section kernel = *root.section("kernel", {"name", "source", "include", "options", "defines"});
   problem.name = kernel.required_string("name", "stencil5");
   for (const auto& folder : read_include_folders(kernel)) problem.include_folders.push_back(folder);
-  kernel.require("source", "source = \"stencil.kernel\", or source = { cuda = \"a.cu\", opencl = \"a.cl\" }");
-  problem.source = read_source(kernel, "source", problem.include_folders);
-  if (const Node* options = kernel.find("options")) {
-    if (options->is(Node::Kind::array)) {
-      kernel.fail("options",
-                  "options are given per backend; write for example: options = { cuda = [\"-use_fast_math\"] }");
-    }
-    const Section by_backend = *kernel.section("options", backend_names());
-    for (const auto& member : by_backend.node().members) {
-      problem.options[member.key] = by_backend.strings(member.key, "[\"-use_fast_math\"]");
-    }
-  }
-  if (const auto defines = kernel.section("defines", {})) {
-    for (const auto& member : defines->node().members) {
-      problem.defines.emplace_back(
-          member.key, to_expression(kernel.document(), member.value, defines->key(member.key), "\"2 * radius + 1\""));
-    }
-  }
+  // Stages may bring all the source there is.
+  if (!root.has("stage") || root.has("launch"))
+    kernel.require("source", "source = \"stencil.kernel\", or source = { cuda = \"a.cu\", opencl = \"a.cl\" }");
+  if (kernel.has("source")) problem.source = read_source(kernel, "source", problem.include_folders);
+  problem.options = read_options(kernel);
+  problem.defines = read_defines(kernel);
 }
 
 // ---- [problem] ------------------------------------------------------------------------------------------------------
@@ -142,107 +127,16 @@ void read_parameters(const Section& root, Problem& problem) {
   }
 }
 
-// ---- [[argument]] ---------------------------------------------------------------------------------------------------
-
-Access read_access(const Section& section) {
-  const auto text = section.string("access", "in");
-  if (!text || *text == "in") return Access::in;
-  if (*text == "out") return Access::out;
-  if (*text == "inout") return Access::inout;
-  if (*text == "constant") return Access::constant;
-  if (*text == "scalar") return Access::scalar;
-  section.fail("access", "'" + excerpt(*text, 40) + "' is not an access" +
-                             suggestion(*text, {"in", "out", "inout", "constant", "scalar"}, "accesses"));
-}
-
-void read_type(const Section& section, Argument& argument) {
-  const std::string text = section.required_string("type", "float32");
-  std::string_view base = text;
-  if (const auto x = text.rfind('x'); x != std::string::npos && x + 1 < text.size() && x > 0) {
-    const std::string_view count = std::string_view(text).substr(x + 1);
-    for (const int components : {2, 3, 4, 8, 16}) {
-      if (count == std::to_string(components)) {
-        argument.components = components;
-        base = std::string_view(text).substr(0, x);
-      }
-    }
-  }
-  const auto type = parse_data_type(base);
-  if (!type) {
-    const auto x = text.rfind('x');
-    if (x != std::string::npos && parse_data_type(std::string_view(text).substr(0, x))) {
-      section.fail("type", "'" + excerpt(text, 40) +
-                               "' is not a vector type; a vector has 2, 3, 4, 8 or 16 components, as in " +
-                               text.substr(0, x) + "x4");
-    }
-    section.fail("type",
-                 "'" + excerpt(text, 40) + "' is not an element type" + suggestion(base, data_type_names(), "types"));
-  }
-  argument.type = *type;
-}
-
-void read_arguments(const Section& root, Problem& problem) {
-  const std::vector<std::string> keys = {"name", "type", "size", "init", "access", "symbol", "value"};
-  std::uint64_t position = 0;
-  for (const Section& section : root.sections("argument", keys)) {
-    ++position;
-    Argument argument;
-    argument.position = section.document().locations.at(section.path());
-    argument.name = section.required_string("name", "in");
-    read_type(section, argument);
-    argument.access = read_access(section);
-    argument.size = section.expression("size", "\"width * height\"");
-    argument.value = section.expression("value", "\"width\" or 0.5");
-    if (const auto symbol = section.string("symbol", "coefficients")) argument.symbol = *symbol;
-    argument.fill = read_fill(section, argument, position);
-    problem.arguments.push_back(std::move(argument));
-  }
-}
-
-// ---- [[launch]] -----------------------------------------------------------------------------------------------------
-
-// Absent keys stay empty: required ones are the caller's business, as a reference takes them from the problem.
-Launch read_launch(const Section& section) {
-  Launch launch;
-  launch.position = section.document().locations.at(section.path());
-  if (const auto entry = section.string("entry", "stencil5")) launch.entry = *entry;
-  launch.block = section.geometry("block", "[\"block_x\", \"block_y\"]");
-  launch.grid = section.geometry("grid", "[\"ceil_div(width, block_x)\"]");
-  launch.shared = section.expression("shared", "\"block_x * 4\"");
-  launch.args = section.strings("args", "[\"in\", \"out\", \"width\"]");
-  launch.args_position = section.has("args") ? section.document().locations.at(section.key("args")) : launch.position;
-  launch.repeat = section.expression("repeat", "10");
-  launch.swap = section.strings("swap", "[\"in\", \"out\"]");
-  if (section.has("swap") && launch.swap.empty()) {
-    section.fail("swap",
-                 "expected two different buffers such as [\"in\", \"out\"], found none; leave the key out to "
-                 "swap nothing");
-  }
-  launch.cooperative = section.boolean("cooperative").value_or(false);
-  launch.cluster = section.geometry("cluster", "[2, 1, 1]");
-  return launch;
-}
-
-void read_launches(const Section& root, Problem& problem) {
-  for (const Section& section : root.sections("launch", launch_keys)) {
-    section.required_string("entry", "stencil5");
-    section.require("block", "block = [\"block_x\", \"block_y\"]");
-    section.require("grid", "grid = [\"ceil_div(width, block_x)\", \"ceil_div(height, block_y)\"]");
-    Launch launch = read_launch(section);
-    if (!section.has("args")) launch.args = default_args(problem);
-    problem.launches.push_back(std::move(launch));
-  }
-}
-
 // ---- [[output]], [reference] ----------------------------------------------------------------------------------------
 
 void read_outputs(const Section& root, Problem& problem) {
-  for (const Section& section : root.sections("output", {"argument", "rtol", "atol", "ulp", "normwise"})) {
+  for (const Section& section :
+       root.sections("output", {"argument", "rtol", "atol", "ulp", "normwise", "first", "count", "judge"})) {
     Output output;
     output.position = section.document().locations.at(section.path());
     output.argument = section.required_string("argument", "out");
     const Argument* argument = problem.find_argument(output.argument);
-    Tolerance tolerance = default_tolerance(argument ? argument->type : DataType::float32);
+    Tolerance tolerance = argument ? default_tolerance(problem, *argument) : default_tolerance(DataType::float32);
     if (const auto ulp = section.number("ulp", "4")) {
       if (!(*ulp >= 0 && *ulp <= 1e9) || *ulp != std::floor(*ulp)) {
         section.fail("ulp",
@@ -264,27 +158,35 @@ void read_outputs(const Section& root, Problem& problem) {
     }
     output.rtol = section.number("rtol", "1e-5").value_or(tolerance.rtol);
     output.atol = section.number("atol", "1e-6").value_or(tolerance.atol);
+    output.first = section.expression("first", "\"width\"");
+    output.count = section.expression("count", "\"width * height\"");
+    if (const auto judge = section.string("judge", "sum")) {
+      if (*judge != "elements" && *judge != "sum")
+        section.fail("judge", "'" + excerpt(*judge, 40) + "' is not a way to judge" +
+                                  suggestion(*judge, {"elements", "sum"}, "ways"));
+      output.by_sum = *judge == "sum";
+    }
     problem.outputs.push_back(std::move(output));
   }
   if (!root.has("output")) problem.outputs = default_outputs(problem);
 }
 
-ReferenceKernel read_reference_kernel(const Section& section, const Problem& problem) {
+ReferenceKernel read_reference_kernel(const Section& section, Problem& problem) {
   ReferenceKernel reference;
   if (section.has("kernel")) reference.source = read_source(section, "kernel", problem.include_folders);
   std::vector<std::string> of_launch;
-  for (const auto& key : launch_keys) {
+  for (const auto& key : launch_keys()) {
     if (section.has(key)) of_launch.push_back(key);
   }
   if (section.has("launch")) {
     if (!of_launch.empty()) {
       section.fail(of_launch.front(), "belongs into [[reference.launch]] where there is one; move it there");
     }
-    for (const Section& launch : section.sections("launch", launch_keys))
-      reference.launches.push_back(read_launch(launch));
+    for (const Section& launch : section.sections("launch", launch_keys()))
+      reference.launches.push_back(read_launch(launch, problem));
     if (reference.launches.size() > problem.launches.size()) {
       for (std::size_t i = problem.launches.size(); i < reference.launches.size(); ++i) {
-        const Section extra = section.sections("launch", launch_keys)[i];
+        const Section extra = section.sections("launch", launch_keys())[i];
         for (const char* key : {"entry", "block", "grid", "args"}) {
           if (!extra.has(key)) {
             extra.fail(key, "is required and missing: the problem has no launch of this position to take it from");
@@ -293,7 +195,7 @@ ReferenceKernel read_reference_kernel(const Section& section, const Problem& pro
       }
     }
   } else {
-    Launch launch = read_launch(section);
+    Launch launch = read_launch(section, problem);
     reference.launches.push_back(std::move(launch));
   }
   complete_reference_launches(reference.launches, problem.launches);
@@ -302,7 +204,7 @@ ReferenceKernel read_reference_kernel(const Section& section, const Problem& pro
 
 void read_reference(const Section& root, Problem& problem) {
   std::vector<std::string> keys = {"kernel", "npy", "configuration", "command", "launch"};
-  keys.insert(keys.end(), launch_keys.begin(), launch_keys.end());
+  keys.insert(keys.end(), launch_keys().begin(), launch_keys().end());
   const auto section = root.section("reference", keys);
   if (!section) return;
   std::vector<std::string> kinds;
@@ -388,7 +290,7 @@ Problem read_toml(std::string_view text, const std::filesystem::path& file) {
   const detail::Document document = detail::parse_toml(text, file);
   detail::check_schema(document);
   const detail::Section root(document, document.root, {},
-                             {"schema", "kernel", "problem", "parameters", "constraints", "argument", "launch",
+                             {"schema", "kernel", "problem", "parameters", "constraints", "argument", "stage", "launch",
                               "output", "reference", "baseline", "objective", "metrics", "verify"});
   Problem problem;
   problem.file = file;

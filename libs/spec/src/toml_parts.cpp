@@ -111,15 +111,36 @@ std::vector<Value> powers(const Section& range, const RangeEnd& from, const Rang
   return values;
 }
 
-std::pair<double, double> two_numbers(const Section& init, std::string_view name, std::string_view example) {
+// The numbers of a fill: as they are written, or expressions over the dimensions.
+struct FillNumbers {
+  double first = 0, second = 0;
+  std::vector<Expression> bounds;  // empty if all are plain numbers
+};
+
+FillNumbers fill_numbers(const Section& init, const std::vector<const Node*>& nodes,
+                         const std::vector<std::string>& keys, std::string_view example) {
+  FillNumbers numbers;
+  const bool plain =
+      std::none_of(nodes.begin(), nodes.end(), [](const Node* node) { return node->is(Node::Kind::string); });
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (plain) {
+      (i == 0 ? numbers.first : numbers.second) = to_number(init.document(), *nodes[i], keys[i], example);
+    } else {
+      numbers.bounds.push_back(to_expression(init.document(), *nodes[i], keys[i], "\"n - 1\""));
+    }
+  }
+  return numbers;
+}
+
+FillNumbers two_numbers(const Section& init, std::string_view name, std::string_view example) {
   const Node& node = *init.find(name);
   if (!node.is(Node::Kind::array) || node.items.size() != 2) {
     std::string found = node.describe();
     if (node.is(Node::Kind::array)) found = std::to_string(node.items.size()) + " entries";
     init.fail(name, "expected two numbers such as " + std::string(example) + ", found " + found);
   }
-  return {to_number(init.document(), node.items[0], join_index(init.key(name), 0), example),
-          to_number(init.document(), node.items[1], join_index(init.key(name), 1), example)};
+  return fill_numbers(init, {&node.items[0], &node.items[1]},
+                      {join_index(init.key(name), 0), join_index(init.key(name), 1)}, example);
 }
 
 Fill read_iota(const Section& init) {
@@ -128,8 +149,19 @@ Fill read_iota(const Section& init) {
   if (!node.is(Node::Kind::array)) {
     wrong_type(init.document(), node, init.key("iota"), "[start, step] such as [0, 1], or true for that");
   }
-  const auto [start, step] = two_numbers(init, "iota", "[0, 1]");
-  return FillIota{start, step};
+  FillNumbers numbers = two_numbers(init, "iota", "[0, 1]");
+  return FillIota{numbers.first, numbers.second, std::move(numbers.bounds)};
+}
+
+FillOrder read_order(const Section& init) {
+  const Node* node = init.find("sorted");
+  if (node == nullptr) return FillOrder::none;
+  if (node->is(Node::Kind::boolean)) return node->boolean ? FillOrder::ascending : FillOrder::none;
+  const std::string text = to_text(init.document(), *node, init.key("sorted"), "ascending");
+  for (const FillOrder order : {FillOrder::ascending, FillOrder::descending}) {
+    if (text == to_string(order)) return order;
+  }
+  init.fail("sorted", "expected \"ascending\" (also true) or \"descending\", found '" + excerpt(text, 40) + "'");
 }
 
 std::filesystem::path existing_file(const Document& document, const std::string& name, std::string_view key) {
@@ -212,14 +244,17 @@ Fill read_fill(const Section& argument, const Argument& read_so_far, std::uint64
                   "an output is overwritten with a poison pattern before every run, so that unwritten elements "
                   "are found; use access = \"inout\" if the kernel reads what is there");
   }
-  const std::vector<std::string> kinds = {"constant", "uniform", "normal", "iota", "npy"};
+  if (read_so_far.access == Access::local) {
+    argument.fail("init", "local memory has no contents when a block begins; let the kernel write it first");
+  }
+  const std::vector<std::string> kinds = {"constant", "uniform", "normal", "iota", "npy", "raw"};
   if (!node->is(Node::Kind::table)) {
     wrong_type(argument.document(), *node, argument.key("init"),
                "a table such as { constant = 0 }, { uniform = [0, 1], seed = 1 }, { normal = [0, 1] }, "
-               "{ iota = [0, 1] } or { npy = \"file.npy\" }");
+               "{ iota = [0, 1] }, { npy = \"file.npy\" } or { raw = \"file.bin\" }");
   }
   std::vector<std::string> keys = kinds;
-  keys.push_back("seed");
+  keys.insert(keys.end(), {"seed", "sorted"});
   const Section init = *argument.section("init", keys);
   std::vector<std::string> given;
   for (const auto& kind : kinds) {
@@ -227,26 +262,35 @@ Fill read_fill(const Section& argument, const Argument& read_so_far, std::uint64
   }
   if (given.size() != 1) {
     fail_at(init.document(), init.path(),
-            "expected exactly one of constant, uniform, normal, iota or npy, found " +
+            "expected exactly one of constant, uniform, normal, iota, npy or raw, found " +
                 (given.empty() ? std::string("none") : join(given, " and ")));
   }
   const std::string& kind = given.front();
   const auto seed = init.seed("seed");
-  if (seed && kind != "uniform" && kind != "normal") {
+  const bool random = kind == "uniform" || kind == "normal";
+  if (seed && !random) {
     init.fail("seed", "only uniform and normal use random numbers; remove the seed");
   }
-  if (kind == "constant") return FillConstant{*init.number("constant", "0")};
+  const FillOrder order = read_order(init);
+  if (init.has("sorted") && !random) {
+    init.fail("sorted", "only uniform and normal are put in order; remove it");
+  }
+  if (kind == "constant") {
+    FillNumbers numbers = fill_numbers(init, {init.find("constant")}, {init.key("constant")}, "0");
+    return FillConstant{numbers.first, std::move(numbers.bounds)};
+  }
   if (kind == "uniform") {
-    const auto [low, high] = two_numbers(init, "uniform", "[-1.0, 1.0]");
-    return FillUniform{low, high, seed.value_or(position)};
+    FillNumbers numbers = two_numbers(init, "uniform", "[-1.0, 1.0]");
+    return FillUniform{numbers.first, numbers.second, seed.value_or(position), std::move(numbers.bounds), order};
   }
   if (kind == "normal") {
-    const auto [mean, deviation] = two_numbers(init, "normal", "[0.0, 1.0]");
-    return FillNormal{mean, deviation, seed.value_or(position)};
+    FillNumbers numbers = two_numbers(init, "normal", "[0.0, 1.0]");
+    return FillNormal{numbers.first, numbers.second, seed.value_or(position), std::move(numbers.bounds), order};
   }
   if (kind == "iota") return read_iota(init);
-  const std::string name = init.required_string("npy", "data.npy");
-  existing_file(init.document(), name, init.key("npy"));
+  const std::string name = init.required_string(kind, kind == "npy" ? "data.npy" : "data.bin");
+  existing_file(init.document(), name, init.key(kind));
+  if (kind == "raw") return FillRaw{beside(init.document(), name)};
   return FillNpy{beside(init.document(), name)};
 }
 

@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <warpwright/model/problem.hpp>
@@ -27,5 +30,18 @@ std::vector<std::filesystem::path> read_include_folders(const Section& kernel);
 KernelSource read_source(const Section& section, const std::string& key,
                          const std::vector<std::filesystem::path>& include_folders);
 ReferenceNpy read_reference_files(const Section& reference);
+
+// ---- toml_arguments.cpp
+void read_arguments(const Section& root, Problem& problem);
+
+// ---- toml_launches.cpp
+const std::vector<std::string>& launch_keys();
+std::map<std::string, std::vector<std::string>> read_options(const Section& kernel);
+std::vector<std::pair<std::string, Expression>> read_defines(const Section& kernel);
+// Absent keys stay empty: required ones are the caller's business, as a reference takes them from the problem. Local
+// memory among the arguments is declared in `problem`.
+Launch read_launch(const Section& section, Problem& problem);
+// [[launch]], or [[stage]] with its launches.
+void read_launches(const Section& root, Problem& problem);
 
 }  // namespace warpwright::spec::detail

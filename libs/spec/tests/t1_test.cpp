@@ -200,6 +200,31 @@ TEST_F(T1, RandomIntegersAreUniform) {
   EXPECT_EQ(uniform.high, 9);
 }
 
+TEST_F(T1, RawFilesAndGeneratorsFillBuffers) {
+  folder.write("data.bin", std::string(32, 'x'));
+  const auto fill = [&](const std::string& how) {
+    Parts parts;
+    parts.arguments =
+        R"({"Name": "i", "Type": "float", "MemoryType": "Vector", "AccessType": "ReadOnly", "Size": 8, )" + how + "}";
+    const Problem problem = read(text(parts));
+    EXPECT_THAT(problem.obstacles, IsEmpty()) << how;
+    return problem.arguments.at(0).fill;
+  };
+  EXPECT_EQ(std::get<FillRaw>(fill(R"("FillType": "BinaryRaw", "DataSource": "data.bin")")).file.filename(),
+            "data.bin");
+  EXPECT_EQ(std::get<FillIota>(fill(R"("FillType": "Generator", "DataSource": "Line")")).step, 1);
+  EXPECT_EQ(std::get<FillNormal>(fill(R"("FillType": "Generator", "DataSource": "Random", "RandomSeed": 4)")).seed, 4u);
+  EXPECT_EQ(std::get<FillConstant>(fill(R"("FillType": "Generator", "DataSource": "2.5")")).value, 2.5);
+  for (const char* how : {R"("FillType": "Generator", "DataSource": "return i * i;")",
+                          R"("FillType": "BinaryRaw", "DataSource": "missing.bin")"}) {
+    Parts parts;
+    parts.arguments =
+        std::string(R"({"Name": "i", "Type": "float", "MemoryType": "Vector", "AccessType": "ReadOnly", "Size": 8, )") +
+        how + "}";
+    EXPECT_THAT(read(text(parts)).obstacles, ElementsAre(HasSubstr("/KernelSpecification/Arguments/0/FillType")));
+  }
+}
+
 TEST_F(T1, LocalMemoryIsTheLaunchsDynamicSharedMemory) {
   const std::string local = R"({"Name": "tile", "Type": "float2", "MemoryType": "Local", "Size": "block_size_x + 1"})";
   const auto shared = [](const Problem& problem) {
@@ -222,13 +247,19 @@ TEST_F(T1, LocalMemoryIsTheLaunchsDynamicSharedMemory) {
   EXPECT_THAT(problem.obstacles, IsEmpty());
   EXPECT_THAT(problem.launches.at(0).args, ElementsAre("a", "b"));
   EXPECT_EQ(shared(problem), Bytes{33 * 8});
+  EXPECT_EQ(problem.find_argument("tile"), nullptr);
   parts.arguments = local + "," + buffers;
-  EXPECT_THAT(read(text(parts)).obstacles,
-              ElementsAre(AllOf(HasSubstr("/KernelSpecification/Arguments/0: the local memory 'tile'"),
-                                HasSubstr("it is not the last argument ('a' follows)"),
-                                HasSubstr("make it the last parameter of the kernel"))));
+  problem = read(text(parts));
+  EXPECT_THAT(problem.obstacles, IsEmpty());
+  EXPECT_THAT(problem.launches.at(0).args, ElementsAre("tile", "a", "b")) << "anywhere among the arguments";
+  EXPECT_EQ(problem.find_argument("tile")->access, Access::local);
+  EXPECT_EQ(problem.scope(problem.baseline_configuration()).integer(*problem.find_argument("tile")->size, "size"), 33);
+  EXPECT_EQ(shared(problem), Bytes{0});
   parts.arguments = buffers + "," + local + R"(, {"Name": "more", "Type": "int8", "MemoryType": "Local", "Size": 4})";
-  EXPECT_THAT(read(text(parts)).obstacles, ElementsAre(HasSubstr("'tile' is local memory too")));
+  problem = read(text(parts));
+  EXPECT_THAT(problem.obstacles, IsEmpty());
+  EXPECT_THAT(problem.launches.at(0).args, ElementsAre("a", "b", "tile", "more")) << "several of them";
+  EXPECT_EQ(problem.find_argument("more")->type, DataType::int8);
   parts.arguments = buffers + "," + local;
   parts.geometry += R"(, "SharedMemory": 100)";
   EXPECT_THAT(read(text(parts)).obstacles, ElementsAre(HasSubstr("SharedMemory asks for local memory too")));

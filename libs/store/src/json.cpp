@@ -228,6 +228,13 @@ KernelResources read_resources(const Json& json, const Where& where) {
   return resources;
 }
 
+LaunchTime read_launch_time(const Json& json, const Where& where) {
+  const ObjectReader object(json, where);
+  return {.entry = object.text("entry"),
+          .launches = object.integer<std::int64_t>("launches"),
+          .time = object.get("time_ns", read_nanoseconds)};
+}
+
 LaunchOccupancy read_occupancy(const Json& json, const Where& where) {
   const ObjectReader object(json, where);
   LaunchOccupancy occupancy;
@@ -309,6 +316,7 @@ Trial read_trial(const Json& json, const Where& where) {
   trial.log = object.maybe("log", read_text).value_or("");
   trial.resources = object.list("resources", read_resources);
   trial.occupancy = object.maybe_list("occupancy", read_occupancy);
+  trial.launch_times = object.maybe_list("launch_times", read_launch_time);
   trial.mismatch = object.maybe("mismatch", [](const Json& mismatch_json, const Where& here) {
     const ObjectReader reader(mismatch_json, here);
     Mismatch mismatch;
@@ -513,6 +521,13 @@ Json to_json(const Trial& trial) {
   for (const KernelResources& entry : trial.resources) resources.push_back(to_json(entry));
   Json& occupancy = object["occupancy"] = Json::array();
   for (const LaunchOccupancy& launch : trial.occupancy) occupancy.push_back(occupancy_json(launch));
+  if (!trial.launch_times.empty()) {
+    Json& times = object["launch_times"] = Json::array();
+    for (const LaunchTime& launch : trial.launch_times)
+      times.push_back(Json{{"entry", text_json(launch.entry)},
+                           {"launches", launch.launches},
+                           {"time_ns", double_json(launch.time.count())}});
+  }
   Json& mismatch = object["mismatch"];
   if (trial.mismatch) {
     mismatch["argument"] = text_json(trial.mismatch->argument);

@@ -1,5 +1,6 @@
 // Problems as JSON, for worker processes. Expressions travel as their text.
 #include <array>
+#include <type_traits>
 
 #include <warpwright/store/json.hpp>
 
@@ -10,7 +11,9 @@ namespace {
 
 using namespace detail;
 
-constexpr std::array all_access{Access::in, Access::out, Access::inout, Access::constant, Access::scalar};
+constexpr std::array all_access{Access::in,     Access::out,     Access::inout, Access::constant,
+                                Access::scalar, Access::scratch, Access::local};
+constexpr std::array all_orders{FillOrder::none, FillOrder::ascending, FillOrder::descending};
 constexpr std::array all_roles{ParameterRole::define, ParameterRole::template_argument, ParameterRole::option,
                                ParameterRole::block};
 
@@ -41,22 +44,67 @@ Json source_json(const KernelSource& source) {
   return object;
 }
 
+// What only some problems have is written only there: the text of all others, which is hashed, stays as it was.
+template <class How>
+Json with_details(Json object, const How& how) {
+  if (!how.bounds.empty()) object["bounds"] = array_json(how.bounds, expression_json);
+  if constexpr (requires { how.order; }) {
+    if (how.order != FillOrder::none) object["order"] = to_string(how.order);
+  }
+  return object;
+}
+
 Json fill_json(const Fill& fill) {
   struct Writer {
-    Json operator()(const FillConstant& f) const { return {{"kind", "constant"}, {"value", double_json(f.value)}}; }
+    Json operator()(const FillConstant& f) const {
+      return with_details({{"kind", "constant"}, {"value", double_json(f.value)}}, f);
+    }
     Json operator()(const FillUniform& f) const {
-      return {{"kind", "uniform"}, {"low", double_json(f.low)}, {"high", double_json(f.high)}, {"seed", f.seed}};
+      return with_details(
+          {{"kind", "uniform"}, {"low", double_json(f.low)}, {"high", double_json(f.high)}, {"seed", f.seed}}, f);
     }
     Json operator()(const FillNormal& f) const {
-      return {
-          {"kind", "normal"}, {"mean", double_json(f.mean)}, {"deviation", double_json(f.deviation)}, {"seed", f.seed}};
+      return with_details({{"kind", "normal"},
+                           {"mean", double_json(f.mean)},
+                           {"deviation", double_json(f.deviation)},
+                           {"seed", f.seed}},
+                          f);
     }
     Json operator()(const FillIota& f) const {
-      return {{"kind", "iota"}, {"start", double_json(f.start)}, {"step", double_json(f.step)}};
+      return with_details({{"kind", "iota"}, {"start", double_json(f.start)}, {"step", double_json(f.step)}}, f);
     }
     Json operator()(const FillNpy& f) const { return {{"kind", "npy"}, {"file", path_json(f.file)}}; }
+    Json operator()(const FillRaw& f) const { return {{"kind", "raw"}, {"file", path_json(f.file)}}; }
   };
   return std::visit(Writer{}, fill);
+}
+
+Json field_json(const StructField& field) {
+  Json object{{"name", text_json(field.name)},
+              {"type", to_string(field.type)},
+              {"components", field.components},
+              {"value", expression_json(field.value)}};
+  if (field.offset) object["offset"] = *field.offset;
+  return object;
+}
+
+Json define_json(const std::pair<std::string, Expression>& define) {
+  return Json{{"name", text_json(define.first)}, {"expression", expression_json(define.second)}};
+}
+
+Json options_json(const std::map<std::string, std::vector<std::string>>& options) {
+  Json object = Json::object();
+  for (const auto& [backend, list] : options) object[backend] = array_json(list, text_json);
+  return object;
+}
+
+Json stage_json(const Stage& stage) {
+  Json object{{"name", text_json(stage.name)},
+              {"source", source_json(stage.source)},
+              {"options", options_json(stage.options)},
+              {"defines", array_json(stage.defines, define_json)}};
+  if (stage.parameters) object["parameters"] = array_json(*stage.parameters, text_json);
+  return object;
 }
 
 Json parameter_json(const Parameter& parameter) {
@@ -79,6 +127,9 @@ Json argument_json(const Argument& argument) {
   if (argument.value) object["value"] = expression_json(*argument.value);
   object["fill"] = fill_json(argument.fill);
   object["symbol"] = text_json(argument.symbol);
+  if (argument.restored) object["restored"] = true;
+  if (!argument.fields.empty()) object["fields"] = array_json(argument.fields, field_json);
+  if (!argument.type_parameter.empty()) object["type_parameter"] = text_json(argument.type_parameter);
   return object;
 }
 
@@ -93,6 +144,8 @@ Json launch_json(const Launch& launch) {
   object["swap"] = array_json(launch.swap, text_json);
   object["cooperative"] = launch.cooperative;
   object["cluster"] = array_json(launch.cluster, expression_json);
+  if (launch.when) object["when"] = expression_json(*launch.when);
+  if (!launch.stage.empty()) object["stage"] = text_json(launch.stage);
   // A worker that finds that the launch does not fit the kernel says where it stands.
   const InputPosition& at = launch.args_position.describe().empty() ? launch.position : launch.args_position;
   if (!at.describe().empty())
@@ -102,11 +155,15 @@ Json launch_json(const Launch& launch) {
 }
 
 Json output_json(const Output& output) {
-  return Json{{"argument", text_json(output.argument)},
+  Json object{{"argument", text_json(output.argument)},
               {"rtol", double_json(output.rtol)},
               {"atol", double_json(output.atol)},
               {"ulp", output.ulp},
               {"normwise", double_json(output.normwise)}};
+  if (output.first) object["first"] = expression_json(*output.first);
+  if (output.count) object["count"] = expression_json(*output.count);
+  if (output.by_sum) object["by_sum"] = true;
+  return object;
 }
 
 Json reference_json(const Reference& reference) {
@@ -164,20 +221,82 @@ KernelSource read_source(const Json& json, const Where& where) {
   return source;
 }
 
+template <class How>
+Fill read_details(const ObjectReader& object, How how) {
+  if (object.find("bounds") != nullptr) {
+    how.bounds = object.list("bounds", read_expression);
+    const std::size_t wanted = std::is_same_v<How, FillConstant> ? 1 : 2;
+    if (how.bounds.size() != wanted)
+      throw Error(ErrorCode::corrupted,
+                  "a fill has " + std::to_string(how.bounds.size()) + " bounds, it needs " + std::to_string(wanted));
+  }
+  if constexpr (requires { how.order; }) {
+    if (object.find("order") != nullptr)
+      how.order = object.get(
+          "order", [](const Json& order, const Where& here) { return read_enum<FillOrder>(order, here, all_orders); });
+  }
+  return how;
+}
+
 Fill read_fill(const Json& json, const Where& where) {
   const ObjectReader object(json, where);
   const std::string kind = object.text("kind");
-  if (kind == "constant") return FillConstant{.value = object.number("value")};
+  if (kind == "constant") return read_details(object, FillConstant{.value = object.number("value"), .bounds = {}});
   if (kind == "uniform")
-    return FillUniform{
-        .low = object.number("low"), .high = object.number("high"), .seed = object.integer<std::uint64_t>("seed")};
+    return read_details(object, FillUniform{.low = object.number("low"),
+                                            .high = object.number("high"),
+                                            .seed = object.integer<std::uint64_t>("seed"),
+                                            .bounds = {}});
   if (kind == "normal")
-    return FillNormal{.mean = object.number("mean"),
-                      .deviation = object.number("deviation"),
-                      .seed = object.integer<std::uint64_t>("seed")};
-  if (kind == "iota") return FillIota{.start = object.number("start"), .step = object.number("step")};
+    return read_details(object, FillNormal{.mean = object.number("mean"),
+                                           .deviation = object.number("deviation"),
+                                           .seed = object.integer<std::uint64_t>("seed"),
+                                           .bounds = {}});
+  if (kind == "iota")
+    return read_details(object, FillIota{.start = object.number("start"), .step = object.number("step"), .bounds = {}});
   if (kind == "npy") return FillNpy{.file = object.get("file", read_path)};
-  reject(json.at("kind"), Where(where, "kind"), "one of constant, uniform, normal, iota, npy");
+  if (kind == "raw") return FillRaw{.file = object.get("file", read_path)};
+  reject(json.at("kind"), Where(where, "kind"), "one of constant, uniform, normal, iota, npy, raw");
+}
+
+DataType read_data_type(const Json& type, const Where& here) {
+  if (type.is_string())
+    if (const auto parsed = parse_data_type(type.get_ref<const std::string&>())) return *parsed;
+  reject(type, here, "a data type such as \"float32\"");
+}
+
+StructField read_field(const Json& json, const Where& where) {
+  const ObjectReader object(json, where);
+  StructField field;
+  field.name = object.text("name");
+  field.type = object.get("type", read_data_type);
+  field.components = object.integer<int>("components");
+  field.value = object.get("value", read_expression);
+  if (object.find("offset") != nullptr) field.offset = object.integer<std::int64_t>("offset");
+  return field;
+}
+
+std::pair<std::string, Expression> read_define(const Json& json, const Where& where) {
+  const ObjectReader define(json, where);
+  return {define.text("name"), define.get("expression", read_expression)};
+}
+
+std::map<std::string, std::vector<std::string>> read_options(const ObjectReader& object) {
+  std::map<std::string, std::vector<std::string>> options;
+  const auto read_texts = [](const Json& list, const Where& here) { return read_list(list, here, read_text); };
+  for (auto& [backend, list] : object.entries("options", read_texts)) options.emplace(backend, std::move(list));
+  return options;
+}
+
+Stage read_stage(const Json& json, const Where& where) {
+  const ObjectReader object(json, where);
+  Stage stage;
+  stage.name = object.text("name");
+  stage.source = object.get("source", read_source);
+  stage.options = read_options(object);
+  stage.defines = object.list("defines", read_define);
+  if (object.find("parameters") != nullptr) stage.parameters = object.list("parameters", read_text);
+  return stage;
 }
 
 Parameter read_parameter(const Json& json, const Where& where) {
@@ -204,11 +323,7 @@ Argument read_argument(const Json& json, const Where& where) {
   const ObjectReader object(json, where);
   Argument argument;
   argument.name = object.text("name");
-  argument.type = object.get("type", [](const Json& type, const Where& here) {
-    if (type.is_string())
-      if (const auto parsed = parse_data_type(type.get_ref<const std::string&>())) return *parsed;
-    reject(type, here, "a data type such as \"float32\"");
-  });
+  argument.type = object.get("type", read_data_type);
   argument.components = object.integer<int>("components");
   argument.access = object.get(
       "access", [](const Json& access, const Where& here) { return read_enum<Access>(access, here, all_access); });
@@ -216,6 +331,9 @@ Argument read_argument(const Json& json, const Where& where) {
   argument.value = object.maybe("value", read_expression);
   argument.fill = object.get("fill", read_fill);
   argument.symbol = object.text("symbol");
+  argument.restored = object.find("restored") != nullptr && object.boolean("restored");
+  if (object.find("fields") != nullptr) argument.fields = object.list("fields", read_field);
+  if (object.find("type_parameter") != nullptr) argument.type_parameter = object.text("type_parameter");
   return argument;
 }
 
@@ -237,6 +355,8 @@ Launch read_launch(const Json& json, const Where& where) {
   launch.swap = object.list("swap", read_text);
   launch.cooperative = object.boolean("cooperative");
   launch.cluster = object.list("cluster", read_expression);
+  launch.when = object.maybe("when", read_expression);
+  if (object.find("stage") != nullptr) launch.stage = object.text("stage");
   if (const auto position = object.maybe("args_position", read_position)) launch.args_position = *position;
   return launch;
 }
@@ -249,6 +369,9 @@ Output read_output(const Json& json, const Where& where) {
   output.atol = object.number("atol");
   output.ulp = object.integer<std::uint32_t>("ulp");
   output.normwise = object.number("normwise");
+  output.first = object.maybe("first", read_expression);
+  output.count = object.maybe("count", read_expression);
+  output.by_sum = object.find("by_sum") != nullptr && object.boolean("by_sum");
   return output;
 }
 
@@ -282,13 +405,9 @@ Json to_json(const Problem& problem) {
   object["name"] = text_json(problem.name);
   object["file"] = path_json(problem.file);
   object["source"] = source_json(problem.source);
-  Json options = Json::object();
-  for (const auto& [backend, list] : problem.options) options[backend] = array_json(list, text_json);
-  object["options"] = std::move(options);
+  object["options"] = options_json(problem.options);
   object["include_folders"] = array_json(problem.include_folders, path_json);
-  object["defines"] = array_json(problem.defines, [](const auto& define) {
-    return Json{{"name", text_json(define.first)}, {"expression", expression_json(define.second)}};
-  });
+  object["defines"] = array_json(problem.defines, define_json);
   object["dimensions"] = to_json(problem.dimensions);
   Json device_dimensions = Json::object();
   for (const auto& [device_class, dimensions] : problem.device_dimensions)
@@ -302,6 +421,7 @@ Json to_json(const Problem& problem) {
           Json{{"text", text_json(constraint.text)}, {"expression", expression_json(*constraint.expression)}});
   object["constraints"] = std::move(constraints);
   object["arguments"] = array_json(problem.arguments, argument_json);
+  if (!problem.stages.empty()) object["stages"] = array_json(problem.stages, stage_json);
   object["launches"] = array_json(problem.launches, launch_json);
   object["outputs"] = array_json(problem.outputs, output_json);
   object["reference"] = reference_json(problem.reference);
@@ -322,19 +442,16 @@ Problem problem_from_json(const Json& json) {
   problem.name = object.text("name");
   problem.file = object.get("file", read_path);
   problem.source = object.get("source", read_source);
-  const auto read_texts = [](const Json& list, const Where& here) { return read_list(list, here, read_text); };
-  for (auto& [backend, list] : object.entries("options", read_texts)) problem.options.emplace(backend, std::move(list));
+  problem.options = read_options(object);
   problem.include_folders = object.list("include_folders", read_path);
-  problem.defines = object.list("defines", [](const Json& define_json, const Where& here) {
-    const ObjectReader define(define_json, here);
-    return std::pair<std::string, Expression>(define.text("name"), define.get("expression", read_expression));
-  });
+  problem.defines = object.list("defines", read_define);
   problem.dimensions = object.get("dimensions", read_configuration);
   for (auto& [device_class, dimensions] : object.entries("device_dimensions", read_configuration))
     problem.device_dimensions.emplace(device_class, std::move(dimensions));
   problem.parameters = object.list("parameters", read_parameter);
   problem.constraints = object.list("constraints", read_constraint);
   problem.arguments = object.list("arguments", read_argument);
+  if (object.find("stages") != nullptr) problem.stages = object.list("stages", read_stage);
   problem.launches = object.list("launches", read_launch);
   problem.outputs = object.list("outputs", read_output);
   problem.reference = object.get("reference", read_reference);

@@ -77,6 +77,7 @@ class Evaluator {
     trial.spread = Nanoseconds(interquartile_range(samples));
     if (trial.status == TrialStatus::censored)
       trial.bound = *std::min_element(trial.samples.begin(), trial.samples.end());
+    trial.launch_times = std::move(done.result.launch_times);
     trial.conditions = std::move(done.result.conditions);
     trial.conditions.drift = trend(samples);
     trial.conditions.impossible = impossible(trial.configuration, device, *trial.median);
@@ -87,6 +88,7 @@ class Evaluator {
     trial.status = TrialStatus::not_finite;
     trial.message = *std::move(computed.no_objective);
     trial.samples.clear();
+    trial.launch_times.clear();
     trial.median.reset();
     trial.bound.reset();
     trial.spread = {};

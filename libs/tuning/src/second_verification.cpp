@@ -18,13 +18,15 @@ std::string where(const Configuration& dimensions) {
 // Whether another size compiles to the same binary: where no definition or option depends on it.
 bool compiles_alike(const Problem& problem, const Problem& other, const Configuration& configuration,
                     const DeviceInfo& device) {
-  const auto everything = [](const device::CompileJob& job) {
-    return std::tie(job.source, job.file_name, job.defines, job.options, job.include_folders, job.entries);
+  const auto everything = [](const measure::StageJob& stage) {
+    const device::CompileJob& job = stage.job;
+    return std::tie(stage.stage, job.source, job.file_name, job.defines, job.options, job.include_folders, job.entries);
   };
   try {
-    const device::CompileJob own = measure::kernel_job(problem, configuration, device);
-    const device::CompileJob there = measure::kernel_job(other, configuration, device);
-    return everything(own) == everything(there);
+    const auto own = measure::kernel_jobs(problem, configuration, device);
+    const auto there = measure::kernel_jobs(other, configuration, device);
+    return std::equal(own.begin(), own.end(), there.begin(), there.end(),
+                      [&](const auto& a, const auto& b) { return everything(a) == everything(b); });
   } catch (const Error&) {
     return false;  // whoever compiles it meets the same error, as an outcome of the configuration
   }
@@ -37,6 +39,7 @@ void record_failure(Trial& trial, const Verified& failed) {
   trial.message = failed.message;
   trial.mismatch = failed.mismatch;
   trial.samples.clear();
+  trial.launch_times.clear();
   trial.median.reset();
   trial.bound.reset();
   trial.spread = {};

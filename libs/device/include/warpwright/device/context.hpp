@@ -63,21 +63,27 @@ class Event {
   virtual Nanoseconds elapsed_since(const Event& start) const = 0;
 };
 
-// A scalar argument by value, at most 16 bytes.
+// An argument by value: a scalar, a vector or a structure of at most `capacity` bytes.
 struct ScalarArgument {
-  std::array<std::byte, 16> bytes{};
+  static constexpr std::size_t capacity = 128;
+  std::array<std::byte, capacity> bytes{};
   std::size_t size = 0;
 
   template <class T>
-  requires(std::is_trivially_copyable_v<T> && sizeof(T) <= 16) static ScalarArgument of(const T& value) {
+  requires(std::is_trivially_copyable_v<T> && sizeof(T) <= capacity) static ScalarArgument of(const T& value) {
     ScalarArgument argument;
     argument.size = sizeof(T);
     std::memcpy(argument.bytes.data(), &value, sizeof(T));
     return argument;
   }
 };
+// A pointer to __local memory of each block, which OpenCL passes as an argument. CUDA has no such parameter: there the
+// launch is Error(unsupported).
+struct LocalMemory {
+  Bytes size;
+};
 // Buffers are not owned and must outlive the launch's execution.
-using KernelArgument = std::variant<const Buffer*, ScalarArgument>;
+using KernelArgument = std::variant<const Buffer*, ScalarArgument, LocalMemory>;
 
 struct LaunchConfig {
   std::array<std::int64_t, 3> grid{1, 1, 1};   // blocks

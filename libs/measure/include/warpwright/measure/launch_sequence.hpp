@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/device/context.hpp>
+#include <warpwright/measure/modules.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
 
@@ -33,10 +35,14 @@ class BufferSource {
   virtual std::uint64_t generation() const = 0;
 };
 
-// Geometry of `launches` under `scope`, or the reason why the device refuses one of them (a limit, or an expression
-// that yields no valid size).
+// A launch whose geometry or scalars change with the repeat is prepared for each of them, so there is a limit.
+inline constexpr std::int64_t most_changing_repeats = 16384;
+
+// Geometry of `launches` under `scope`, or the reason why the device refuses one of them (a limit, an expression that
+// yields no valid size, or that all launches are left out).
 struct Geometries {
-  std::vector<LaunchGeometry> each;
+  std::vector<LaunchGeometry> each;                 // of the first repeat; `repeat` is 0 where a launch is left out
+  std::vector<std::vector<LaunchGeometry>> rounds;  // of every repeat where they differ; else empty
   std::optional<std::string> refused;
 };
 Geometries evaluate_geometries(const std::vector<Launch>& launches, const Scope& scope, const DeviceInfo& device);
@@ -49,18 +55,16 @@ std::optional<std::string> exceeds_kernel_limits(const std::string& entry, const
 // One thread only. Refers to everything it is given; the stream must be idle when it is destroyed.
 class LaunchSequence {
  public:
-  // `entries[i]` is the name of launches[i] in `binary`. Loads the module, finds the kernels, copies constants to their
-  // symbols (enqueued). Throws what loading throws, Error(not_found) for a missing entry, Error(bad_input) for
-  // arguments that cannot be passed.
+  // `entries[i]` is the name of launches[i] in `binary`. Loads the modules, finds the kernels of what is not left out,
+  // copies constants to their symbols (enqueued). Throws what loading throws, Error(not_found) for a missing entry,
+  // Error(bad_input) for arguments that cannot be passed.
   LaunchSequence(device::Context& context, device::Stream& stream, const Problem& problem,
-                 const std::vector<Launch>& launches, const std::vector<std::string>& entries,
-                 std::vector<LaunchGeometry> geometries, const Configuration& configuration,
-                 const device::Binary& binary, BufferSource& buffers);
+                 const std::vector<Launch>& launches, const std::vector<std::string>& entries, Geometries geometries,
+                 const Configuration& configuration, const device::Binary& binary, BufferSource& buffers);
   // The same for a binary that is loaded already.
   LaunchSequence(device::Context& context, device::Stream& stream, const Problem& problem,
-                 const std::vector<Launch>& launches, const std::vector<std::string>& entries,
-                 std::vector<LaunchGeometry> geometries, const Configuration& configuration,
-                 std::unique_ptr<device::Module> module, BufferSource& buffers);
+                 const std::vector<Launch>& launches, const std::vector<std::string>& entries, Geometries geometries,
+                 const Configuration& configuration, std::unique_ptr<ModuleSet> modules, BufferSource& buffers);
 
   // Of each entry once, in launch order, with the dynamic shared memory of its largest launch.
   const std::vector<KernelResources>& resources() const { return resources_; }
@@ -78,11 +82,17 @@ class LaunchSequence {
   std::optional<std::string> refuses_block() const;
 
   void enqueue();
+  // The same with `between(i)` before the i-th launch that is not left out, and after the last one.
+  void enqueue(const std::function<void(std::size_t)>& between);
+  // Entry and repeats of each launch that is not left out, in order; no times yet.
+  std::vector<LaunchTime> steps() const;
   // Later work goes to `stream`.
   void use_stream(device::Stream& stream) { stream_ = &stream; }
   // The slot that holds what the name of `slot` is bound to after a run (differs for swapped buffers).
   std::size_t final_slot(std::size_t slot) const { return final_slots_[slot]; }
 
+  // Dimensions and parameters of the configuration.
+  const Scope& scope() const { return scope_; }
   // Launches of one enqueue().
   std::int64_t launches() const;
 
@@ -90,29 +100,34 @@ class LaunchSequence {
   bool rebind_if_changed();
 
  private:
-  // Buffers and, for scalars, their bytes.
-  using Parameter = std::variant<std::size_t, device::ScalarArgument>;
+  // Buffers and, for scalars and local memory, what is passed.
+  using Parameter = std::variant<std::size_t, device::ScalarArgument, device::LocalMemory>;
   struct Step {
     const Launch* launch;
+    std::string entry;
     const device::Kernel* kernel;
-    device::LaunchConfig config;
     std::int64_t repeat = 1;
-    std::vector<Parameter> parameters;
-    // Arguments of even and odd repeats; equal without swap.
-    std::vector<device::KernelArgument> arguments[2];
+    // Of every repeat where they change with it; else one.
+    std::vector<device::LaunchConfig> configs;
+    std::vector<std::vector<Parameter>> parameters;
+    // Of the repeats in turn: one list for each where they change with it, else two, for even and odd repeats.
+    std::vector<std::vector<device::KernelArgument>> arguments;
   };
 
   void bind();
   void check_parameters(const Step& step);
   Parameter parameter(const std::string& name, const Launch& launch, const Scope& scope) const;
+  // Whether a constant is passed behind the arguments that a launch names.
+  bool appends_constant(std::size_t slot, const Launch& launch) const;
 
   device::Context& context_;
   device::Stream* stream_;
   const Problem& problem_;
   BufferSource& buffers_;
-  std::unique_ptr<device::Module> module_;
+  Scope scope_;
+  std::unique_ptr<ModuleSet> modules_;
   std::map<std::string, std::unique_ptr<device::Kernel>> kernels_;
-  std::vector<std::pair<std::size_t, std::unique_ptr<device::Buffer>>> symbols_;  // slot -> its symbol
+  std::vector<std::pair<std::size_t, std::unique_ptr<device::Buffer>>> symbols_;  // slot -> one of its symbols
   std::vector<Step> steps_;
   std::vector<std::size_t> final_slots_;
   std::vector<KernelResources> resources_;

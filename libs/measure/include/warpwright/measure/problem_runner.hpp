@@ -46,8 +46,9 @@ struct RunnerOptions {
 // What became of one configuration on the device; everything of Trial that the device side knows.
 struct RunResult {
   TrialStatus status = TrialStatus::ok;
-  std::vector<Nanoseconds> samples;  // empty unless the status is ok or censored
-  std::string message;               // one line: why it is not
+  std::vector<Nanoseconds> samples;      // empty unless the status is ok or censored
+  std::vector<LaunchTime> launch_times;  // where TimingOptions asks for them and there are samples
+  std::string message;                   // one line: why it is not
   std::optional<Mismatch> mismatch;
   std::vector<KernelResources> resources;
   // The message is a mistake of the specification that the first configuration shows (the launch does not fit the

@@ -34,6 +34,8 @@ struct TimingOptions {
   Nanoseconds time_budget{200e6};
   // ... or as soon as the samples are hopeless against this one.
   std::optional<Incumbent> incumbent;
+  // Whether a few more runs after the samples tell the time of each launch: RunResult::launch_times.
+  bool launch_times = false;
 };
 
 // Words of Conditions::marks.

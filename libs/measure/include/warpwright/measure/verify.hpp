@@ -38,6 +38,15 @@ struct Tolerance {
 Comparison compare(std::span<const std::byte> expected, std::span<const std::byte> found, DataType type,
                    const Tolerance& tolerance, const std::string& argument);
 
+// The elements of `data` as another type, rounded to nearest: what a right result of that type would be. Integers out
+// of range saturate.
+std::vector<std::byte> converted(std::span<const std::byte> data, DataType from, DataType to);
+
+// What a sum of elements of `type` is compared as: float64, or int64 for integers.
+DataType sum_type(DataType type) noexcept;
+// The sum as one element of sum_type(type): of floats in double, compensated; of integers modulo 2^64.
+std::vector<std::byte> sum_of(std::span<const std::byte> data, DataType type);
+
 // What is worth knowing of an expected output before anything is compared with it.
 struct ReferenceOutput {
   std::string argument;

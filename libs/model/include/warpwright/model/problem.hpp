@@ -28,28 +28,62 @@ enum class Access {
   out,       // written; poisoned before each verification
   inout,     // read and written; restored before each verification
   constant,  // a __constant__ symbol (CUDA) or __constant pointer argument (OpenCL)
-  scalar     // passed by value
+  scalar,    // passed by value
+  // Device memory of the configuration's own that lives between its launches: neither input nor output. Poisoned before
+  // each verification; set to its fill before every run where Argument::restored says so.
+  scratch,
+  local  // OpenCL: a pointer to __local memory of each block, of `size` elements
 };
 std::string_view to_string(Access access) noexcept;
 
+// Random data put in order.
+enum class FillOrder { none, ascending, descending };
+std::string_view to_string(FillOrder order) noexcept;
+
+// `bounds`, if not empty, are expressions over problem dimensions for the numbers of a fill, in their order; resolved()
+// puts their values in place.
 struct FillConstant {
   double value = 0;
+  std::vector<Expression> bounds = {};
 };
 struct FillUniform {
   double low = 0, high = 1;
   std::uint64_t seed = 0;
+  std::vector<Expression> bounds = {};
+  FillOrder order = FillOrder::none;
 };
 struct FillNormal {
   double mean = 0, deviation = 1;
   std::uint64_t seed = 0;
+  std::vector<Expression> bounds = {};
+  FillOrder order = FillOrder::none;
 };
 struct FillIota {
   double start = 0, step = 1;
+  std::vector<Expression> bounds = {};
 };
 struct FillNpy {
   std::filesystem::path file;
 };
-using Fill = std::variant<FillConstant, FillUniform, FillNormal, FillIota, FillNpy>;
+// The bytes of the elements and nothing else, little-endian.
+struct FillRaw {
+  std::filesystem::path file;
+};
+using Fill = std::variant<FillConstant, FillUniform, FillNormal, FillIota, FillNpy, FillRaw>;
+// `fill` with the values of its bounds, and none left. Throws Error(bad_input) naming `what` for a bound that has no
+// number.
+Fill resolved(const Fill& fill, const Scope& scope, std::string_view what);
+
+// A member of a structure that is passed by value.
+struct StructField {
+  std::string name;  // for messages; may be empty
+  DataType type = DataType::float32;
+  int components = 1;
+  // A number for every component, or a list of as many.
+  Expression value;
+  // Bytes from the beginning; default: behind the field before, aligned as C aligns it.
+  std::optional<std::int64_t> offset;
+};
 
 struct Argument {
   std::string name;
@@ -63,7 +97,26 @@ struct Argument {
   // it as a pointer as well.
   std::string symbol;
   InputPosition position;
+  // Scratch only: whether its fill is put back before every run.
+  bool restored = false;
+  // Scalars only: a structure passed by value. `type`, `components` and `value` mean nothing then.
+  std::vector<StructField> fields;
+  // Name of the parameter whose value is the element type ("float16"); empty: it is `type` in every configuration.
+  std::string type_parameter;
+
+  bool is_buffer() const { return access != Access::scalar && access != Access::local; }
+  // The element type of a configuration. Throws Error(bad_input) where the parameter's value is no type.
+  DataType type_in(const Scope& scope) const;
 };
+
+// Where the fields of a structure lie, as C lays them out but for given offsets: bytes from its beginning, and its
+// size.
+struct StructLayout {
+  std::vector<std::int64_t> offsets;
+  std::int64_t size = 0;
+};
+// Throws Error(bad_input) for an offset that is negative, overlaps the field before or breaks its alignment.
+StructLayout layout_of(const std::vector<StructField>& fields);
 
 // ---- code -----------------------------------------------------------------------------------------------------------
 
@@ -82,18 +135,38 @@ struct KernelSource {
   const SourceText* find(const std::string& backend) const;
 };
 
+// A part of a problem with a source of its own. What it leaves out is the problem's.
+struct Stage {
+  std::string name;
+  KernelSource source;  // empty: the problem's
+  // Behind the problem's own.
+  std::map<std::string, std::vector<std::string>> options;
+  std::vector<std::pair<std::string, Expression>> defines;
+  // The parameters that reach this source as definitions, options or template arguments; nullopt: all of them.
+  std::optional<std::vector<std::string>> parameters;
+  InputPosition position;
+};
+
+// The number of a repeat, from 0, in the expressions of a launch and of the scalars that it passes. A dimension or
+// parameter of that name hides it.
+inline constexpr std::string_view repeat_variable = "repeat";
+
+// Expressions of block, grid, cluster and shared may name the number of the repeat.
 struct Launch {
   std::string entry;
   std::vector<Expression> block;     // 1 to 3, threads
   std::vector<Expression> grid;      // 1 to 3, blocks
   std::optional<Expression> shared;  // dynamic shared memory, bytes
   std::vector<std::string> args;     // argument or problem-dimension names, in order
-  std::optional<Expression> repeat;  // default 1
+  std::optional<Expression> repeat;  // default 1; 0: the configuration leaves the launch out
   std::vector<std::string> swap;     // two buffer names exchanged between repeats; empty = none
   bool cooperative = false;
   std::vector<Expression> cluster;  // empty = none
   InputPosition position;
   InputPosition args_position;  // of `args`, or of the launch that leaves them out
+  // Configurations of which this is false leave the launch out. None of its other expressions is evaluated then.
+  std::optional<Expression> when;
+  std::string stage;  // name of the stage whose source has the entry; empty: the problem's own source
 };
 
 // ---- right and wrong ------------------------------------------------------------------------------------------------
@@ -107,6 +180,13 @@ struct Output {
   std::uint32_t ulp = 0;
   // Right also where |found - expected| <= normwise * the largest finite magnitude of the expected output.
   double normwise = 0;
+  // What of the buffer is compared: `count` elements (of the argument's components each) from `first`. Default: all.
+  // Expressions over dimensions; `count` may name parameters where the sum is compared.
+  std::optional<Expression> first = std::nullopt, count = std::nullopt;
+  // Whether the sum of the elements is compared and not each of them: in double for floats, modulo 2^64 for integers.
+  bool by_sum = false;
+
+  bool whole() const { return !first && !count; }
 };
 
 // Another kernel, on the same device. Its launches default to the problem's own with every `entry` replaced.
@@ -159,6 +239,9 @@ struct Problem {
   std::vector<Parameter> parameters;
   std::vector<Constraint> constraints;
   std::vector<Argument> arguments;
+  // Empty for problems of one source.
+  std::vector<Stage> stages;
+  // All launches in the order in which they run, whatever their stages.
   std::vector<Launch> launches;
   std::vector<Output> outputs;
   Reference reference;
@@ -175,6 +258,10 @@ struct Problem {
   std::vector<std::string> obstacles;
 
   const Argument* find_argument(std::string_view argument_name) const;
+  // Null if there is none, also for the empty name.
+  const Stage* find_stage(std::string_view stage_name) const;
+  // The source that `launch` takes its entry from; null if there is none for that backend.
+  const SourceText* find_source(std::string_view stage_name, const std::string& backend) const;
   // The baseline, complete: declared values over the parameters' defaults, in parameter order. Throws Error(bad_input)
   // for a declared value of an unknown parameter.
   Configuration baseline_configuration() const;
@@ -199,14 +286,20 @@ struct LaunchGeometry {
   std::array<std::int64_t, 3> grid{1, 1, 1};
   std::array<std::int64_t, 3> cluster{1, 1, 1};
   Bytes dynamic_shared{};
-  std::int64_t repeat = 1;
+  std::int64_t repeat = 1;  // 0: left out, and nothing else here is set
   bool cooperative = false;
   // The largest 64-bit integer where the product is beyond it.
   std::int64_t threads_per_block() const;
 };
-// Throws Error(bad_input) naming the launch and the expression when a value is not a positive integer (dynamic shared
-// memory: not negative).
-LaunchGeometry evaluate_geometry(const Launch& launch, const Scope& scope);
+// Of the repeat of that number. Throws Error(bad_input) naming the launch and the expression when a value is not a
+// positive integer (repeats and dynamic shared memory: not negative).
+LaunchGeometry evaluate_geometry(const Launch& launch, const Scope& scope, std::int64_t repeat = 0);
+// How often a configuration runs the launch: 0 where `when` is false. Throws as evaluate_geometry() does.
+std::int64_t repeats_of(const Launch& launch, const Scope& scope);
+// Whether block, grid, cluster or shared name the number of the repeat.
+bool changes_with_repeat(const Launch& launch, const Scope& scope);
+// `scope` with the number of the repeat, unless it has that name already.
+Scope with_repeat(const Scope& scope, std::int64_t repeat);
 
 // The reason why the device refuses this geometry, e.g. "block has 2048 threads, the device allows 1024"; nullopt if it
 // fits.

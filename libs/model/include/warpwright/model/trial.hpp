@@ -77,6 +77,14 @@ struct TrialTimes {
   Nanoseconds compile_wall{}, compile_cpu{}, copy{}, verify{}, measure{};
 };
 
+// What one launch of a configuration takes of a run: device time between events before and after it, over all of its
+// repeats; the median of a few runs of their own, which no sample contains. A launch that is left out has none.
+struct LaunchTime {
+  std::string entry;          // "stage/entry" where the launch belongs to a stage
+  std::int64_t launches = 0;  // repeats
+  Nanoseconds time{};
+};
+
 // The device while it was timed; absent where there is no telemetry. Nothing here is changed by measuring.
 struct Conditions {
   std::optional<int> sm_clock_mhz, temperature_celsius;
@@ -107,6 +115,7 @@ struct Trial {
   std::string log;      // the compiler's log, possibly long
   std::vector<KernelResources> resources;
   std::vector<LaunchOccupancy> occupancy;  // of each launch, in order; empty where it is not known
+  std::vector<LaunchTime> launch_times;    // of each launch that ran, in order; empty where they were not asked for
   std::optional<Mismatch> mismatch;
   Conditions conditions;
   TrialTimes times;

@@ -82,9 +82,10 @@ class TunedKernel {
   Selection select(const Configuration& dimensions);
 
   // Enqueues every launch of the problem on `stream`. `buffers` by argument name, as large as the specification says
-  // for these dimensions; constants are given as buffers too. Scalars are taken from the specification's values and
-  // dimensions. Throws as select() does, Error(bad_input) naming a missing or too small buffer, Error(launch) when the
-  // driver refuses.
+  // for these dimensions; constants are given as buffers too. Scratch that is not given is the tuned kernel's own, one
+  // buffer for all launches of a size: such launches must not run at a time. Scalars are taken from the specification's
+  // values and dimensions. Throws as select() does, Error(bad_input) naming a missing or too small buffer,
+  // Error(launch) when the driver refuses.
   void launch(device::Stream& stream, const Configuration& dimensions,
               const std::map<std::string, device::Buffer*>& buffers);
 

@@ -50,12 +50,35 @@ class ProblemBuilder {
   ProblemBuilder& constant(std::string name, std::string symbol, DataType type, const std::string& size,
                            std::optional<Fill> fill = {}, int components = 1);
   ProblemBuilder& scalar(std::string name, DataType type, const std::string& value);
-  // A buffer that is written and not compared with the reference.
-  ProblemBuilder& scratch(std::string name, DataType type, const std::string& size, int components = 1);
+  // `components` numbers by value: `value` is a list of as many ("[0.5, 1.0]"), or one for all.
+  ProblemBuilder& vector(std::string name, DataType type, int components, const std::string& value);
+  // A structure by value, laid out as C does (layout_of()).
+  ProblemBuilder& structure(std::string name, std::vector<StructField> fields);
+  // Memory that lives between the launches of a configuration. With `restored` it holds that before every run; else the
+  // kernels must write what they read.
+  ProblemBuilder& scratch(std::string name, DataType type, const std::string& size, int components = 1,
+                          std::optional<Fill> restored = {});
+  // OpenCL: __local memory of `size` elements for each block, passed where a launch's arguments name it.
+  ProblemBuilder& local(std::string name, DataType type, const std::string& size);
+  // The element type of an argument declared before is the value of this parameter ("float16").
+  ProblemBuilder& type_from(const std::string& argument, std::string parameter);
+  // Of an output declared before: compares only `count` elements from `first` (expressions; empty: from the first, to
+  // the last), or the sum of what is compared.
+  ProblemBuilder& compare_range(const std::string& argument, const std::string& first, const std::string& count);
+  ProblemBuilder& judge_by_sum(const std::string& argument);
+
+  // Launches that follow belong to this stage. An empty text shares the source of the problem. `parameters` are those
+  // that reach the stage's source; nullopt: all.
+  ProblemBuilder& stage(std::string name, const std::string& text = {},
+                        std::optional<std::vector<std::string>> parameters = {});
+  ProblemBuilder& stage_file(std::string name, const std::filesystem::path& file,
+                             std::optional<std::vector<std::string>> parameters = {});
 
   ProblemBuilder& launch(std::string entry, std::vector<std::string> block, std::vector<std::string> grid,
                          std::vector<std::string> args, const std::string& shared = {});
   ProblemBuilder& repeat_last_launch(const std::string& times, std::vector<std::string> swap = {});
+  // Configurations of which `condition` is false leave the launch out.
+  ProblemBuilder& when_last_launch(const std::string& condition);
   ProblemBuilder& cooperative_last_launch();
   ProblemBuilder& cluster_last_launch(std::vector<std::string> cluster);
 
@@ -83,6 +106,7 @@ class ProblemBuilder {
   ProblemBuilder& buffer(std::string name, DataType type, const std::string& size, Access access,
                          std::optional<Fill> fill, int components);
   Launch& last_launch(const char* wanted);
+  Output& output_of(const std::string& argument, const char* wanted);
 
   Problem problem_;
 };

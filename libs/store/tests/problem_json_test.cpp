@@ -1,0 +1,125 @@
+// What problems with stages, scratch, conditions and so on have on their way to workers, and that problems without them
+// are written as they always were: their text is hashed.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <set>
+
+#include <warpwright/store/json.hpp>
+
+#include "store_test_support.hpp"
+
+namespace warpwright::store::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+Json through_text(const Json& json) { return Json::parse(json.dump()); }
+
+Problem staged_problem() {
+  const auto expression = [](std::string_view text) { return Expression::parse(text); };
+  Problem problem = full_problem();
+  Stage force, shared;
+  force.name = "force";
+  force.source.dialect = SourceText{"force.kernel", "KERNEL void step() {}"};
+  force.options = {{"opencl", {"-cl-mad-enable"}}};
+  force.defines = {{"ROWS", expression("width // 2")}};
+  force.parameters = {"block_x"};
+  shared.name = "shared";
+  problem.stages = {force, shared};
+  problem.launches[0].stage = "force";
+  problem.launches[0].when = expression("layout == 'row'");
+  problem.launches[1].stage = "shared";
+  problem.outputs[0].first = expression("2");
+  problem.outputs[0].count = expression("width // 4");
+  problem.outputs[0].by_sum = true;
+  Argument scratch;
+  scratch.name = "scratch";
+  scratch.access = Access::scratch;
+  scratch.size = expression("block_x");
+  scratch.restored = true;
+  scratch.type_parameter = "layout";
+  Argument local;
+  local.name = "local";
+  local.access = Access::local;
+  local.size = expression("repeat + 1");
+  Argument structure;
+  structure.name = "shape";
+  structure.access = Access::scalar;
+  structure.fields = {{"width", DataType::int32, 1, expression("width"), {}},
+                      {"", DataType::float32, 2, expression("[1, 2]"), 8}};
+  problem.arguments.insert(problem.arguments.end(), {scratch, local, structure});
+  std::get<FillUniform>(problem.arguments[0].fill).bounds = {expression("0"), expression("width")};
+  std::get<FillUniform>(problem.arguments[0].fill).order = FillOrder::descending;
+  problem.arguments[1].fill = FillRaw{"coeff.bin"};
+  return problem;
+}
+
+TEST(ProblemJson, StagesAndWhatComesWithThemRoundTrip) {
+  const Problem before = staged_problem();
+  const Problem after = problem_from_json(through_text(to_json(before)));
+  ASSERT_EQ(after.stages.size(), 2u);
+  EXPECT_EQ(after.stages[0].name, "force");
+  EXPECT_EQ(after.stages[0].source.dialect->text, "KERNEL void step() {}");
+  EXPECT_EQ(after.stages[0].options, before.stages[0].options);
+  EXPECT_EQ(after.stages[0].defines.at(0).second.text(), "width // 2");
+  EXPECT_EQ(after.stages[0].parameters, std::vector<std::string>{"block_x"});
+  EXPECT_FALSE(after.stages[1].parameters.has_value());
+  EXPECT_EQ(after.launches[0].stage, "force");
+  EXPECT_EQ(after.launches[0].when->text(), "layout == 'row'");
+  EXPECT_FALSE(after.launches[1].when.has_value());
+  EXPECT_EQ(after.outputs[0].first->text(), "2");
+  EXPECT_EQ(after.outputs[0].count->text(), "width // 4");
+  EXPECT_TRUE(after.outputs[0].by_sum);
+  EXPECT_EQ(after.arguments[5].access, Access::scratch);
+  EXPECT_TRUE(after.arguments[5].restored);
+  EXPECT_EQ(after.arguments[5].type_parameter, "layout");
+  EXPECT_EQ(after.arguments[6].access, Access::local);
+  ASSERT_EQ(after.arguments[7].fields.size(), 2u);
+  EXPECT_EQ(after.arguments[7].fields[1].offset, 8);
+  EXPECT_EQ(after.arguments[7].fields[1].components, 2);
+  const auto& uniform = std::get<FillUniform>(after.arguments[0].fill);
+  EXPECT_EQ(uniform.bounds.at(1).text(), "width");
+  EXPECT_EQ(uniform.order, FillOrder::descending);
+  EXPECT_EQ(std::get<FillRaw>(after.arguments[1].fill).file, "coeff.bin");
+  EXPECT_EQ(to_json(after), to_json(before));
+}
+
+TEST(ProblemJson, ProblemsOfOneSourceAreWrittenAsBeforeThereWereStages) {
+  const Json json = to_json(full_problem());
+  const auto keys = [](const Json& object) {
+    std::set<std::string> names;
+    for (const auto& [name, value] : object.items()) names.insert(name);
+    return names;
+  };
+  EXPECT_EQ(keys(json),
+            (std::set<std::string>{"name", "file", "source", "options", "include_folders", "defines", "dimensions",
+                                   "device_dimensions", "parameters", "constraints", "arguments", "launches", "outputs",
+                                   "reference", "baseline", "objective", "metrics", "verify_sizes", "warnings"}));
+  EXPECT_EQ(keys(json.at("arguments").at(2)),
+            (std::set<std::string>{"name", "type", "components", "access", "size", "fill", "symbol"}));
+  EXPECT_EQ(keys(json.at("arguments").at(0).at("fill")), (std::set<std::string>{"kind", "low", "high", "seed"}));
+  EXPECT_EQ(keys(json.at("launches").at(1)),
+            (std::set<std::string>{"entry", "block", "grid", "args", "swap", "cooperative", "cluster"}));
+  EXPECT_EQ(keys(json.at("outputs").at(0)), (std::set<std::string>{"argument", "rtol", "atol", "ulp", "normwise"}));
+}
+
+TEST(ProblemJson, AFillWithAWrongNumberOfBoundsIsRefused) {
+  Json json = to_json(staged_problem());
+  json["arguments"][0]["fill"]["bounds"] = Json::array({"width"});
+  EXPECT_THAT(error_of(ErrorCode::corrupted, [&] { problem_from_json(json); }),
+              HasSubstr("a fill has 1 bounds, it needs 2"));
+}
+
+TEST(TrialJson, LaunchTimesRoundTripAndAreAbsentOtherwise) {
+  Trial trial;
+  EXPECT_FALSE(to_json(trial).contains("launch_times"));
+  trial.launch_times = {{"force/step", 10, Nanoseconds{1234.5}}, {"add", 1, Nanoseconds{7}}};
+  const Trial after = trial_from_json(through_text(to_json(trial)));
+  ASSERT_EQ(after.launch_times.size(), 2u);
+  EXPECT_EQ(after.launch_times[0].entry, "force/step");
+  EXPECT_EQ(after.launch_times[0].launches, 10);
+  EXPECT_EQ(after.launch_times[0].time, Nanoseconds{1234.5});
+}
+
+}  // namespace
+}  // namespace warpwright::store::test
