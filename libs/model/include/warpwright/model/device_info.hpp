@@ -43,7 +43,8 @@ struct DeviceInfo {
   Bytes global_memory{};
   std::optional<Bytes> constant_memory;
   std::optional<Bytes> l2_cache;  // the last-level cache
-  // Who says so: "driver", "CUDA driver" (asked about the same card), "table", "OpenCL", "simulated"; empty if the size is absent.
+  // Who says so: "driver", "CUDA driver" (asked about the same card), "table", "OpenCL", "simulated"; empty if the size
+  // is absent.
   std::string l2_cache_source;
   std::optional<int> clock_mhz;
   std::optional<int> memory_clock_mhz;

@@ -248,7 +248,7 @@ struct Problem {
   std::optional<Configuration> baseline;  // default: the parameters' defaults
   Objective objective;
   std::vector<Metric> metrics;
-  std::vector<Configuration> verify_sizes;  // dimension overrides at which the winner is checked again
+  std::vector<Configuration> verify_sizes;      // dimension overrides at which the winner is checked again
   std::vector<InputPosition> verify_positions;  // of each of them; may be shorter: no position is known of the others
 
   // Warnings of the reader that a person should see once (ignored T1 fields, defaults outside the list, ...).
