@@ -59,18 +59,18 @@ class T1(CpuTest):
         path = self.specification({"loop_unroll_factor": "[0, 1, 2]", "use_local": "[0]"},
                                   [self.y, self.x, self.filter, self.n])
         report = self.tune(path)
-        self.assertEqual({trial["configuration"]["loop_unroll_factor"]: trial["status"] for trial in report["trials"]},
-                         {0: "ok", 1: "ok", 2: "ok"})
+        outcomes = {trial["configuration"]["loop_unroll_factor"]: trial["status"] for trial in report["trials"]}
+        self.assertEqual(sorted(outcomes), [0, 1, 2])
+        self.assertLessEqual(set(outcomes.values()), {"ok", "censored"})
 
-    def test_local_memory_is_the_last_parameter(self):
-        path = self.specification({"use_local": "[1]", "loop_unroll_factor": "[1]"},
-                                  [self.y, self.x, self.filter, self.n, self.tile])
+    def test_local_memory_stands_where_the_kernel_has_it(self):
+        parameters = {"use_local": "[1]", "loop_unroll_factor": "[1]"}
+        path = self.specification(parameters, [self.y, self.x, self.filter, self.n, self.tile])
         self.assertEqual(self.run_json("check", path, *self.on_cpu)["baseline"]["status"], "ok")
-        path = self.specification({"use_local": "[1]"}, [self.y, self.tile, self.x, self.filter, self.n])
-        result = self.run_program("check", path, *self.on_cpu)
-        self.assertEqual(result.returncode, EXIT_BAD_INPUT, result.stdout)
-        self.assertIn("/KernelSpecification/Arguments/1: the local memory 'tile' cannot be passed: it is not the last "
-                      "argument ('x' follows)", result.stderr)
+        path = self.specification(parameters, [self.y, self.tile, self.x, self.filter, self.n])
+        (self.home / "smooth.cl").write_text(KERNEL.replace(", __local float* tile", "").replace(
+            "__global float* y,", "__global float* y, __local float* tile,"))
+        self.assertEqual(self.run_json("check", path, *self.on_cpu)["baseline"]["status"], "ok")
 
     def test_a_specification_without_parameters_is_a_space_of_one(self):
         path = self.specification({}, [self.y, self.x, self.filter, self.n])

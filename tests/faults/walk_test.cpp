@@ -279,10 +279,11 @@ TEST_P(Walk, TenThousandConfigurationsDoNotGrow) {
     run_some(9950);
     EXPECT_EQ(shared().live_bytes, bytes);
     EXPECT_EQ(shared().live[static_cast<int>(faults::Kind::module)], modules);
-    EXPECT_EQ(std::vector<std::uint64_t>(std::begin(shared().peak), std::end(shared().peak)), peaks);
+    // A batch behind a cover needs a few events more than one without; what leaks needs thousands.
+    for (std::size_t kind = 0; kind < peaks.size(); ++kind) EXPECT_LE(shared().peak[kind], peaks[kind] + 64) << kind;
     EXPECT_GE(shared().unloaded, 10'000u);
-    // A configuration's, the reference's, and the one that reads the cache clean.
-    EXPECT_LE(shared().peak[static_cast<int>(faults::Kind::module)], 3u);
+    // A configuration's, the reference's, the one that reads the cache clean, and the cover.
+    EXPECT_LE(shared().peak[static_cast<int>(faults::Kind::module)], 4u);
   }
   for (const auto& live : shared().live) EXPECT_EQ(live, 0u);
 }

@@ -31,9 +31,9 @@ class CiRun(unittest.TestCase):
         path.write_text(f'#!/bin/sh\necho "{name} $*" >> "{self.folder}/calls"\n{body}\n')
         path.chmod(0o755)
 
-    def run_ci(self):
+    def run_ci(self, stages=STAGES):
         (self.folder / "calls").write_text("")
-        done = subprocess.run([self.folder / ".ci" / "run"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        done = subprocess.run([self.folder / ".ci" / "run", *stages], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=100, check=False, cwd="/",
                               env={**os.environ, "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"})
         return done.returncode, done.stdout, (self.folder / "calls").read_text()
@@ -49,6 +49,17 @@ class CiRun(unittest.TestCase):
         self.assertIn("cmake --build --preset ci", calls)
         self.assertIn("line_coverage.py --build build/ci --least 90", calls)
         self.assertRegex(calls, "ctest --test-dir build/tsan .*--tests-regex .*memory_pool_test")
+
+    def test_without_names_it_runs_what_fits_into_the_hour(self):
+        self.tool("bin/gcovr", "echo 'lines: 93.0% (93 out of 100)'")
+        code, out, calls = self.run_ci(())
+        self.assertEqual(code, 0, out)
+        self.assertIn("tools/test --preset coverage --no-install --one-by-one", calls)
+        self.assertIn("93.0% (93 out of 100)", out)
+        self.assertNotIn("build/tsan", calls)
+        self.tool("tools/test", "exit 1")
+        self.assertNotEqual(self.run_ci(())[0], 0)
+        self.assertEqual(self.run_ci(("nothing",))[0], 2)
 
     def assert_fails(self, stage):
         code, out, _ = self.run_ci()

@@ -1,4 +1,5 @@
 #include <atomic>
+#include <cmath>
 #include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -30,7 +31,7 @@ TuningProfile profile(const std::string& name, double median, std::int64_t size 
   made.key = options_of().identity;
   made.key.kernel = name;
   made.key.dimensions = Configuration{{"n", size}};
-  made.configuration = Configuration{{"tile", static_cast<std::int64_t>(median)}};
+  made.configuration = Configuration{{"tile", std::isfinite(median) ? static_cast<std::int64_t>(median) : 0}};
   made.median = Nanoseconds(median);
   made.created_at = "2024-01-01T00:00:00Z";
   return made;

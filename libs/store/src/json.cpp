@@ -400,20 +400,14 @@ void add(Json& object, const char* key, const std::optional<T>& value) {
 }  // namespace
 
 Json to_json(const Value& value) {
-  return std::visit(
-      [](const auto& held) -> Json {
-        using Held = std::decay_t<decltype(held)>;
-        if constexpr (std::is_same_v<Held, std::string>) {
-          return text_json(held);
-        } else if constexpr (std::is_same_v<Held, double>) {
-          // A bare "nan" would read back as a string parameter.
-          if (!std::isfinite(held)) return Json{{"float", double_json(held)}};
-          return held;
-        } else {
-          return held;
-        }
-      },
-      value);
+  if (const auto* text = std::get_if<std::string>(&value)) return text_json(*text);
+  if (const auto* number = std::get_if<double>(&value)) {
+    // A bare "nan" would read back as a string parameter.
+    if (!std::isfinite(*number)) return Json{{"float", double_json(*number)}};
+    return *number;
+  }
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) return *integer;
+  return std::get<bool>(value);
 }
 
 Value value_from_json(const Json& json) { return read_value(json, Where("value")); }

@@ -7,6 +7,7 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
 #include <warpwright/store/interchange.hpp>
+#include <warpwright/store/json.hpp>
 
 namespace warpwright::store {
 namespace {

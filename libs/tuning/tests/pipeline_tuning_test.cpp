@@ -7,6 +7,7 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/rng.hpp>
 #include <warpwright/sim/backend.hpp>
+#include <warpwright/store/json.hpp>
 #include <warpwright/tuning/pipeline_tuning.hpp>
 
 #include "error_of.hpp"
