@@ -380,7 +380,7 @@ class Binaries(CommandLineTest):
         self.assertTrue(any("relocatable" in note for note in answer["notes"]))
 
     def test_what_is_not_compiled_to_the_end_is_named(self):
-        both = self.write("lto.fatbin", cubins.fatbin([(90, "", b"PTX stub", 1), (90, "", b"intermediate code", 8)]))
+        both = self.write("lto.fatbin", cubins.fatbin([(90, "", b"text", 1), (90, "", b"intermediate code", 8)]))
         self.assert_bad_input(["occupancy", "--kernel", both, "--all"], "lto.fatbin", "link-time optimisation (for sm_90)",
                               "link it first, with nvcc -dlto")
         text = self.write("ptx.fatbin", cubins.fatbin([(90, "", b"text", 1), (80, "", b"text", 1)]))

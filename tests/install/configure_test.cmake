@@ -2,14 +2,7 @@
 # CMakeLists.txt beside this file.
 cmake_minimum_required(VERSION 3.25)
 
-function(run what)
-  message(STATUS "${what}")
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
-  if(NOT status EQUAL 0)
-    message(FATAL_ERROR "${what} failed (${status}):\n${output}")
-  endif()
-  set(output "${output}" PARENT_SCOPE)
-endfunction()
+include("${CMAKE_CURRENT_LIST_DIR}/run.cmake")
 
 # refuses(WHAT ERROR COMMAND...): it fails, and says so with ERROR.
 function(refuses what error)

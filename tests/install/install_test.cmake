@@ -1,14 +1,7 @@
 # The body of install_test: every step must succeed. Variables: see CMakeLists.txt beside this file.
 cmake_minimum_required(VERSION 3.25)
 
-function(run what)
-  message(STATUS "${what}")
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
-  if(NOT status EQUAL 0)
-    message(FATAL_ERROR "${what} failed (${status}):\n${output}")
-  endif()
-  set(output "${output}" PARENT_SCOPE)
-endfunction()
+include("${CMAKE_CURRENT_LIST_DIR}/run.cmake")
 
 file(REMOVE_RECURSE "${WORK_FOLDER}")
 set(prefix "${WORK_FOLDER}/prefix")

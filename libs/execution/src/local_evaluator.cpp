@@ -62,12 +62,12 @@ CompileDone CompileStation::compile(const CompileTask& task, const PhaseCallback
       other = problem_.with_dimensions(task.dimensions);
       problem = &other;
     }
-    done.from_cache = true;
+    bool all_cached = true;
     done.binary =
         measure::compile_configuration(*problem, task.configuration, device_, [&](const device::CompileJob& job) {
           const std::string key = device::cache_key(job, *compiler_);
           if (auto cached = cache_ ? cache_->find(key) : std::nullopt) return *std::move(cached);
-          done.from_cache = false;
+          all_cached = false;
           device::Binary compiled = compiler_->compile(job);
           if (cache_ && !cache_->put(key, compiled))
             log_to(options_.log, LogLevel::warning,
@@ -75,6 +75,7 @@ CompileDone CompileStation::compile(const CompileTask& task, const PhaseCallback
                        ": is the folder writable, and is there space on the disk?");
           return compiled;
         });
+    done.from_cache = all_cached;
     done.log = std::exchange(done.binary.log, {});  // travels once
     // On a CPU the machine code of a work-group size is made at the first launch, so that launch is part of compiling.
     if (compiler_->needs_device() && device_.kind == DeviceKind::cpu && task.dimensions.empty()) {

@@ -7,6 +7,8 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/measure/cache_flusher.hpp>
 
+#include "helper_kernel.hpp"
+
 namespace warpwright::measure {
 namespace {
 
@@ -24,7 +26,7 @@ constexpr std::int64_t blocks_per_multiprocessor = 8;
 
 // CUDA C++ and OpenCL C. The buffer holds zeros, so that nothing is ever stored, which no compiler can know.
 constexpr const char* reader_source = R"(
-#ifdef WARPWRIGHT_FLUSH_OPENCL
+#ifdef WARPWRIGHT_HELPER_OPENCL
 #define KERNEL __kernel void
 #define GLOBAL __global
 #define FIRST get_global_id(0)
@@ -139,14 +141,10 @@ std::unique_ptr<device::Buffer> CacheFlusher::allocate(Bytes size) const {
 }
 
 void CacheFlusher::prepare_reading(device::Compiler& compiler, device::Stream& stream) {
-  device::CompileJob job;
-  job.file_name = "warpwright cache flush";
-  job.entries = {flush_entry};
-  const std::string& backend = context_.device().id.backend;
-  job.source = backend == "sim" ? simulated_source : reader_source;
-  if (backend == "opencl") job.defines.emplace_back("WARPWRIGHT_FLUSH_OPENCL", "1");
-  module_ = context_.load(compiler.compile(job));
-  kernel_ = module_->kernel(flush_entry);
+  HelperKernel helper =
+      load_helper_kernel(context_, compiler, {"cache flush", flush_entry, reader_source, simulated_source, {}});
+  module_ = std::move(helper.module);
+  kernel_ = std::move(helper.kernel);
   sink_ = context_.allocate(Bytes{sizeof(std::uint32_t)});
   // A launch that fails says so here and not in the middle of a sample.
   const auto small = context_.allocate(Bytes{vector_bytes});

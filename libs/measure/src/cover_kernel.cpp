@@ -5,6 +5,8 @@
 #include <warpwright/base/error.hpp>
 #include <warpwright/measure/cover_kernel.hpp>
 
+#include "helper_kernel.hpp"
+
 namespace warpwright::measure {
 namespace {
 
@@ -13,7 +15,7 @@ constexpr const char* cover_entry = "warpwright_cover";
 // CUDA C++ and OpenCL C. Marsaglia's xorshift never comes to 0 from another value, so that nothing is ever stored,
 // which no compiler can know, nor can it shorten the chain.
 constexpr const char* cover_source = R"(
-#ifdef WARPWRIGHT_COVER_OPENCL
+#ifdef WARPWRIGHT_HELPER_OPENCL
 #define KERNEL __kernel void
 #define GLOBAL __global
 #else
@@ -74,14 +76,10 @@ bool CoverKernel::ready(device::Stream& stream) {
 }
 
 void CoverKernel::prepare(device::Stream& stream) {
-  device::CompileJob job;
-  job.file_name = "warpwright cover";
-  job.entries = {cover_entry};
-  const std::string& backend = context_.device().id.backend;
-  job.source = backend == "sim" ? simulated_cover : cover_source;
-  if (backend == "opencl") job.defines.emplace_back("WARPWRIGHT_COVER_OPENCL", "1");
-  module_ = context_.load(compiler_.compile(job));
-  kernel_ = module_->kernel(cover_entry);
+  HelperKernel helper =
+      load_helper_kernel(context_, compiler_, {"cover", cover_entry, cover_source, simulated_cover, {}});
+  module_ = std::move(helper.module);
+  kernel_ = std::move(helper.kernel);
   sink_ = context_.allocate(Bytes{sizeof(std::uint32_t)});
   // What drivers make late is made by the first run.
   run(stream, 1);

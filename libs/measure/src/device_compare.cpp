@@ -7,6 +7,8 @@
 
 #include <warpwright/base/error.hpp>
 
+#include "helper_kernel.hpp"
+
 namespace warpwright::measure {
 namespace {
 
@@ -14,7 +16,7 @@ namespace {
 // within tolerances. Equal bits pass, as on the host. The tolerance is taken a little tighter than the host takes it,
 // because a compiler may contract the expression; what lies between the two is looked at there.
 constexpr const char* comparison_source = R"(
-#ifdef WARPWRIGHT_COMPARE_OPENCL
+#ifdef WARPWRIGHT_HELPER_OPENCL
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
 #define KERNEL __kernel void
 #define GLOBAL __global
@@ -130,14 +132,11 @@ const device::Kernel& DeviceComparer::kernel(DataType type) {
   Program& program = programs_[type];
   if (!program.kernel) {
     const Format format = format_of(type);
-    device::CompileJob job;
-    job.source = comparison_source;
-    job.file_name = "warpwright output comparison";
-    job.defines = {{"RAW", format.raw}, {"KIND", format.kind}};
-    if (context_.device().id.backend == "opencl") job.defines.emplace_back("WARPWRIGHT_COMPARE_OPENCL", "1");
-    job.entries = {"suspicious"};
-    program.module = context_.load(compiler_.compile(job));
-    program.kernel = program.module->kernel("suspicious");
+    HelperKernel helper = load_helper_kernel(
+        context_, compiler_,
+        {"output comparison", "suspicious", comparison_source, "", {{"RAW", format.raw}, {"KIND", format.kind}}});
+    program.module = std::move(helper.module);
+    program.kernel = std::move(helper.kernel);
   }
   return *program.kernel;
 }

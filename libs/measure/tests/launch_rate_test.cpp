@@ -58,8 +58,8 @@ class LaunchRate : public ::testing::Test {
       if (level == LogLevel::warning) warnings.emplace_back(text);
     });
   }
-  // NVIDIA's OpenCL on an H200: a launch of four arguments takes the host 12 to 14 us, and two kernels are 2.3 us
-  // further apart than CUDA's.
+  // Like NVIDIA's OpenCL: a launch takes the host longer than a short kernel takes the device, and the driver has
+  // something to do between two kernels.
   static sim::Options opencl() {
     sim::Options options;
     options.host_call = Nanoseconds{13e3};

@@ -74,16 +74,20 @@ void check_defines(const Checker& checker, const std::vector<std::pair<std::stri
   }
 }
 
+void check_options(const Checker& checker, const std::map<std::string, std::vector<std::string>>& by_backend,
+                   const std::string& path) {
+  const auto& known = backend_names();
+  for (const auto& [backend, options] : by_backend) {
+    if (std::find(known.begin(), known.end(), backend) != known.end()) continue;
+    checker.fail(join_key(path, backend),
+                 "'" + backend + "' is not a backend" + suggestion(backend, known, "backends"));
+  }
+}
+
 void check_kernel(const Checker& checker) {
   const Problem& problem = checker.problem;
   if (problem.name.empty()) checker.fail("kernel.name", "the kernel needs a name: its profiles are found by it");
-  for (const auto& [backend, options] : problem.options) {
-    const auto& known = backend_names();
-    if (std::find(known.begin(), known.end(), backend) == known.end()) {
-      checker.fail(join_key("kernel.options", backend),
-                   "'" + backend + "' is not a backend" + suggestion(backend, known, "backends"));
-    }
-  }
+  check_options(checker, problem.options, "kernel.options");
   for (const auto& parameter : problem.parameters) {
     if (parameter.role == ParameterRole::define) check_macro_values(checker, parameter);
   }
@@ -99,13 +103,7 @@ void check_stage(const Checker& checker, const Stage& stage, const std::string& 
                                       " has no source, and [kernel] has none to share; give it one, such as source = "
                                       "\"force.kernel\"");
   }
-  for (const auto& [backend, options] : stage.options) {
-    const auto& known = backend_names();
-    if (std::find(known.begin(), known.end(), backend) == known.end()) {
-      checker.fail(join_key(key + ".options", backend),
-                   "'" + backend + "' is not a backend" + suggestion(backend, known, "backends"));
-    }
-  }
+  check_options(checker, stage.options, key + ".options");
   check_defines(checker, stage.defines, key + ".defines");
   for (const auto& [name, expression] : stage.defines) {
     for (const auto& [other, value] : problem.defines) {

@@ -21,10 +21,10 @@ namespace {
 constexpr int attempts = 100;
 
 [[noreturn]] void failed(const std::string& what, const std::filesystem::path& path) {
-  const int code = errno;
-  const ErrorCode error = code == ENOSPC || code == EDQUOT || code == ENOMEM ? ErrorCode::out_of_memory : ErrorCode::io;
-  throw Error(error, "cannot " + what + " shared memory '" + path.string() + "': " + std::strerror(code),
-              NativeError{code, std::strerror(code)});
+  const NativeError native = last_native_error();
+  const bool full = native.code == ENOSPC || native.code == EDQUOT || native.code == ENOMEM;
+  throw Error(full ? ErrorCode::out_of_memory : ErrorCode::io,
+              "cannot " + what + " shared memory '" + path.string() + "': " + native.name, native);
 }
 
 bool lock(int descriptor, int operation) {
@@ -59,66 +59,62 @@ bool holds(int descriptor, std::span<const std::byte> bytes) {
   return equal;
 }
 
+std::string_view text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// At the beginning of a file that was just opened.
 void write(int descriptor, std::span<const std::byte> bytes, const std::filesystem::path& path) {
   if (::ftruncate(descriptor, 0) != 0) failed("empty", path);
-  for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t count = ::pwrite(descriptor, bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) failed("write", path);
-    done += static_cast<std::size_t>(count);
-  }
+  const WriteOutcome outcome = write_all(descriptor, text_of(bytes));
+  if (outcome) return;
+  errno = outcome.error;
+  failed("write", path);
 }
 
 }  // namespace
 
-SharedInput::SharedInput(std::span<const std::byte> bytes, Bytes) : size_(Bytes{bytes.size()}) {
+void SharedInput::take(std::span<const std::byte> bytes) {
   ContentHash hash;
-  hash.add(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-  take(shared_folder() / ("warpwright-input-" + hash.hex() + "-" + std::to_string(::geteuid())), bytes);
-}
-
-void SharedInput::take(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+  hash.add(text_of(bytes));
+  file_ = shared_folder() / ("warpwright-input-" + hash.hex() + "-" + std::to_string(::geteuid()));
   for (int attempt = 0; attempt < attempts; ++attempt) {
-    const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (descriptor < 0) failed("open", path);
-    descriptor_ = descriptor;
-    file_ = path;
+    descriptor_.reset(::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!descriptor_) failed("open", file_);
+    const int descriptor = descriptor_.value();
     try {
       // Nobody uses it: it is new, or was left by a program that was killed, perhaps half-written.
       if (lock(descriptor, LOCK_EX | LOCK_NB) && is_ours(descriptor) && !holds(descriptor, bytes))
-        write(descriptor, bytes, path);
+        write(descriptor, bytes, file_);
       // From an exclusive lock to a shared one there is a moment without, in which its remover may have come.
-      if (!lock(descriptor, LOCK_SH)) failed("lock", path);
+      if (!lock(descriptor, LOCK_SH)) failed("lock", file_);
     } catch (...) {
       release();
       throw;
     }
     if (is_ours(descriptor) && holds(descriptor, bytes)) return;
-    ::close(descriptor);
-    descriptor_ = -1;
   }
-  throw Error(ErrorCode::io, "shared memory '" + path.string() +
+  descriptor_.reset();
+  throw Error(ErrorCode::io, "shared memory '" + file_.string() +
                                  "' is another user's, or is changed by another program all the time; remove it");
 }
 
 void SharedInput::release() noexcept {
-  if (descriptor_ < 0) return;
+  if (!descriptor_) return;
   // The last one that uses it removes it.
-  if (lock(descriptor_, LOCK_EX | LOCK_NB) && is_ours(descriptor_)) ::unlink(file_.c_str());
-  ::close(descriptor_);
-  descriptor_ = -1;
+  if (lock(descriptor_.value(), LOCK_EX | LOCK_NB) && is_ours(descriptor_.value())) ::unlink(file_.c_str());
+  descriptor_.reset();
 }
 
 SharedInput::~SharedInput() { release(); }
 
-SharedInput::SharedInput(SharedInput&& other) noexcept
-    : file_(std::move(other.file_)), descriptor_(std::exchange(other.descriptor_, -1)), size_(other.size_) {}
+SharedInput::SharedInput(SharedInput&&) noexcept = default;
 
 SharedInput& SharedInput::operator=(SharedInput&& other) noexcept {
   if (this == &other) return *this;
   release();
   file_ = std::move(other.file_);
-  descriptor_ = std::exchange(other.descriptor_, -1);
+  descriptor_ = std::move(other.descriptor_);
   size_ = other.size_;
   return *this;
 }

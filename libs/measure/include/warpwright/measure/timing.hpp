@@ -62,17 +62,17 @@ bool enough_samples(const std::vector<Nanoseconds>& samples, Nanoseconds spent, 
 // work, event; the flush also keeps the device busy while the host enqueues, so launch latency stays out of the sample.
 // Warm samples of short work (under 50 us) without `before` are averages over batches of 100 us, because an event pair
 // is exact to about 0.5 us; each is led by one untimed run. A batch is timed as a whole, except on GPUs without graphs
-// (OpenCL): there commands carry times of their own, and batches count what the driver does between two of them, 2.3 us
-// more than CUDA's on an H200. So each run is timed by itself, as in cold samples, and the sample is the average.
+// (OpenCL): there commands carry times of their own, and batches count what the driver does between two of them.
+// So each run is timed by itself, as in cold samples, and the sample is the average.
 //
-// The host takes 2 to 4 us for a launch, through NVIDIA's OpenCL 12 to 14. Where that outlasts the flush of a cold
-// sample (many launches) or the runs of a warm batch (short kernels), the time measured would be the host's: the first
-// sample compares the time in which the host enqueued with the device's. Then the runs are recorded as a graph, where
-// there are graphs. Where that is not so, or does not help, a covering kernel (cover_kernel.hpp) goes before what is
-// timed, behind set-up and flush, for as long as the host needs; batches are bounded so that a cover takes 2 ms. Each
-// such sample is checked: the host must have enqueued all of it before the cover can have ended. One that was not is
-// taken again with a longer cover, four times at most. Where covers cannot be had or are not kept, the work is marked.
-// One thread only. Waits for each sample. Throws what the device throws.
+// The host takes 2 to 4 us for a launch, through NVIDIA's OpenCL several times as long. Where that outlasts the flush
+// of a cold sample (many launches) or the runs of a warm batch (short kernels), the time measured would be the host's:
+// the first sample compares the time in which the host enqueued with the device's. Then the runs are recorded as a
+// graph, where there are graphs. Where that is not so, or does not help, a covering kernel (cover_kernel.hpp) goes
+// before what is timed, behind set-up and flush, for as long as the host needs; batches are bounded so that a cover
+// takes 2 ms. Each such sample is checked: the host must have enqueued all of it before the cover can have ended. One
+// that was not is taken again with a longer cover, four times at most. Where covers cannot be had or are not kept, the
+// work is marked. One thread only. Waits for each sample. Throws what the device throws.
 class WorkTimer {
  public:
   struct Options {

@@ -10,6 +10,7 @@
 #include <span>
 #include <type_traits>
 
+#include <warpwright/base/descriptor.hpp>
 #include <warpwright/base/units.hpp>
 #include <warpwright/model/problem.hpp>
 
@@ -23,7 +24,9 @@ class SharedInput {
   // else fails.
   template <class T>
   requires(std::is_trivially_copyable_v<T>) explicit SharedInput(std::span<const T> elements)
-      : SharedInput(std::as_bytes(elements), Bytes{}) {}
+      : size_(Bytes{elements.size_bytes()}) {
+    take(std::as_bytes(elements));
+  }
   ~SharedInput();
   SharedInput(SharedInput&& other) noexcept;
   SharedInput& operator=(SharedInput&& other) noexcept;
@@ -34,12 +37,11 @@ class SharedInput {
   Bytes size() const { return size_; }
 
  private:
-  SharedInput(std::span<const std::byte> bytes, Bytes tag);
-  void take(const std::filesystem::path& path, std::span<const std::byte> bytes);
+  void take(std::span<const std::byte> bytes);
   void release() noexcept;
 
   std::filesystem::path file_;
-  int descriptor_ = -1;  // locked (shared) while this lives
+  Descriptor descriptor_;  // locked (shared) while this lives
   Bytes size_;
 };
 
