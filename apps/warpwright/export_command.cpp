@@ -8,6 +8,7 @@
 #include <warpwright/spec/read.hpp>
 #include <warpwright/store/interchange.hpp>
 #include <warpwright/store/journal.hpp>
+#include <warpwright/store/json.hpp>
 
 #include "command.hpp"
 
