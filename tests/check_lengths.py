@@ -8,7 +8,8 @@ import pathlib
 import sys
 
 MOST = 900
-FOLDERS = (".ci", "apps", "backends", "bench", "cmake", "docs", "examples", "findings", "fuzz", "libs", "tests", "tools")
+FOLDERS = (".ci", "apps", "backends", "bench", "cmake", "docs", "examples", "findings", "fuzz", "libs", "tests", "tools",
+           "workloads")
 SUFFIXES = {".cpp", ".hpp", ".h", ".py", ".sh", ".cmake", ".md", ".txt", ".toml", ".kernel", ".cl", ".cu"}
 
 
