@@ -15,6 +15,7 @@
 #include <warpwright/base/rng.hpp>
 #include <warpwright/search/strategy_score.hpp>
 #include <warpwright/store/interchange.hpp>
+#include <warpwright/store/json.hpp>
 
 #include "command.hpp"
 #include "text_table.hpp"
