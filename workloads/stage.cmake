@@ -3,11 +3,11 @@
 #   workloads_NAME_mutants, as far as their files exist.
 function(warpwright_workload_stage name)
   set(folder "${CMAKE_CURRENT_SOURCE_DIR}/${name}")
-  if(NOT EXISTS "${folder}")
-    return()
-  endif()
   file(GLOB sources CONFIGURE_DEPENDS "${folder}/*.cpp")
   file(GLOB headers CONFIGURE_DEPENDS "${folder}/*.hpp" "${folder}/*.h")
+  if(NOT sources)
+    return()
+  endif()
   target_sources(warpwright_workloads PRIVATE ${sources} PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}"
     FILES ${headers})
   if(NOT WARPWRIGHT_BUILD_TESTS)
@@ -25,10 +25,11 @@ function(warpwright_workload_stage name)
   endif()
 
   # Whether tests reject a wrong oracle does not depend on a sanitizer, and the script links without one.
-  if(tests AND EXISTS "${folder}/tests/mutants.txt" AND NOT WARPWRIGHT_SANITIZE AND NOT WARPWRIGHT_COVERAGE)
+  file(GLOB mutants CONFIGURE_DEPENDS "${folder}/tests/mutants.txt")
+  if(tests AND mutants AND NOT WARPWRIGHT_SANITIZE AND NOT WARPWRIGHT_COVERAGE)
     set(test workloads_${name}_test)
     add_test(NAME workloads_${name}_mutants
-      COMMAND Python3::Interpreter "${CMAKE_CURRENT_SOURCE_DIR}/tests/check_mutants.py" "${folder}/tests/mutants.txt"
+      COMMAND Python3::Interpreter "${CMAKE_CURRENT_SOURCE_DIR}/tests/check_mutants.py" "${mutants}"
         --program "$<TARGET_FILE:${test}>" --compiler "${CMAKE_CXX_COMPILER}" --include "${PROJECT_SOURCE_DIR}"
         --include "${PROJECT_SOURCE_DIR}/libs/base/include"
         --link "$<TARGET_OBJECTS:${test}>" --link "$<TARGET_FILE:warpwright_workloads>"
