@@ -1,0 +1,242 @@
+// Kernels of the reference workloads on a device: what B0 and a seeded sample of the tunable version compute is
+// compared with the oracle, at the sizes of the specification and at an odd one, and B0 accepts the baseline.
+//
+// WARPWRIGHT_REQUIRE_DEVICE=opencl|cuda turns the skip for a missing device into a failure.
+// WARPWRIGHT_TEST_CONFIGURATIONS=n sets the size of the sample.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include <warpwright/base/clock.hpp>
+#include <warpwright/base/rng.hpp>
+#include <warpwright/cuda/backend.hpp>
+#include <warpwright/measure/kernel_job.hpp>
+#include <warpwright/measure/problem_runner.hpp>
+#include <warpwright/opencl/backend.hpp>
+#include <warpwright/spec/read.hpp>
+
+#include "workloads/common/matrix.hpp"
+#include "workloads/common/random.hpp"
+#include "workloads/coupling/oracle.hpp"
+#include "workloads/oscillators/oracle.hpp"
+
+namespace warpwright::workloads {
+namespace {
+
+using Compute = std::function<void(const Configuration& dimensions, HostBuffers& buffers)>;
+
+std::size_t whole(const Configuration& dimensions, const std::string& name) {
+  return static_cast<std::size_t>(std::get<std::int64_t>(dimensions.at(name)));
+}
+
+// A padded square matrix of floats as the kernels have it, and back; what is in the padding stays where it is.
+Matrix matrix_of(const std::vector<std::byte>& bytes, std::size_t n) {
+  Matrix matrix(n, n);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < n; ++j) {
+      float value = 0.0F;
+      std::memcpy(&value, bytes.data() + (i * matrix.stride() + j) * sizeof value, sizeof value);
+      matrix(i, j) = static_cast<double>(value);
+    }
+  }
+  return matrix;
+}
+
+void store(const Matrix& matrix, std::vector<std::byte>& bytes) {
+  for (std::size_t i = 0; i < matrix.rows(); ++i) {
+    for (std::size_t j = 0; j < matrix.columns(); ++j) {
+      const auto value = static_cast<float>(matrix(i, j));
+      std::memcpy(bytes.data() + (i * matrix.stride() + j) * sizeof value, &value, sizeof value);
+    }
+  }
+}
+
+std::vector<double> vector_of(const std::vector<std::byte>& bytes) {
+  std::vector<float> floats(bytes.size() / sizeof(float));
+  std::memcpy(floats.data(), bytes.data(), floats.size() * sizeof(float));
+  return {floats.begin(), floats.end()};
+}
+
+void store(const std::vector<double>& values, std::vector<std::byte>& bytes) {
+  const std::vector<float> floats(values.begin(), values.end());
+  bytes.resize(floats.size() * sizeof(float));
+  std::memcpy(bytes.data(), floats.data(), bytes.size());
+}
+
+void compute_coupling(const Configuration& dimensions, HostBuffers& buffers) {
+  const std::size_t n = whole(dimensions, "n");
+  Matrix c = matrix_of(buffers.at("coupling"), n);
+  for (std::size_t i = 0; i < n; ++i) c(i, i) = 0.0;  // what the array is filled with is no coupling
+  coupling::update(c, matrix_of(buffers.at("flow"), n), std::get<double>(dimensions.at("eta")));
+  store(c, buffers.at("coupling"));
+}
+
+// One frame without its last step, the wrapping of the phases: near pi it would turn a rounding error into 2 pi.
+void compute_oscillators(const Configuration& dimensions, HostBuffers& buffers) {
+  const std::size_t n = whole(dimensions, "n");
+  const auto number = [&](const char* name) { return std::get<double>(dimensions.at(name)); };
+  const oscillators::Underdamped parameters{number("time_step"), number("friction"), number("temperature")};
+  const oscillators::Force force =
+      oscillators::coupling_force(matrix_of(buffers.at("coupling"), n), number("strength"));
+  const std::vector<double> torque = oscillators::torques(vector_of(buffers.at("frequencies")), parameters.friction);
+  oscillators::State state =
+      oscillators::start(vector_of(buffers.at("start_phases")), vector_of(buffers.at("velocities")), force, torque);
+  const Draws draws(static_cast<std::uint32_t>(whole(dimensions, "seed")), Stage::oscillators);
+  const auto frame = static_cast<std::uint32_t>(whole(dimensions, "frame"));
+  std::vector<double> normals(n);
+  for (std::size_t m = 0; m < whole(dimensions, "steps"); ++m) {
+    draws.normals(frame, static_cast<std::uint32_t>(m), normals);
+    oscillators::step(state, force, torque, parameters, normals);
+  }
+  store(state.phases, buffers["phases"]);
+  store(state.velocities, buffers.at("velocities"));
+}
+
+struct Workload {
+  const char* stage;
+  std::uint64_t space_size;
+  Configuration odd_size;
+  Compute oracle;
+};
+
+void PrintTo(const Workload& workload, std::ostream* out) { *out << workload.stage; }
+
+const std::vector<Workload>& workloads_with_kernels() {
+  static const std::vector<Workload> all = {
+      {"coupling", 900, {{"n", std::int64_t{77}}}, compute_coupling},
+      {"oscillators", 348, {{"n", std::int64_t{77}}, {"steps", std::int64_t{4}}}, compute_oscillators},
+  };
+  return all;
+}
+
+Problem read_problem(const Workload& workload) {
+  const std::string stage = workload.stage;
+  return spec::read(std::filesystem::path(WARPWRIGHT_WORKLOADS) / stage / (stage + ".toml"));
+}
+
+class EachWorkload : public testing::TestWithParam<Workload> {};
+
+TEST_P(EachWorkload, ReadsWithItsSpace) {
+  const Problem problem = read_problem(GetParam());
+  EXPECT_THAT(problem.warnings, testing::IsEmpty());
+  const std::unique_ptr<Space> space = problem.build_space();
+  EXPECT_EQ(space->size(), GetParam().space_size);
+  EXPECT_TRUE(space->contains(problem.baseline_configuration()));
+  EXPECT_FALSE(problem.verify_sizes.empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Specification, EachWorkload, testing::ValuesIn(workloads_with_kernels()),
+                         [](const auto& instance) { return std::string(instance.param.stage); });
+
+class WorkloadOnDevice : public testing::TestWithParam<std::tuple<const char*, Workload>> {
+ protected:
+  void SetUp() override {
+    const std::string wanted = std::get<0>(GetParam());
+    backend_ = wanted == "cuda" ? cuda::make_backend() : opencl::make_backend();
+    const device::ProbeResult probe = backend_->probe();
+    if (!probe.usable) {
+      const char* required = std::getenv("WARPWRIGHT_REQUIRE_DEVICE");
+      if (required != nullptr && wanted == required) FAIL() << "required device: " << probe.reason;
+      GTEST_SKIP() << probe.reason;
+    }
+    info_ = backend_->devices().front();
+    context_ = backend_->open(info_.id);
+    compiler_ = backend_->compiler(info_);
+  }
+
+  const Workload& workload() const { return std::get<1>(GetParam()); }
+  Problem problem(const Configuration& size) const { return read_problem(workload()).for_device(info_, size); }
+
+  measure::RunResult run(measure::ProblemRunner& runner, const Configuration& configuration) {
+    const device::Binary binary = compiler_->compile(measure::kernel_job(runner.problem(), configuration, info_));
+    measure::TimingOptions once;
+    once.warmup = 0;
+    once.min_samples = 1;
+    once.max_samples = 1;
+    return runner.run(configuration, binary, once);
+  }
+
+  bool fits(const Problem& problem, const Configuration& configuration) const {
+    const Scope scope = problem.scope(configuration);
+    return std::none_of(problem.launches.begin(), problem.launches.end(), [&](const Launch& launch) {
+      return exceeds_limits(evaluate_geometry(launch, scope), info_).has_value();
+    });
+  }
+
+  std::unique_ptr<device::Backend> backend_;
+  DeviceInfo info_;
+  std::unique_ptr<device::Context> context_;
+  std::unique_ptr<device::Compiler> compiler_;
+  SteadyClock clock_;
+};
+
+TEST_P(WorkloadOnDevice, BaselineAndSampleMatchTheOracle) {
+  Problem judged = problem(workload().odd_size);
+  judged.reference = ReferenceCallback{workload().oracle};
+  measure::ProblemRunner runner(*context_, *compiler_, judged, clock_);
+  runner.compute_reference();
+  const measure::RunResult baseline = run(runner, judged.baseline_configuration());
+  EXPECT_EQ(baseline.status, TrialStatus::ok) << baseline.message;
+
+  const std::unique_ptr<Space> space = judged.build_space();
+  const bool on_gpu = info_.kind == DeviceKind::gpu;
+  const char* text = std::getenv("WARPWRIGHT_TEST_CONFIGURATIONS");
+  const std::uint64_t wanted = text != nullptr ? std::strtoull(text, nullptr, 10) : on_gpu ? 40 : 6;
+  Rng rng(derive_seed(20240612, space->size()));
+  std::uint64_t ran = 0;
+  for (std::uint64_t k = 0; k < wanted; ++k) {
+    const Configuration configuration = space->at(rng.below(space->size()));
+    if (!fits(judged, configuration)) continue;
+    const measure::RunResult result = run(runner, configuration);
+    // Registers are known only after compiling, and the driver may refuse such a launch; a result must be right.
+    if (result.status == TrialStatus::resource_exceeded && on_gpu) continue;
+    ++ran;
+    EXPECT_EQ(result.status, TrialStatus::ok) << configuration.describe() << ": " << result.message;
+  }
+  EXPECT_GE(4 * ran, wanted) << "the device refused most of the sample";
+}
+
+TEST_P(WorkloadOnDevice, VerificationSizesMatchTheOracle) {
+  for (const Configuration& size : problem({}).verify_sizes) {
+    Problem judged = problem(size);
+    judged.reference = ReferenceCallback{workload().oracle};
+    measure::ProblemRunner runner(*context_, *compiler_, judged, clock_);
+    runner.compute_reference();
+    const measure::RunResult result = run(runner, judged.baseline_configuration());
+    EXPECT_EQ(result.status, TrialStatus::ok) << size.describe() << ": " << result.message;
+  }
+}
+
+// What B0 computes reaches the report as the reference of the tuned kernel, so both are right if one is.
+TEST_P(WorkloadOnDevice, NaiveKernelAcceptsTheBaseline) {
+  const Problem own = problem(workload().odd_size);
+  measure::ProblemRunner runner(*context_, *compiler_, own, clock_);
+  runner.compute_reference();
+  ASSERT_TRUE(runner.has_reference());
+  const measure::RunResult result = run(runner, own.baseline_configuration());
+  EXPECT_EQ(result.status, TrialStatus::ok) << result.message;
+}
+
+std::string device_test_name(const testing::TestParamInfo<std::tuple<const char*, Workload>>& instance) {
+  return std::get<1>(instance.param).stage;
+}
+
+INSTANTIATE_TEST_SUITE_P(OpenCl, WorkloadOnDevice,
+                         testing::Combine(testing::Values("opencl"), testing::ValuesIn(workloads_with_kernels())),
+                         device_test_name);
+INSTANTIATE_TEST_SUITE_P(Cuda, WorkloadOnDevice,
+                         testing::Combine(testing::Values("cuda"), testing::ValuesIn(workloads_with_kernels())),
+                         device_test_name);
+
+}  // namespace
+}  // namespace warpwright::workloads
