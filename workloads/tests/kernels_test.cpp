@@ -11,6 +11,7 @@
 #include <functional>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <iterator>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -27,8 +28,10 @@
 
 #include "workloads/common/matrix.hpp"
 #include "workloads/common/random.hpp"
+#include "workloads/control/oracle.hpp"
 #include "workloads/coupling/oracle.hpp"
 #include "workloads/oscillators/oracle.hpp"
+#include "workloads/synchronisation/oracle.hpp"
 
 namespace warpwright::workloads {
 namespace {
@@ -102,6 +105,60 @@ void compute_oscillators(const Configuration& dimensions, HostBuffers& buffers) 
   store(state.velocities, buffers.at("velocities"));
 }
 
+// `count` floats from element `first`.
+std::vector<double> values_of(const std::vector<std::byte>& bytes, std::size_t first, std::size_t count) {
+  std::vector<double> values(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    float value = 0.0F;
+    std::memcpy(&value, bytes.data() + (first + i) * sizeof value, sizeof value);
+    values[i] = static_cast<double>(value);
+  }
+  return values;
+}
+
+void store_at(const std::vector<double>& values, std::vector<std::byte>& bytes, std::size_t first) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto value = static_cast<float>(values[i]);
+    std::memcpy(bytes.data() + (first + i) * sizeof value, &value, sizeof value);
+  }
+}
+
+// Elementwise, so that the padding is computed as the rest.
+void compute_control(const Configuration& dimensions, HostBuffers& buffers) {
+  const auto result = control::apply(
+      vector_of(buffers.at("u")), vector_of(buffers.at("target")), vector_of(buffers.at("mean")),
+      {.gain = std::get<double>(dimensions.at("gain")), .rate = std::get<double>(dimensions.at("rate"))});
+  store(result.output, buffers.at("output"));
+  store(result.mean, buffers.at("mean"));
+}
+
+void compute_synchronisation(const Configuration& dimensions, HostBuffers& buffers) {
+  const std::size_t n = whole(dimensions, "n");
+  const std::size_t ld = leading_dimension(n);
+  const Matrix c = matrix_of(buffers.at("coupling"), n);
+  const synchronisation::Frequencies frequencies{values_of(buffers.at("omega"), 0, n),
+                                                 values_of(buffers.at("omega"), ld, n)};
+  const synchronisation::Settings settings{.within = std::get<double>(dimensions.at("within")),
+                                           .across = std::get<double>(dimensions.at("across")),
+                                           .step = std::get<double>(dimensions.at("step")),
+                                           .steps = static_cast<int>(whole(dimensions, "steps"))};
+  const Matrix channel = synchronisation::symmetric_channel(n, std::get<double>(dimensions.at("error")));
+  std::ranges::fill(buffers.at("phases_after"), std::byte{0});  // the padding
+  for (std::size_t instance = 0; instance < whole(dimensions, "batch"); ++instance) {
+    const std::size_t al = 2 * instance * ld;
+    const auto after = synchronisation::frame(
+        c, frequencies, {values_of(buffers.at("phases"), al, n), values_of(buffers.at("phases"), al + ld, n)},
+        settings);
+    store_at(after.al, buffers.at("phases_after"), al);
+    store_at(after.be, buffers.at("phases_after"), al + ld);
+    const auto order = synchronisation::order(after);
+    store_at(std::vector<double>{order.rho, order.r_a, order.r_b}, buffers.at("order"), 3 * instance);
+    const auto source = synchronisation::source_from_magnitudes(values_of(buffers.at("mean"), instance * ld, n));
+    store_at(std::vector<double>{synchronisation::mutual_information(channel, source)}, buffers.at("information"),
+             instance);
+  }
+}
+
 struct Workload {
   const char* stage;
   std::uint64_t space_size;
@@ -113,10 +170,20 @@ void PrintTo(const Workload& workload, std::ostream* out) { *out << workload.sta
 
 const std::vector<Workload>& workloads_with_kernels() {
   static const std::vector<Workload> all = {
+      {"control", 144, {{"n", std::int64_t{77}}, {"batch", std::int64_t{3}}}, compute_control},
+      {"synchronisation", 8088, {{"n", std::int64_t{77}}, {"batch", std::int64_t{2}}}, compute_synchronisation},
       {"coupling", 900, {{"n", std::int64_t{77}}}, compute_coupling},
       {"oscillators", 348, {{"n", std::int64_t{77}}, {"steps", std::int64_t{4}}}, compute_oscillators},
   };
   return all;
+}
+
+// Those whose kernels put phases into (-pi, pi].
+std::vector<Workload> workloads_that_wrap() {
+  std::vector<Workload> result;
+  std::ranges::copy_if(workloads_with_kernels(), std::back_inserter(result),
+                       [](const Workload& workload) { return std::string(workload.stage) == "synchronisation"; });
+  return result;
 }
 
 Problem read_problem(const Workload& workload) {
@@ -217,6 +284,22 @@ TEST_P(WorkloadOnDevice, VerificationSizesMatchTheOracle) {
   }
 }
 
+class PhasesOnDevice : public WorkloadOnDevice {};
+
+// Phases all round the circle: those that pass pi are wrapped.
+TEST_P(PhasesOnDevice, AreWrapped) {
+  Problem judged = problem(workload().odd_size);
+  const auto phases = std::find_if(judged.arguments.begin(), judged.arguments.end(),
+                                   [](const Argument& argument) { return argument.name == "phases"; });
+  ASSERT_NE(phases, judged.arguments.end());
+  phases->fill = FillUniform{-3.14159, 3.14159, 85};
+  judged.reference = ReferenceCallback{workload().oracle};
+  measure::ProblemRunner runner(*context_, *compiler_, judged, clock_);
+  runner.compute_reference();
+  const measure::RunResult result = run(runner, judged.baseline_configuration());
+  EXPECT_EQ(result.status, TrialStatus::ok) << result.message;
+}
+
 // What B0 computes reaches the report as the reference of the tuned kernel, so both are right if one is.
 TEST_P(WorkloadOnDevice, NaiveKernelAcceptsTheBaseline) {
   const Problem own = problem(workload().odd_size);
@@ -233,6 +316,12 @@ std::string device_test_name(const testing::TestParamInfo<std::tuple<const char*
 
 INSTANTIATE_TEST_SUITE_P(OpenCl, WorkloadOnDevice,
                          testing::Combine(testing::Values("opencl"), testing::ValuesIn(workloads_with_kernels())),
+                         device_test_name);
+INSTANTIATE_TEST_SUITE_P(OpenCl, PhasesOnDevice,
+                         testing::Combine(testing::Values("opencl"), testing::ValuesIn(workloads_that_wrap())),
+                         device_test_name);
+INSTANTIATE_TEST_SUITE_P(Cuda, PhasesOnDevice,
+                         testing::Combine(testing::Values("cuda"), testing::ValuesIn(workloads_that_wrap())),
                          device_test_name);
 INSTANTIATE_TEST_SUITE_P(Cuda, WorkloadOnDevice,
                          testing::Combine(testing::Values("cuda"), testing::ValuesIn(workloads_with_kernels())),
