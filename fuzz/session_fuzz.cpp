@@ -199,7 +199,7 @@ void session(std::string_view bytes) {
   const SteadyClock clock;
   const DeviceInfo device = device::find_device(*backend, DeviceId::parse("sim:0"));
   execution::LocalEvaluation evaluation(*backend, device, problem, clock);
-  tuning::SessionResult result;
+  tuning::SessionRecord result;
   try {
     result = tuning::run_session(problem, *space, strategies, evaluation, clock, options);
   } catch (const Error& error) {

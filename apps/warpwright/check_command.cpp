@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <memory>
 
-#include <warpwright/execution/evaluation_json.hpp>
 #include <warpwright/store/json.hpp>
 #include <warpwright/tuning/session.hpp>
 
@@ -39,7 +38,7 @@ int check(const CheckArguments& arguments, const Console& console) {
                      {"problem", store::to_json(chosen.problem.dimensions)},
                      {"space", {{"size", space->size()}, {"cartesian", space->cartesian_size()}}},
                      {"reference", result.evaluation.reference},
-                     {"reference_outputs", execution::to_json(result.evaluation.reference_outputs)},
+                     {"reference_outputs", store::to_json(result.evaluation).at("reference_outputs")},
                      {"verified", baseline.ok() && result.evaluation.has_reference},
                      {"baseline", store::to_json(baseline)}};
     fmt::print(console.out, "{}\n", json.dump(2));

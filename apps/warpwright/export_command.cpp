@@ -9,6 +9,7 @@
 #include <warpwright/store/interchange.hpp>
 #include <warpwright/store/journal.hpp>
 #include <warpwright/store/json.hpp>
+#include <warpwright/store/session_record.hpp>
 
 #include "command.hpp"
 
@@ -27,16 +28,16 @@ RecordedSpace load(const ExportArguments& arguments) {
     return store::read_recorded(arguments.input);
   }
   const store::JournalContents journal = store::Journal::read(arguments.input);
-  std::vector<Parameter> parameters;
-  std::string objective = "time";
-  bool minimise = true;
+  // A session that came to its end recorded what it was asked for; of others the specification tells, or the trials.
+  const store::SessionRecord record = store::read_session(arguments.input, journal);
+  std::vector<Parameter> parameters = record.parameters;
+  Objective objective = record.objective;
   if (!arguments.specification.empty()) {
     const Problem problem = spec::read(arguments.specification);
     parameters = problem.parameters;
-    objective = problem.objective.metric;
-    minimise = problem.objective.minimise;
+    objective = problem.objective;
   }
-  return store::recorded_from_journal(journal, std::move(parameters), objective, minimise);
+  return store::recorded_from_journal(journal, std::move(parameters), objective.metric, objective.minimise);
 }
 
 void write(const std::filesystem::path& file, const std::string& text) {

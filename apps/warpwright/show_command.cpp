@@ -2,15 +2,19 @@
 #include <array>
 #include <fmt/format.h>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/measure/plausibility.hpp>
 #include <warpwright/store/journal.hpp>
 #include <warpwright/store/json.hpp>
+#include <warpwright/store/session_record.hpp>
 
 #include "command.hpp"
 #include "configuration_argument.hpp"
 #include "text_table.hpp"
+#include "tune_report.hpp"
 
 namespace warpwright::app {
 namespace {
@@ -92,57 +96,60 @@ void print_trial(const Trial& trial, std::FILE* out) {
   if (!trial.log.empty()) fmt::print(out, "  compiler log:\n{}\n", trial.log);
 }
 
-void print_summary(const store::JournalContents& contents, const store::Json& notes, int rows, std::FILE* out) {
-  const auto& header = contents.header;
-  fmt::print(out, "{} on {} ({}), strategy {}, seed {}\n", header.kernel, header.device, header.device_id,
-             header.strategy, header.seed);
-  std::array<std::size_t, trial_status_count> counts{};
-  for (const auto& trial : contents.trials) ++counts[static_cast<std::size_t>(trial.status)];
-  fmt::print(out, "{} trials:", contents.trials.size());
+void print_summary(const store::SessionRecord& record, int rows, std::FILE* out) {
+  const DeviceInfo& device = record.evaluation.device;
+  fmt::print(out, "{} on {} ({}), strategy {}, seed {}\n", record.kernel, device.name, device.id.to_string(),
+             record.strategy, record.seed);
+  fmt::print(out, "{} trials:", record.trials.size());
   for (int i = 0; i < trial_status_count; ++i)
-    if (counts[static_cast<std::size_t>(i)] > 0)
-      fmt::print(out, " {} {}", counts[static_cast<std::size_t>(i)], to_string(static_cast<TrialStatus>(i)));
+    if (const auto count = record.by_status[static_cast<std::size_t>(i)]; count > 0)
+      fmt::print(out, " {} {}", count, to_string(static_cast<TrialStatus>(i)));
   fmt::print(out, "\n");
-  if (notes.contains("summary"))
-    fmt::print(out, "stopped: {}\n", notes.at("summary").value("stop_reason", std::string("unknown")));
+  if (!record.stop_reason.empty())
+    fmt::print(out, "stopped: {}\n", record.stop_reason);
   else
     fmt::print(out, "not finished: go on with the same 'warpwright tune' command and --resume\n");
   std::vector<const Trial*> ranked;
-  for (const auto& trial : contents.trials)
+  for (const auto& trial : record.trials)
     if (measure::can_win(trial) && trial.median) ranked.push_back(&trial);
   std::stable_sort(ranked.begin(), ranked.end(), [](auto* a, auto* b) { return *a->median < *b->median; });
   TextTable table({{"trial", Align::right}, {"median", Align::right}, {"samples", Align::right}, {"configuration"}});
+  int left = rows;
   for (const auto* trial : ranked) {
-    if (rows-- <= 0) break;
+    if (left-- <= 0) break;
     table.add({std::to_string(trial->ordinal), format_duration(*trial->median), std::to_string(trial->samples.size()),
                trial->configuration.describe()});
   }
   if (!table.empty()) table.print(out, 2);
+  if (!record.complete) return;
+  fmt::print(out, "\n");
+  print_outcome(record, rows, out);
+  print_times(record, out);
 }
 
 int show(const ShowArguments& arguments, const Console& console) {
-  const store::JournalContents contents = store::Journal::read(arguments.session);
-  if (contents.torn_last_line)
-    fmt::print(console.err, "warning: the last line of the journal was cut off; it is left out\n");
-  for (const auto& line : contents.damage) fmt::print(console.err, "warning: the journal is damaged, {}\n", line);
+  store::JournalContents journal = store::Journal::read(arguments.session);
+  const store::JournalHeader header = journal.header;
+  const store::SessionRecord record = store::read_session(arguments.session, std::move(journal));
+  for (const auto& warning : record.warnings) fmt::print(console.err, "warning: {}\n", warning);
   const bool selects = !arguments.configuration.empty() || arguments.trial >= 0;
   if (!selects) {
-    const store::Json notes = store::parse(store::read_notes(arguments.session), "the notes");
     if (!arguments.json) {
-      print_summary(contents, notes, arguments.rows, console.out);
+      print_summary(record, arguments.rows, console.out);
       return exit_success;
     }
     store::Json trials = store::Json::array();
-    for (const auto& trial : contents.trials) trials.push_back(store::to_json(trial));
+    for (const auto& trial : record.trials) trials.push_back(store::to_json(trial));
     fmt::print(console.out, "{}\n",
                store::Json{{"schema_version", 1},
-                           {"kernel", contents.header.kernel},
-                           {"device", contents.header.device},
-                           {"device_id", contents.header.device_id},
-                           {"strategy", contents.header.strategy},
-                           {"seed", contents.header.seed},
-                           {"details", store::parse(contents.header.details, "the journal's details")},
-                           {"notes", notes},
+                           {"kernel", header.kernel},
+                           {"device", header.device},
+                           {"device_id", header.device_id},
+                           {"strategy", header.strategy},
+                           {"seed", header.seed},
+                           {"details", store::parse(header.details, "the journal's details")},
+                           {"notes", store::parse(store::read_notes(arguments.session), "the notes")},
+                           {"record", record.complete ? store::to_json(record) : store::Json(nullptr)},
                            {"trials", std::move(trials)}}
                    .dump(2));
     return exit_success;
@@ -150,18 +157,18 @@ int show(const ShowArguments& arguments, const Console& console) {
   Configuration wanted;
   if (!arguments.configuration.empty()) {
     std::vector<std::string> names;
-    if (!contents.trials.empty())
-      for (const auto& entry : contents.trials.front().configuration) names.push_back(entry.first);
+    if (!record.trials.empty())
+      for (const auto& entry : record.trials.front().configuration) names.push_back(entry.first);
     wanted = parse_configuration(arguments.configuration, "--config", names);
   }
   std::vector<const Trial*> found;
-  for (const auto& trial : contents.trials)
+  for (const auto& trial : record.trials)
     if (matches(trial.configuration, wanted) &&
         (arguments.trial < 0 || trial.ordinal == static_cast<std::uint64_t>(arguments.trial)))
       found.push_back(&trial);
   if (found.empty())
     throw Error(ErrorCode::not_found,
-                fmt::format("the session has {} trials, but none with {}", contents.trials.size(),
+                fmt::format("the session has {} trials, but none with {}", record.trials.size(),
                             arguments.trial >= 0 ? fmt::format("--trial {}", arguments.trial) : wanted.describe()));
   if (arguments.json) {
     store::Json list = store::Json::array();

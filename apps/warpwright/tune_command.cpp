@@ -92,7 +92,7 @@ tuning::SessionOptions session_options(const TuneArguments& arguments, const Cho
 }
 
 // What a user who pressed Ctrl-C must know: what there is, and what was not done with it.
-void tell_of_interruption(const tuning::SessionResult& result, const std::optional<WinnerStorage>& storage,
+void tell_of_interruption(const tuning::SessionRecord& result, const std::optional<WinnerStorage>& storage,
                           const tuning::SessionOptions& options, const Console& console) {
   if (result.evaluations == 0) {
     fmt::print(console.err, "interrupted: nothing was measured\n");
@@ -146,7 +146,7 @@ int tune(const TuneArguments& arguments, const Console& console) {
     pool = execution::make_worker_pool(chosen.device, chosen.problem, steady, std::move(pool_options));
     options.time_before = steady.now() - begin;
   }
-  tuning::SessionResult result;
+  tuning::SessionRecord result;
   try {
     result = tuning::run_session(chosen.problem, space, strategies, recording ? recording->evaluation() : *pool,
                                  recording ? recording->clock() : steady, options);
@@ -171,7 +171,7 @@ int tune(const TuneArguments& arguments, const Console& console) {
   if (arguments.json && !arguments.quiet)
     for (const auto& warning : result.warnings) fmt::print(console.err, "warning: {}\n", warning);
 
-  TuneReport report{chosen.problem, result, options.timing.cache, options.session_folder, std::nullopt, std::nullopt};
+  TuneReport report{result, options.session_folder, std::nullopt, std::nullopt};
   bool stored = true;
   if (storage && !result.interrupted) {
     if (auto profile = tuning::make_profile(chosen.problem, result, options.timing.cache)) {

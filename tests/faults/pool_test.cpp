@@ -61,7 +61,7 @@ TEST(WorkerPool, NoDeadlineCountsATimeInWhichNobodyWorked) {
   tuning::SessionOptions options;
   options.strategy = "exhaustive";
   options.max_evaluations = 20;
-  const tuning::SessionResult result =
+  const tuning::SessionRecord result =
       tuning::run_session(problem, *space, StrategyRegistry::with_defaults(), evaluation, clock, options);
   EXPECT_GT(evaluation.jumps, 40);
   ASSERT_EQ(result.trials.size(), 20u);

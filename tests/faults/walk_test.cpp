@@ -65,7 +65,7 @@ void arm(Action action, int code, const std::string& function, std::uint64_t ord
 }
 
 struct Outcome {
-  std::optional<tuning::SessionResult> result;
+  std::optional<tuning::SessionRecord> result;
   std::string error;
 };
 
@@ -153,7 +153,7 @@ void check(const Outcome& outcome, std::size_t failures) {
   for (std::size_t kind = 0; kind < faults::kind_slots; ++kind) EXPECT_EQ(state.live[kind], 0u) << "kind " << kind;
   EXPECT_EQ(state.live_bytes, 0u);
   if (!outcome.result) return;
-  const tuning::SessionResult& result = *outcome.result;
+  const tuning::SessionRecord& result = *outcome.result;
   ASSERT_EQ(result.trials.size(), 12u);
   const std::map<std::string, TrialStatus> expected = {{"none", TrialStatus::ok},
                                                        {"compile_error", TrialStatus::compile_failed},

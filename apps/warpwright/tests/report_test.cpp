@@ -99,8 +99,9 @@ TEST(ProgressLine, WritesPlainLinesWhereThereIsNoTerminal) {
   EXPECT_EQ(std::string(buffer, got), "1, none failed\na note\n");
 }
 
-tuning::SessionResult finished_session() {
-  tuning::SessionResult result;
+store::SessionRecord finished_session() {
+  store::SessionRecord result;
+  result.kernel = "k";
   result.evaluation.device.id = {"sim", {0}};
   result.evaluation.device.name = "simulated";
   result.strategy = "random";
@@ -127,19 +128,20 @@ tuning::SessionResult finished_session() {
   result.baseline_median = Nanoseconds(3e6);
   result.speedup = 3;
   result.speedup_interval = Interval{2.9, 3.1, 0.95};
-  tuning::Finalist winner;
+  store::Finalist winner;
   winner.configuration = good.configuration;
   winner.samples.assign(12, Nanoseconds(1e6));
   winner.median = Nanoseconds(1e6);
   winner.tie = true;
   winner.speedup = 3;
-  tuning::Finalist slower;
+  store::Finalist slower;
   slower.configuration = {{"block", std::int64_t{128}}};
   slower.samples.assign(12, Nanoseconds(1.2e6));
   slower.median = Nanoseconds(1.2e6);
   slower.ratio = {1.2, {1.19, 1.21, 0.95}};
   slower.speedup = 2.4;
   result.finalists = {winner, slower};
+  result.comparison = store::ComparisonMethod{6, 6, "by a test", 0.05};
   result.stop_reason = "2 evaluations";
   result.verification = "verified against kernel";
   result.times.tuner = Nanoseconds(1e6);
@@ -148,10 +150,8 @@ tuning::SessionResult finished_session() {
 }
 
 TEST(TuneReport, JsonHasTheDocumentedKeys) {
-  Problem problem;
-  problem.name = "k";
   const auto result = finished_session();
-  const auto json = tune_json({problem, result, measure::CacheMode::cold, "/s", "/p.sqlite", 4});
+  const auto json = tune_json({result, "/s", "/p.sqlite", 4});
   EXPECT_EQ(json.at("schema_version"), 1);
   EXPECT_EQ(json.at("space").at("size"), 10);
   EXPECT_EQ(json.at("best").at("configuration").at("block"), 64);
@@ -185,12 +185,8 @@ TEST(TuneReport, JsonHasTheDocumentedKeys) {
 }
 
 TEST(TuneReport, TextNamesWinnerSpeedupTimesAndPlaces) {
-  Problem problem;
-  problem.name = "k";
   const auto result = finished_session();
-  const std::string text = printed([&](std::FILE* out) {
-    print_tune_report({problem, result, measure::CacheMode::cold, "/s", "/p.sqlite", 4}, 5, out);
-  });
+  const std::string text = printed([&](std::FILE* out) { print_tune_report({result, "/s", "/p.sqlite", 4}, 5, out); });
   for (const char* part :
        {"Winner: block=64", "3.00x faster than the baseline (95 % interval 2.90 to 3.10)",
         "6 of each chose the winner, these times are of the other 6", "2.40x", "1 wrong_result",
@@ -199,17 +195,13 @@ TEST(TuneReport, TextNamesWinnerSpeedupTimesAndPlaces) {
 }
 
 TEST(TuneReport, WithoutWinnerSaysWhy) {
-  Problem problem;
-  problem.name = "k";
   auto result = finished_session();
   result.best.reset();
   result.trials.erase(result.trials.begin());
-  const std::string text = printed([&](std::FILE* out) {
-    print_tune_report({problem, result, measure::CacheMode::cold, {}, {}, {}}, 5, out);
-  });
+  const std::string text = printed([&](std::FILE* out) { print_tune_report({result, {}, {}, {}}, 5, out); });
   EXPECT_THAT(text, HasSubstr("No configuration gave a correct result"));
   EXPECT_THAT(text, HasSubstr("out[3] is 1, expected 2"));
-  EXPECT_TRUE(tune_json({problem, result, measure::CacheMode::cold, {}, {}, {}}).at("best").is_null());
+  EXPECT_TRUE(tune_json({result, {}, {}, {}}).at("best").is_null());
 }
 
 }  // namespace

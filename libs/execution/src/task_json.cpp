@@ -1,7 +1,6 @@
 #include "task_json.hpp"
 
 #include <warpwright/base/error.hpp>
-#include <warpwright/execution/evaluation_json.hpp>
 
 namespace warpwright::execution {
 namespace {
@@ -62,27 +61,7 @@ measure::TimingOptions timing_from_json(const Json& json) {
   return timing;
 }
 
-std::vector<measure::ReferenceOutput> reference_outputs_from(const Json& json) {
-  std::vector<measure::ReferenceOutput> outputs;
-  for (const Json& each : json)
-    outputs.push_back({each.at("argument").get<std::string>(), each.at("elements").get<std::uint64_t>(),
-                       each.at("nan").get<std::uint64_t>(), each.at("passing_zero").get<std::uint64_t>(),
-                       each.at("largest").get<double>()});
-  return outputs;
-}
-
 }  // namespace
-
-store::Json to_json(const std::vector<measure::ReferenceOutput>& outputs) {
-  Json json = Json::array();
-  for (const auto& output : outputs)
-    json.push_back({{"argument", output.argument},
-                    {"elements", output.elements},
-                    {"nan", output.nan},
-                    {"passing_zero", output.passing_zero},
-                    {"largest", output.largest}});
-  return json;
-}
 
 Message to_message(const CompileTask& task) {
   return {{{"type", "compile"},
@@ -268,25 +247,11 @@ InterleaveDone interleave_done_from(const Message& message) {
 }
 
 Message to_message(const EvaluationInfo& info) {
-  return {{{"type", "ready"},
-           {"device", store::to_json(info.device)},
-           {"compiler", info.compiler},
-           {"target", info.target},
-           {"reference", info.reference},
-           {"has_reference", info.has_reference},
-           {"reference_outputs", to_json(info.reference_outputs)}},
-          {}};
+  Json head{{"type", "ready"}};
+  head.update(store::to_json(info));
+  return {std::move(head), {}};
 }
 
-EvaluationInfo evaluation_info_from(const Message& message) {
-  EvaluationInfo info;
-  info.device = store::device_from_json(message.head.at("device"));
-  info.compiler = message.head.at("compiler").get<std::string>();
-  info.target = message.head.at("target").get<std::string>();
-  info.reference = message.head.at("reference").get<std::string>();
-  info.has_reference = message.head.at("has_reference").get<bool>();
-  info.reference_outputs = reference_outputs_from(message.head.at("reference_outputs"));
-  return info;
-}
+EvaluationInfo evaluation_info_from(const Message& message) { return store::evaluation_info_from_json(message.head); }
 
 }  // namespace warpwright::execution

@@ -235,7 +235,7 @@ TEST_F(TunedKernelTest, SizesThatASessionVerifiedAreKnown) {
   tuning::SessionOptions session;
   session.strategy = "exhaustive";
   const auto space = tuned_problem.build_space();
-  const tuning::SessionResult result =
+  const tuning::SessionRecord result =
       tuning::run_session(tuned_problem, *space, StrategyRegistry::with_defaults(), evaluation, steady, session);
   EXPECT_THAT(result.verified_sizes, ElementsAre(size(77)));
   profiles.put(tuning::make_profile(tuned_problem, result, measure::CacheMode::cold).value());

@@ -354,6 +354,7 @@ Trial read_trial(const Json& json, const Where& where) {
     return times;
   });
   trial.binary_from_cache = object.boolean("binary_from_cache");
+  trial.since_start = object.maybe("since_start_ns", read_nanoseconds);
   trial.finished_at = object.text("finished_at");
   return trial;
 }
@@ -374,6 +375,24 @@ Json parse(std::string_view text, std::string_view what) {
   } catch (const Json::exception& error) {
     throw Error(ErrorCode::corrupted, std::string(what) + " is not valid JSON: " + error.what());
   }
+}
+
+EvaluationInfo read_evaluation_info(const Json& json, const Where& where) {
+  const ObjectReader object(json, where);
+  EvaluationInfo info;
+  info.device = object.get("device", read_device);
+  info.compiler = object.text("compiler");
+  info.target = object.text("target");
+  info.reference = object.text("reference");
+  info.has_reference = object.boolean("has_reference");
+  info.reference_outputs = object.list("reference_outputs", [](const Json& output, const Where& here) {
+    const ObjectReader reader(output, here);
+    return ReferenceOutput{reader.text("argument"), reader.integer<std::uint64_t>("elements"),
+                           reader.integer<std::uint64_t>("nan"), reader.integer<std::uint64_t>("passing_zero"),
+                           reader.number("largest")};
+  });
+  if (object.find("unverified") != nullptr) info.unverified = object.text("unverified");
+  return info;
 }
 
 }  // namespace detail
@@ -452,6 +471,28 @@ Json occupancy_json(const LaunchOccupancy& launch) {
 }
 
 }  // namespace
+
+Json to_json(const ReferenceOutput& output) {
+  return {{"argument", text_json(output.argument)},
+          {"elements", output.elements},
+          {"nan", output.nan},
+          {"passing_zero", output.passing_zero},
+          {"largest", double_json(output.largest)}};
+}
+
+Json to_json(const EvaluationInfo& info) {
+  Json object{{"device", to_json(info.device)},
+              {"compiler", text_json(info.compiler)},
+              {"target", text_json(info.target)},
+              {"reference", text_json(info.reference)},
+              {"has_reference", info.has_reference}};
+  Json& outputs = object["reference_outputs"] = Json::array();
+  for (const ReferenceOutput& output : info.reference_outputs) outputs.push_back(to_json(output));
+  if (!info.unverified.empty()) object["unverified"] = text_json(info.unverified);
+  return object;
+}
+
+EvaluationInfo evaluation_info_from_json(const Json& json) { return read_evaluation_info(json, Where("evaluation")); }
 
 KernelResources resources_from_json(const Json& json) { return read_resources(json, Where("resources")); }
 
@@ -549,6 +590,7 @@ Json to_json(const Trial& trial) {
   times["verify_ns"] = double_json(trial.times.verify.count());
   times["measure_ns"] = double_json(trial.times.measure.count());
   object["binary_from_cache"] = trial.binary_from_cache;
+  if (trial.since_start) object["since_start_ns"] = double_json(trial.since_start->count());
   object["finished_at"] = text_json(trial.finished_at);
   return object;
 }

@@ -58,6 +58,9 @@ Configuration read_configuration(const Json& json, const Where& where);
 KernelResources read_resources(const Json& json, const Where& where);
 DeviceInfo read_device(const Json& json, const Where& where);
 Trial read_trial(const Json& json, const Where& where);
+EvaluationInfo read_evaluation_info(const Json& json, const Where& where);
+Parameter read_parameter(const Json& json, const Where& where);
+Json parameter_json(const Parameter& parameter);
 inline Nanoseconds read_nanoseconds(const Json& json, const Where& where) {
   return Nanoseconds{read_double(json, where)};
 }

@@ -14,8 +14,6 @@ using namespace detail;
 constexpr std::array all_access{Access::in,     Access::out,     Access::inout, Access::constant,
                                 Access::scalar, Access::scratch, Access::local};
 constexpr std::array all_orders{FillOrder::none, FillOrder::ascending, FillOrder::descending};
-constexpr std::array all_roles{ParameterRole::define, ParameterRole::template_argument, ParameterRole::option,
-                               ParameterRole::block};
 
 // ---- writing --------------------------------------------------------------------------------------------------------
 
@@ -27,7 +25,6 @@ Json array_json(const Range& range, Write write) {
 }
 
 Json expression_json(const Expression& expression) { return text_json(expression.text()); }
-Json value_json(const Value& value) { return to_json(value); }
 Json configuration_json(const Configuration& configuration) { return to_json(configuration); }
 Json path_json(const std::filesystem::path& path) { return text_json(path.string()); }
 
@@ -104,16 +101,6 @@ Json stage_json(const Stage& stage) {
               {"options", options_json(stage.options)},
               {"defines", array_json(stage.defines, define_json)}};
   if (stage.parameters) object["parameters"] = array_json(*stage.parameters, text_json);
-  return object;
-}
-
-Json parameter_json(const Parameter& parameter) {
-  Json object;
-  object["name"] = text_json(parameter.name);
-  object["values"] = array_json(parameter.values, value_json);
-  if (parameter.default_value) object["default"] = to_json(*parameter.default_value);
-  object["role"] = to_string(parameter.role);
-  object["ordered"] = parameter.ordered;
   return object;
 }
 
@@ -297,18 +284,6 @@ Stage read_stage(const Json& json, const Where& where) {
   stage.defines = object.list("defines", read_define);
   if (object.find("parameters") != nullptr) stage.parameters = object.list("parameters", read_text);
   return stage;
-}
-
-Parameter read_parameter(const Json& json, const Where& where) {
-  const ObjectReader object(json, where);
-  Parameter parameter;
-  parameter.name = object.text("name");
-  parameter.values = object.list("values", read_value);
-  parameter.default_value = object.maybe("default", read_value);
-  parameter.role = object.get(
-      "role", [](const Json& role, const Where& here) { return read_enum<ParameterRole>(role, here, all_roles); });
-  parameter.ordered = object.boolean("ordered");
-  return parameter;
 }
 
 Constraint read_constraint(const Json& json, const Where& where) {

@@ -15,7 +15,7 @@
 
 namespace warpwright::tuning {
 
-std::vector<const Trial*> ranked_trials(const SessionResult& result, const Evaluator& evaluator) {
+std::vector<const Trial*> ranked_trials(const SessionRecord& result, const Evaluator& evaluator) {
   std::vector<const Trial*> ranked;
   for (const auto& trial : result.trials)
     if (measure::can_win(trial)) ranked.push_back(&trial);
@@ -27,12 +27,15 @@ std::vector<const Trial*> ranked_trials(const SessionResult& result, const Evalu
   return ranked;
 }
 
-void settle_by_search(SessionResult& result, const Evaluator& evaluator) {
+void settle_by_search(SessionRecord& result, const Evaluator& evaluator) {
   result.best.reset();
   result.best_median = result.best_spread = {};
   result.baseline_median.reset();
   result.speedup.reset();
   result.speedup_interval.reset();
+  result.comparison.reset();
+  result.baseline_metrics.clear();
+  result.baseline_samples.clear();
   result.finalists.clear();
   result.ties.clear();
   const auto ranked = ranked_trials(result, evaluator);
@@ -44,9 +47,10 @@ void settle_by_search(SessionResult& result, const Evaluator& evaluator) {
   result.ties = {best.configuration};
   if (result.baseline && result.baseline->ok()) {
     result.baseline_median = result.baseline->median;
+    result.baseline_metrics = result.baseline->metrics;
     result.speedup = *result.baseline_median / result.best_median;
   }
-  const execution::EvaluationInfo& info = result.evaluation;
+  const EvaluationInfo& info = result.evaluation;
   result.verification = info.has_reference        ? "verified against " + info.reference + "; not re-verified"
                         : info.unverified.empty() ? "not verified: the specification has no [reference]"
                                                   : "not verified: " + info.unverified;
@@ -54,7 +58,7 @@ void settle_by_search(SessionResult& result, const Evaluator& evaluator) {
 
 // The best trials, and while a round stays short what the search could not tell from them: a space with many
 // near-ties holds more good configurations than finalists, and racing stops those that had a slow moment.
-std::vector<const Trial*> FinalComparison::finalists(const SessionResult& result) const {
+std::vector<const Trial*> FinalComparison::finalists(const SessionRecord& result) const {
   constexpr std::size_t most = 32;
   constexpr double near = 0.025;
   constexpr Nanoseconds longest_round{50e6};
@@ -93,7 +97,7 @@ std::vector<const Trial*> FinalComparison::finalists(const SessionResult& result
 
 // The baseline last, unless it is a finalist. Without finalists, because none were asked for, the best of the search:
 // it is to be verified too.
-std::vector<const Trial*> FinalComparison::wanted(const SessionResult& result) const {
+std::vector<const Trial*> FinalComparison::wanted(const SessionRecord& result) const {
   auto all = finalists(result);
   if (all.empty()) {
     all = ranked_trials(result, evaluator_);
@@ -113,7 +117,7 @@ const FinalComparison::Contestant* FinalComparison::find(const Configuration& co
   return found == contestants_.end() ? nullptr : &*found;
 }
 
-void FinalComparison::run(SessionResult& result, Nanoseconds patience) {
+void FinalComparison::run(SessionRecord& result, Nanoseconds patience) {
   const Nanoseconds begin = clock_.now();
   while (!admit(result)) {
     if (clock_.now() - begin <= patience) continue;
@@ -136,7 +140,7 @@ void FinalComparison::run(SessionResult& result, Nanoseconds patience) {
 }
 
 // Compiles and verifies what is wanted and was not yet; false if some of it failed, so that others are wanted now.
-bool FinalComparison::admit(SessionResult& result) {
+bool FinalComparison::admit(SessionRecord& result) {
   std::deque<Contestant> fresh;
   std::vector<execution::CompileTask> to_compile;
   std::vector<std::size_t> waiting;
@@ -180,7 +184,7 @@ bool FinalComparison::admit(SessionResult& result) {
   return all_passed;
 }
 
-void FinalComparison::fail(SessionResult& result, const Verified& failed) {
+void FinalComparison::fail(SessionRecord& result, const Verified& failed) {
   constexpr std::size_t most_warnings = 5;
   for (Trial& trial : result.trials) {
     if (!(trial.configuration == failed.configuration)) continue;
@@ -208,7 +212,7 @@ void FinalComparison::fail(SessionResult& result, const Verified& failed) {
     result.warnings.push_back("more configurations failed the second verification; 'warpwright show' has them");
 }
 
-void FinalComparison::compare(SessionResult& result) {
+void FinalComparison::compare(SessionRecord& result) {
   execution::InterleaveTask task;
   task.id = evaluator_.next_id();
   task.cache = options_.timing.cache;
@@ -254,7 +258,7 @@ void FinalComparison::compare(SessionResult& result) {
   settle(result, std::move(competitors), baseline);
 }
 
-void FinalComparison::settle(SessionResult& result, std::vector<Finalist> competitors,
+void FinalComparison::settle(SessionRecord& result, std::vector<Finalist> competitors,
                              const std::vector<Nanoseconds>* baseline) {
   if (competitors.empty()) return;
   RankingOptions options;
@@ -275,11 +279,19 @@ void FinalComparison::settle(SessionResult& result, std::vector<Finalist> compet
     result.speedup = speedup.median;
     result.speedup_interval = speedup.interval;
     result.baseline_median = Nanoseconds(median(counts_of(reported_part(*baseline))));
+    result.baseline_metrics = evaluator_.metrics(result.baseline->configuration, *result.baseline_median).values;
+    result.baseline_samples = *baseline;
   } else {
     result.speedup.reset();
     result.speedup_interval.reset();
     result.baseline_median.reset();
+    result.baseline_metrics.clear();
+    result.baseline_samples.clear();
   }
+  const std::size_t rounds = winner.samples.size(), chose = choosing_rounds(rounds);
+  result.comparison = {chose, rounds - chose, tie_method, ranking_family_error};
+  for (Finalist& finalist : competitors)
+    finalist.metrics = evaluator_.metrics(finalist.configuration, finalist.median).values;
   result.finalists.clear();
   result.ties.clear();
   for (const std::size_t i : order) {
@@ -293,7 +305,7 @@ void FinalComparison::settle(SessionResult& result, std::vector<Finalist> compet
 }
 
 // Only where trials have readings of the clock: without them the question for the power limit would be in vain.
-void FinalComparison::compare_sustained(SessionResult& result) {
+void FinalComparison::compare_sustained(SessionRecord& result) {
   const bool telemetry_tells = std::any_of(result.trials.begin(), result.trials.end(), [](const Trial& trial) {
     return trial.conditions.sm_clock_mhz || !trial.conditions.throttling.empty();
   });
@@ -316,7 +328,7 @@ void FinalComparison::compare_sustained(SessionResult& result) {
       std::make_move_iterator(result.finalists.begin()),
       std::make_move_iterator(result.finalists.begin() + static_cast<std::ptrdiff_t>(times->finalists.size())));
   for (std::size_t i = 0; i < competitors.size(); ++i) {
-    competitors[i].samples = std::move(times->finalists[i]);
+    competitors[i].boost_samples = std::exchange(competitors[i].samples, std::move(times->finalists[i]));
     competitors[i].speedup.reset();
   }
   result.clock = ClockState::sustained;
@@ -324,7 +336,7 @@ void FinalComparison::compare_sustained(SessionResult& result) {
 }
 
 // What the search stopped early was measured to the end now: no lower bound any more, but a time.
-void FinalComparison::complete(SessionResult& result, const Finalist& finalist) const {
+void FinalComparison::complete(SessionRecord& result, const Finalist& finalist) const {
   for (Trial& trial : result.trials) {
     if (trial.status != TrialStatus::censored || !(trial.configuration == finalist.configuration)) continue;
     --result.by_status[static_cast<std::size_t>(trial.status)];

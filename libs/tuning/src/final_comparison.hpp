@@ -19,10 +19,10 @@
 namespace warpwright::tuning {
 
 // The correct ones among the session's trials, best objective first; equal ones in the order they were asked for.
-std::vector<const Trial*> ranked_trials(const SessionResult& result, const Evaluator& evaluator);
+std::vector<const Trial*> ranked_trials(const SessionRecord& result, const Evaluator& evaluator);
 
 // Sets what is said of the winner from the times of the search; there is none if no trial is correct.
-void settle_by_search(SessionResult& result, const Evaluator& evaluator);
+void settle_by_search(SessionRecord& result, const Evaluator& evaluator);
 
 // Used once. Thread-compatible; holds references to what it is given. Time is charged to the part `finish`.
 class FinalComparison {
@@ -47,7 +47,7 @@ class FinalComparison {
   // finalist, boost and sustained of those that took part, and by the session's option these times decide. `patience`
   // is how long failing configurations are replaced. Throws Error(interrupted) when the session is told to stop,
   // Error(bad_input) where the reference fails.
-  void run(SessionResult& result, Nanoseconds patience);
+  void run(SessionRecord& result, Nanoseconds patience);
 
  private:
   struct Contestant {
@@ -55,15 +55,15 @@ class FinalComparison {
     Verified verified;
   };
 
-  std::vector<const Trial*> finalists(const SessionResult& result) const;
-  std::vector<const Trial*> wanted(const SessionResult& result) const;
+  std::vector<const Trial*> finalists(const SessionRecord& result) const;
+  std::vector<const Trial*> wanted(const SessionRecord& result) const;
   const Contestant* find(const Configuration& configuration) const;
-  bool admit(SessionResult& result);
-  void fail(SessionResult& result, const Verified& failed);
-  void compare(SessionResult& result);
-  void settle(SessionResult& result, std::vector<Finalist> competitors, const std::vector<Nanoseconds>* baseline);
-  void compare_sustained(SessionResult& result);
-  void complete(SessionResult& result, const Finalist& finalist) const;
+  bool admit(SessionRecord& result);
+  void fail(SessionRecord& result, const Verified& failed);
+  void compare(SessionRecord& result);
+  void settle(SessionRecord& result, std::vector<Finalist> competitors, const std::vector<Nanoseconds>* baseline);
+  void compare_sustained(SessionRecord& result);
+  void complete(SessionRecord& result, const Finalist& finalist) const;
 
   const Problem& problem_;
   const Space& space_;

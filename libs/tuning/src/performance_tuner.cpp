@@ -1,15 +1,14 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
-#include <fstream>
 #include <limits>
 #include <mutex>
 #include <set>
-#include <sys/utsname.h>
 #include <utility>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/hash.hpp>
+#include <warpwright/base/host.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/store/kernel_config_json.hpp>
 #include <warpwright/tuning/performance_tuner.hpp>
@@ -211,16 +210,6 @@ void check(const TuningSessionOptions& options) {
 // ---- what profiles are for
 // -------------------------------------------------------------------------------------------
 
-std::string cpu_name() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind("model name", 0) != 0) continue;
-    const std::size_t colon = line.find(": ");
-    if (colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "unknown CPU";
-}
-
 store::ProfileKey identity_of(const PerformanceTunerOptions& options) {
   store::ProfileKey key;
   // No kernel has this hash or these types, so a look-up for one never finds the profile of a callable.
@@ -237,9 +226,9 @@ store::ProfileKey identity_of(const PerformanceTunerOptions& options) {
     key.driver = options.device->driver;
   } else {
     key.backend = "host";
-    key.device = cpu_name();
-    utsname system{};
-    if (uname(&system) == 0) key.architecture = system.machine;
+    const HostInfo host = host_info();
+    key.device = host.processor.empty() ? "unknown CPU" : host.processor;
+    key.architecture = host.architecture;
     key.device_kind = std::string(to_string(DeviceKind::cpu));
   }
   return key;

@@ -37,7 +37,7 @@ void record_failure(Trial& trial, const Verified& failed);
 // reference itself fails.
 class SecondVerification {
  public:
-  SecondVerification(const Problem& problem, const execution::EvaluationInfo& info, std::uint64_t seed,
+  SecondVerification(const Problem& problem, const EvaluationInfo& info, std::uint64_t seed,
                      Evaluator& evaluator, TimeAccount::Part part, const std::atomic<bool>* stop)
       : problem_(problem), info_(info), seed_(seed), evaluator_(evaluator), part_(part), stop_(stop) {}
 
@@ -66,7 +66,7 @@ class SecondVerification {
   void run_at(const Size& size, std::vector<Verified*> candidates);
 
   const Problem& problem_;
-  const execution::EvaluationInfo& info_;
+  const EvaluationInfo& info_;
   std::uint64_t seed_;
   Evaluator& evaluator_;
   TimeAccount::Part part_;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/base/host.hpp>
 #include <warpwright/runtime/identity.hpp>
 #include <warpwright/store/json.hpp>
 #include <warpwright/tuning/ranking.hpp>
@@ -78,11 +79,8 @@ class Session {
         begin_(clock.now() - options.time_before),
         evaluator_(problem, evaluation, options.timing, account_) {}
 
-  SessionResult run() {
-    result_.space_size = space_.size();
-    result_.cartesian_size = space_.cartesian_size();
-    result_.seed = options_.strategy_settings.seed;
-    result_.strategy = session_strategy(space_, options_);
+  SessionRecord run() {
+    describe_request();
     strategy_ = make_strategy();  // a name or option that is wrong is an error before anything is opened
     result_.evaluation = evaluation_.start();
     for (auto& warning : measure::warnings_about(result_.evaluation.reference_outputs))
@@ -107,15 +105,44 @@ class Session {
     std::sort(result_.trials.begin(), result_.trials.end(),
               [](const Trial& a, const Trial& b) { return a.ordinal < b.ordinal; });
     result_.evaluations = result_.trials.size();
+    result_.finished_at = utc_now();
     if (journal_) {
       journal_->append_note("summary", store::text_of(summary_note()));
       journal_->flush();
     }
     result_.times = account_.finish();
+    write_record();
     return std::move(result_);
   }
 
  private:
+  void describe_request() {
+    result_.kernel = problem_.name;
+    result_.specification = problem_.file.string();
+    result_.dimensions = problem_.dimensions;
+    result_.parameters = problem_.parameters;
+    for (const Metric& metric : problem_.metrics) result_.metrics.push_back(metric.name);
+    result_.objective = problem_.objective;
+    result_.cache_mode = std::string(measure::to_string(options_.timing.cache));
+    result_.space_size = space_.size();
+    result_.cartesian_size = space_.cartesian_size();
+    result_.seed = options_.strategy_settings.seed;
+    result_.strategy = session_strategy(space_, options_);
+    result_.version = WARPWRIGHT_VERSION;
+    result_.host = host_info();
+    result_.began_at = utc_now();
+  }
+
+  // The journal has the trials, so that a disk that is full by now costs what came of them, and not the result.
+  void write_record() {
+    if (!journal_) return;
+    try {
+      store::write_session_record(*options_.session_folder, result_);
+    } catch (const Error& error) {
+      result_.warnings.push_back(std::string("the record of the session was not written: ") + error.what());
+    }
+  }
+
   std::unique_ptr<SearchAlgorithm> make_strategy() const {
     StrategySettings settings = options_.strategy_settings;
     settings.budget = {options_.max_evaluations, options_.time_limit};
@@ -152,6 +179,7 @@ class Session {
     if (!result_.baseline || !(result_.baseline->configuration == configuration)) {
       device::Binary binary;
       result_.baseline = evaluator_.evaluate_alone(configuration, result_.evaluation.device, options_.stop, &binary);
+      result_.baseline->since_start = clock_.now() - begin_;
       if (result_.baseline->ok())
         kept_binaries_.keep(configuration, std::move(binary), -std::numeric_limits<double>::infinity());
       if (journal_) journal_->append_note("baseline", store::text_of(store::to_json(*result_.baseline)));
@@ -407,6 +435,7 @@ class Session {
   }
 
   void finish_trial(std::uint64_t index, Trial trial) {
+    trial.since_start = clock_.now() - begin_;
     strategy_->tell(index, outcome_of(trial));
     if (journal_) journal_->append(trial);
     record(std::move(trial), true);
@@ -558,19 +587,17 @@ class Session {
   std::optional<measure::Incumbent> incumbent_;
   KeptBinaries kept_binaries_{most_kept_binaries, kept_binaries_limit};
   Nanoseconds slowest_handling_{};  // copying and verifying of a correct configuration
-  SessionResult result_;
+  SessionRecord result_;
 };
 
 }  // namespace
 
-SessionResult run_session(const Problem& problem, const Space& space, const StrategyRegistry& strategies,
+SessionRecord run_session(const Problem& problem, const Space& space, const StrategyRegistry& strategies,
                           execution::Evaluation& evaluation, const Clock& clock, const SessionOptions& options) {
   return Session(problem, space, strategies, evaluation, clock, options).run();
 }
 
-std::string_view to_string(ClockState state) noexcept { return state == ClockState::boost ? "boost" : "sustained"; }
-
-std::optional<store::TuningProfile> make_profile(const Problem& problem, const SessionResult& result,
+std::optional<store::TuningProfile> make_profile(const Problem& problem, const SessionRecord& result,
                                                  measure::CacheMode cache) {
   if (!result.best) return std::nullopt;
   store::TuningProfile profile;

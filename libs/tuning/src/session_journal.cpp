@@ -25,8 +25,8 @@ store::Json sampling_of(const SessionOptions& options) {
           {"strategy_options", std::move(strategy_options)}};
 }
 
-store::JournalHeader header_of(const Problem& problem, const execution::EvaluationInfo& evaluation,
-                               const std::string& strategy, const SessionOptions& options) {
+store::JournalHeader header_of(const Problem& problem, const EvaluationInfo& evaluation, const std::string& strategy,
+                               const SessionOptions& options) {
   store::JournalHeader header;
   header.kernel = problem.name;
   header.problem_hash = runtime::problem_hash(problem, evaluation.device.id.backend);
@@ -87,9 +87,8 @@ std::string session_strategy(const Space& space, const SessionOptions& options) 
   return covers ? "exhaustive" : "auto";
 }
 
-SessionJournal open_session_journal(const Problem& problem, const Space& space,
-                                    const execution::EvaluationInfo& evaluation, const std::string& strategy,
-                                    const SessionOptions& options) {
+SessionJournal open_session_journal(const Problem& problem, const Space& space, const EvaluationInfo& evaluation,
+                                    const std::string& strategy, const SessionOptions& options) {
   SessionJournal session;
   if (!options.session_folder) return session;
   const store::JournalHeader header = header_of(problem, evaluation, strategy, options);

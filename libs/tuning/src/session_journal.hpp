@@ -28,7 +28,7 @@ struct SessionJournal {
 
 // Throws as Journal::create() and Journal::resume() do.
 SessionJournal open_session_journal(const Problem& problem, const Space& space,
-                                    const execution::EvaluationInfo& evaluation, const std::string& strategy,
+                                    const EvaluationInfo& evaluation, const std::string& strategy,
                                     const SessionOptions& options);
 
 // Ordinals for new trials beside those that are taken: the smallest that is free, so that a session that was killed and

@@ -20,7 +20,7 @@ int sustained_rounds(std::size_t candidates, Nanoseconds block) {
   return static_cast<int>(std::clamp(longest / round, fewest, most));
 }
 
-std::optional<SustainedTimes> SustainedComparison::run(SessionResult& result) {
+std::optional<SustainedTimes> SustainedComparison::run(SessionRecord& result) {
   if (result.finalists.empty()) return std::nullopt;
   // Those that take part by their time in short bursts, so that the fastest is probed; the baseline for the speed-up.
   struct Candidate {

@@ -37,7 +37,7 @@ class SustainedComparison {
   // After the final comparison, whose result is not changed but for warnings: the times of the eight fastest finalists
   // and the baseline where power limits the fastest; nullopt where it does not or nothing could be measured. Throws
   // Error(interrupted) when the session is told to stop.
-  std::optional<SustainedTimes> run(SessionResult& result);
+  std::optional<SustainedTimes> run(SessionRecord& result);
 
  private:
   const SessionOptions& options_;

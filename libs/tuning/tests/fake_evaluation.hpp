@@ -48,7 +48,7 @@ class FakeEvaluation final : public execution::Evaluation {
     info.has_reference = true;
   }
 
-  execution::EvaluationInfo start() override {
+  EvaluationInfo start() override {
     clock_.advance(start_time);
     return info;
   }
@@ -109,7 +109,7 @@ class FakeEvaluation final : public execution::Evaluation {
   }
   Nanoseconds restart_time() const override { return restarts; }
 
-  execution::EvaluationInfo info;
+  EvaluationInfo info;
   std::size_t compile_slots = 1;
   bool overlap = true;
   bool queues_runs = false;

@@ -81,7 +81,7 @@ std::string error_of(ErrorCode code, const RecordedSpace& recorded, const Proble
   return message_of(code, [&] { execution::ReplayDevice(recorded, "id", "file.json", problem); });
 }
 
-SessionResult run(execution::ReplayDevice& device, const SessionOptions& options = {}) {
+SessionRecord run(execution::ReplayDevice& device, const SessionOptions& options = {}) {
   return run_session(device.problem(), device.space(), StrategyRegistry::with_defaults(), device.evaluation(),
                      device.clock(), options);
 }
@@ -89,7 +89,7 @@ SessionResult run(execution::ReplayDevice& device, const SessionOptions& options
 TEST(ReplayDevice, SessionFindsTheRecordedOptimum) {
   execution::ReplayDevice device(recording(), "id", "file.json");
   EXPECT_EQ(device.space().size(), 9u);
-  const SessionResult result = run(device);
+  const SessionRecord result = run(device);
   EXPECT_EQ(result.best->describe(), "block=64, tile=2");
   EXPECT_EQ(result.best_median, Nanoseconds(Milliseconds(1)));
   EXPECT_EQ(result.evaluations, 9u);
@@ -115,7 +115,7 @@ TEST(ReplayDevice, ChargesWhatWasRecorded) {
   SessionOptions options;
   options.strategy = "exhaustive";
   options.finalists = 0;
-  const SessionResult result = run(device, options);
+  const SessionRecord result = run(device, options);
   // 9 x compiling and 7 x the rest; the baseline is the first of the space and is not measured twice.
   EXPECT_NEAR(Milliseconds(result.times.total).count(), 9 * 100 + 7 * 25, 1e-6);
   EXPECT_NEAR(Milliseconds(result.times.compile_wait).count(), 900, 1e-6);
@@ -125,7 +125,7 @@ TEST(ReplayDevice, ChargesWhatWasRecorded) {
   // A limit is of recorded time, so it ends at the same configuration on every machine.
   execution::ReplayDevice again(recording(), "id", "file.json");
   options.time_limit = Nanoseconds(Milliseconds(400));
-  const SessionResult limited = run(again, options);
+  const SessionRecord limited = run(again, options);
   EXPECT_EQ(limited.stop_reason, "time limit");
   EXPECT_EQ(limited.evaluations, 4u);
 }
@@ -161,7 +161,7 @@ TEST(ReplayDevice, SpecificationGivesBaselineConstraintsAndMetrics) {
   // 128 x 4 breaks the constraint; tile = 8 with blocks of 32 was not recorded.
   EXPECT_EQ(device.space().size(), 8u);
   EXPECT_THAT(device.notes(), ElementsAre(HasSubstr("1 of 9 recorded"), HasSubstr("1 of the 9 configurations")));
-  const SessionResult result = run(device);
+  const SessionRecord result = run(device);
   EXPECT_EQ(result.best->describe(), "tile=2, block=64.0");
   EXPECT_EQ(result.baseline->configuration.describe(), "tile=4, block=32");
   EXPECT_DOUBLE_EQ(*result.speedup, time_ms(32, 4));
@@ -176,7 +176,7 @@ TEST(ReplayDevice, BaselineThatWasNotRecordedIsSaidSo) {
   Problem problem = specification();
   problem.parameters[0].default_value = std::int64_t{8};
   execution::ReplayDevice device(recording(), "id", "file.json", &problem);
-  const SessionResult result = run(device);
+  const SessionRecord result = run(device);
   EXPECT_EQ(result.baseline->status, TrialStatus::pruned);
   EXPECT_THAT(result.warnings, Contains(AllOf(HasSubstr("baseline"), HasSubstr("not in the recording"))));
   EXPECT_TRUE(result.best);

@@ -29,7 +29,7 @@ TEST_F(SessionFinalComparison, WhatFailsOnFreshInputsNeverWins) {
   SessionOptions options;
   options.session_folder = folder_;
   options.racing = false;
-  const SessionResult result = run(options, evaluation);
+  const SessionRecord result = run(options, evaluation);
   ASSERT_TRUE(result.best);
   EXPECT_NE(value_of(*result.best, "items"), 3);
   EXPECT_TRUE(result.reverified);
@@ -70,7 +70,7 @@ TEST_F(SessionFinalComparison, ABaselineThatIsWrongAtAnotherSizeNeverWinsAndTheS
   options.session_folder = folder_;
   FakeEvaluation evaluation(clock_, times);
   evaluation.again = wrong;
-  const SessionResult result = run(options, evaluation);
+  const SessionRecord result = run(options, evaluation);
   ASSERT_TRUE(result.best);
   EXPECT_EQ(value_of(*result.best, "items"), 2);
   EXPECT_THAT(result.verification, HasSubstr("yes, on fresh inputs and 1 other size"));
@@ -94,7 +94,7 @@ TEST_F(SessionFinalComparison, ABaselineThatIsWrongAtAnotherSizeNeverWinsAndTheS
   FakeEvaluation again(clock_, times);
   again.again = wrong;
   options.resume = true;
-  const SessionResult resumed = run(options, again);
+  const SessionRecord resumed = run(options, again);
   ASSERT_TRUE(resumed.best);
   EXPECT_EQ(value_of(*resumed.best, "items"), 2);
   EXPECT_EQ(resumed.baseline->status, TrialStatus::out_of_bounds);
@@ -105,7 +105,7 @@ TEST_F(SessionFinalComparison, ABaselineThatIsWrongAtAnotherSizeNeverWinsAndTheS
   // Both wrong: the session ends without a winner.
   FakeEvaluation hopeless(clock_, times);
   hopeless.again = [](const Configuration&, const Configuration&) { return TrialStatus::wrong_result; };
-  const SessionResult none = run({}, hopeless);
+  const SessionRecord none = run({}, hopeless);
   EXPECT_FALSE(none.best);
   EXPECT_TRUE(none.finalists.empty());
   EXPECT_EQ(none.by_status[static_cast<std::size_t>(TrialStatus::wrong_result)], 2u);
@@ -122,7 +122,7 @@ TEST_F(SessionFinalComparison, ReplacingWhatFailsEndsAtSomeTime) {
   SessionOptions options;
   options.racing = false;
   options.finalists = 1;
-  const SessionResult result = run(options, evaluation);
+  const SessionRecord result = run(options, evaluation);
   EXPECT_FALSE(result.best);
   EXPECT_THAT(result.warnings, Contains(HasSubstr("gave up after 2 configurations failed the second verification")));
 }
@@ -165,7 +165,7 @@ TEST_F(SessionFinalComparison, ASizeAtWhichTheReferenceFailsIsToldBeforeAnything
 TEST_F(SessionFinalComparison, NothingIsCompiledTwice) {
   problem_.verify_sizes = {Configuration{{"n", std::int64_t{100}}}};
   FakeEvaluation evaluation(clock_, model);
-  const SessionResult result = run({}, evaluation);
+  const SessionRecord result = run({}, evaluation);
   EXPECT_TRUE(result.reverified);
   std::set<std::string> unique;
   for (const auto& configuration : evaluation.compiled)
@@ -192,7 +192,7 @@ TEST_F(SessionFinalComparison, TheSpeedupIsOfRoundsThatChoseNothing) {
   evaluation.final_noise = [](const Configuration& configuration, int round) {
     return value_of(configuration, "block") == 64 && value_of(configuration, "items") == 3 && round < 25 ? 0.5 : 1.0;
   };
-  const SessionResult result = run({}, evaluation);
+  const SessionRecord result = run({}, evaluation);
   EXPECT_EQ(result.best_median, Nanoseconds(1000));
   EXPECT_NEAR(*result.speedup, 1.52, 0.001);
   ASSERT_TRUE(result.speedup_interval);
@@ -207,7 +207,7 @@ TEST_F(SessionFinalComparison, TheSpeedupIsOfRoundsThatChoseNothing) {
 
 TEST_F(SessionFinalComparison, FailingBaselineIsSaidAndGivesNoSpeedup) {
   problem_.baseline = Configuration{{"block", std::int64_t{32}}, {"items", std::int64_t{4}}};
-  const SessionResult result = run({});
+  const SessionRecord result = run({});
   EXPECT_FALSE(result.speedup);
   EXPECT_THAT(result.warnings, Contains(HasSubstr("the baseline")));
   EXPECT_TRUE(result.best);
@@ -219,7 +219,7 @@ TEST_F(SessionFinalComparison, NothingCorrectGivesNoWinner) {
     outcome.status = TrialStatus::not_finite;
     return outcome;
   });
-  const SessionResult result = run({}, evaluation);
+  const SessionRecord result = run({}, evaluation);
   EXPECT_FALSE(result.best);
   EXPECT_FALSE(make_profile(problem_, result, measure::CacheMode::cold));
 }
@@ -227,7 +227,7 @@ TEST_F(SessionFinalComparison, NothingCorrectGivesNoWinner) {
 TEST_F(SessionFinalComparison, MaximisedMetricDecides) {
   problem_.metrics = {{"slowness", Expression::parse("time_ns / items")}};
   problem_.objective = {"slowness", false};
-  const SessionResult result = run({});
+  const SessionRecord result = run({});
   ASSERT_TRUE(result.best);
   EXPECT_EQ(value_of(*result.best, "items"), 1);
   EXPECT_EQ(value_of(*result.best, "block"), 128);
@@ -251,7 +251,7 @@ TEST_F(SessionFinalComparison, PairedSamplesDecideTies) {
   };
   SessionOptions options;
   options.racing = false;
-  const SessionResult result = run(options, evaluation);
+  const SessionRecord result = run(options, evaluation);
   ASSERT_TRUE(result.best);
   EXPECT_EQ(value_of(*result.best, "block"), 32) << "first in the space's order";
   ASSERT_EQ(result.ties.size(), 2u);
@@ -280,7 +280,7 @@ TEST_F(SessionFinalComparison, ATimeThatCannotBeNeverWins) {
   evaluation.info.device.l2_cache = Bytes{1};
   SessionOptions options;
   options.racing = false;
-  const SessionResult result = run(options, evaluation);
+  const SessionRecord result = run(options, evaluation);
   ASSERT_TRUE(result.best);
   EXPECT_EQ(value_of(*result.best, "block"), 64);
   EXPECT_EQ(value_of(*result.best, "items"), 1) << "1200 ns, the fastest that can be";
@@ -303,7 +303,7 @@ TEST_F(SessionFinalComparison, AtThePowerLimitTheSettledClockDecides) {
   FakeEvaluation evaluation(clock_, model);
   evaluation.sm_clock_mhz = 1980;
   evaluation.at_power_limit = hungry_blocks;
-  const SessionResult result = run({}, evaluation);
+  const SessionRecord result = run({}, evaluation);
   ASSERT_TRUE(result.best);
   EXPECT_TRUE(result.power_limited);
   EXPECT_EQ(result.clock, ClockState::sustained);
@@ -339,7 +339,7 @@ TEST_F(SessionFinalComparison, BoostTimesDecideWhereTheyAreAskedFor) {
   evaluation.at_power_limit = hungry_blocks;
   SessionOptions options;
   options.clock = ClockState::boost;
-  const SessionResult result = run(options, evaluation);
+  const SessionRecord result = run(options, evaluation);
   EXPECT_TRUE(result.power_limited);
   EXPECT_EQ(result.clock, ClockState::boost);
   EXPECT_EQ(value_of(*result.best, "block"), 64);
@@ -352,7 +352,7 @@ TEST_F(SessionFinalComparison, BoostTimesDecideWhereTheyAreAskedFor) {
 TEST_F(SessionFinalComparison, BelowThePowerLimitAndWithoutTelemetryNothingIsSustained) {
   FakeEvaluation unlimited(clock_, model);
   unlimited.sm_clock_mhz = 1980;
-  const SessionResult result = run({}, unlimited);
+  const SessionRecord result = run({}, unlimited);
   EXPECT_EQ(unlimited.sustained.size(), 1u);
   EXPECT_FALSE(result.power_limited);
   EXPECT_EQ(result.clock, ClockState::boost);

@@ -67,10 +67,10 @@ class SessionTest : public ::testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
-  SessionResult run(const SessionOptions& options, FakeEvaluation& evaluation) {
+  SessionRecord run(const SessionOptions& options, FakeEvaluation& evaluation) {
     return run_session(problem_, *space_, StrategyRegistry::with_defaults(), evaluation, clock_, options);
   }
-  SessionResult run(const SessionOptions& options) {
+  SessionRecord run(const SessionOptions& options) {
     FakeEvaluation evaluation(clock_, model);
     return run(options, evaluation);
   }

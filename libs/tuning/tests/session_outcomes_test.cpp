@@ -35,7 +35,7 @@ FakeOutcome model(const Configuration& configuration) {
   return outcome;
 }
 
-SessionResult tune(const Problem& problem) {
+SessionRecord tune(const Problem& problem) {
   ManualClock clock;
   FakeEvaluation evaluation(clock, model);
   evaluation.info.device.max_grid = {2147483647, 65535, 65535};
@@ -52,7 +52,7 @@ ComparisonResult compare(const Problem& problem) {
 }
 
 void expect_one_lost(const Problem& problem, TrialStatus status, const std::string& words) {
-  const SessionResult tuned = tune(problem);
+  const SessionRecord tuned = tune(problem);
   ASSERT_EQ(tuned.trials.size(), 3u);
   EXPECT_EQ(tuned.stop_reason, "space exhausted");
   EXPECT_EQ(tuned.trials[0].status, TrialStatus::ok) << tuned.trials[0].message;
@@ -131,7 +131,7 @@ TEST(SessionOutcomes, AnObjectiveThatIsNoNumberIsNotFinite) {
 TEST(SessionOutcomes, AnotherMetricThatIsNoNumberIsLeftOut) {
   Problem problem = problem_of();
   problem.metrics = {{"rate", Expression::parse("1 / (x - 1)")}, {"n", Expression::parse("n")}};
-  const SessionResult tuned = tune(problem);
+  const SessionRecord tuned = tune(problem);
   ASSERT_EQ(tuned.trials.size(), 3u);
   EXPECT_TRUE(tuned.trials[1].ok());
   EXPECT_FALSE(tuned.trials[1].metrics.contains("rate"));
@@ -141,7 +141,7 @@ TEST(SessionOutcomes, AnotherMetricThatIsNoNumberIsLeftOut) {
 
 TEST(SessionOutcomes, WhereTheBaselineIsTheHostileOneTheOthersAreTuned) {
   Problem problem = problem_of("64", "x * n");
-  const SessionResult tuned = tune(problem);
+  const SessionRecord tuned = tune(problem);
   ASSERT_TRUE(tuned.baseline);
   EXPECT_EQ(tuned.baseline->status, TrialStatus::pruned);
   ASSERT_TRUE(tuned.best);

@@ -51,7 +51,7 @@ class SessionResume : public ::testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   // No two runs measure the same times, so a strategy that learns asks otherwise each time.
-  SessionResult run() {
+  SessionRecord run() {
     ++run_;
     FakeEvaluation evaluation(clock_, [this](const Configuration& configuration) {
       FakeOutcome outcome;
@@ -64,11 +64,11 @@ class SessionResume : public ::testing::Test {
     evaluation.compile_slots = 3;
     evaluation.info.compiler = compiler_;
     evaluation.info.device.driver = driver_;
-    SessionResult result = run_session(problem_, *space_, registry_, evaluation, clock_, options_);
+    SessionRecord result = run_session(problem_, *space_, registry_, evaluation, clock_, options_);
     ran_ = evaluation.ran;
     return result;
   }
-  SessionResult resume(std::uint64_t budget) {
+  SessionRecord resume(std::uint64_t budget) {
     options_.resume = true;
     options_.max_evaluations = budget;
     return run();
@@ -106,7 +106,7 @@ TEST_F(SessionResume, EveryStrategyKeepsWhatWasMeasured) {
     for (const Trial& trial : run().trials) kept.emplace(trial.configuration.describe(), trial);
     ASSERT_EQ(kept.size(), 12u);
     for (const std::uint64_t budget : {20u, 30u, 8u, 100u}) {
-      const SessionResult result = resume(budget);
+      const SessionRecord result = resume(budget);
       EXPECT_EQ(result.strategy, strategy.name);
       EXPECT_EQ(result.resumed_from, kept.size());
       EXPECT_EQ(result.evaluations, std::min(space_->size(), std::max<std::uint64_t>(budget, kept.size())));
@@ -134,7 +134,7 @@ TEST_F(SessionResume, EveryStrategyKeepsWhatWasMeasured) {
 TEST_F(SessionResume, TheStrategyOfTheSessionStaysWhateverTheBudgetIs) {
   options_.max_evaluations = 5;
   EXPECT_EQ(run().strategy, "auto");
-  const SessionResult result = resume(1000);
+  const SessionRecord result = resume(1000);
   EXPECT_EQ(result.strategy, "auto");
   EXPECT_EQ(result.stop_reason, "space exhausted");
   EXPECT_EQ(result.evaluations, space_->size());
@@ -145,7 +145,7 @@ TEST_F(SessionResume, TheStrategyOfTheSessionStaysWhateverTheBudgetIs) {
 TEST_F(SessionResume, NewTrialsTakeTheOrdinalsThatAreFree) {
   options_.strategy = "random";
   options_.max_evaluations = 6;
-  const SessionResult whole = run();
+  const SessionRecord whole = run();
   // As if it had been killed while the trials 2 and 4 were under way.
   std::filesystem::path file = folder_ / store::Journal::file_name;
   std::filesystem::rename(file, folder_ / "whole");
@@ -157,7 +157,7 @@ TEST_F(SessionResume, NewTrialsTakeTheOrdinalsThatAreFree) {
     for (const Trial& trial : contents.trials)
       if (trial.ordinal != 2 && trial.ordinal != 4) journal.append(trial);
   }
-  const SessionResult result = resume(8);
+  const SessionRecord result = resume(8);
   EXPECT_EQ(result.resumed_from, 4u);
   ASSERT_EQ(result.trials.size(), 8u);
   for (std::size_t i = 0; i < result.trials.size(); ++i) {
@@ -171,7 +171,7 @@ TEST_F(SessionResume, NewTrialsTakeTheOrdinalsThatAreFree) {
 TEST_F(SessionResume, AJournalWithTrialsAndOrdinalsTwiceIsReadAsOne) {
   options_.strategy = "random";
   options_.max_evaluations = 6;
-  const SessionResult first = run();
+  const SessionRecord first = run();
   const store::JournalContents contents = store::Journal::read(folder_);
   {
     store::Journal journal = store::Journal::resume(folder_, contents.header).first;
@@ -188,7 +188,7 @@ TEST_F(SessionResume, AJournalWithTrialsAndOrdinalsTwiceIsReadAsOne) {
       another.configuration = space_->at(++index);
     journal.append(another);
   }
-  const SessionResult result = resume(9);
+  const SessionRecord result = resume(9);
   EXPECT_EQ(result.resumed_from, 7u);
   ASSERT_EQ(result.trials.size(), 9u);
   std::set<std::uint64_t> ordinals;
@@ -217,7 +217,7 @@ TEST_F(SessionResume, WhatMadeTheTimesBelongsToTheSession) {
 
   driver_ = "driver 2";
   options_.timing.min_samples = 7;
-  const SessionResult result = resume(8);
+  const SessionRecord result = resume(8);
   EXPECT_EQ(result.evaluations, 8u);
   EXPECT_THAT(result.warnings, AllOf(Contains(HasSubstr("another driver (session: 'driver 1'; now: 'driver 2')")),
                                      Contains(HasSubstr("another min_samples (session: 5; now: 7)"))));
@@ -233,7 +233,7 @@ TEST_F(SessionResume, WhatWasSpentBeforeIsNoPartOfTheTimeOfThisRun) {
   options_.strategy = "probe";
   options_.max_evaluations = 5;
   options_.time_limit = Nanoseconds(1e12);
-  const SessionResult first = run();
+  const SessionRecord first = run();
   Nanoseconds spent{};
   for (const Trial& trial : first.trials)
     spent += trial.times.compile_wall + trial.times.copy + trial.times.verify + trial.times.measure;

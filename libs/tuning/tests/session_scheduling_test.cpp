@@ -15,7 +15,7 @@ TEST_F(SessionScheduling, TimePartsAddUpToTheTotal) {
   SessionOptions options;
   options.time_before = Nanoseconds(7e6);
   const Nanoseconds begin = clock_.now();
-  const SessionResult result = run(options);
+  const SessionRecord result = run(options);
   const auto& times = result.times;
   EXPECT_NEAR((clock_.now() - begin + options.time_before).count(), times.total.count(), 1);
   EXPECT_NEAR(times.startup.count(), 12e6, 1);
@@ -32,8 +32,8 @@ TEST_F(SessionScheduling, TheNextRunWaitsAtTheDevice) {
   FakeEvaluation plain(clock_, model), queueing(clock_, model);
   plain.compile_slots = queueing.compile_slots = 8;
   queueing.queues_runs = true;
-  const SessionResult alone = run({}, plain);
-  const SessionResult result = run({}, queueing);
+  const SessionRecord alone = run({}, plain);
+  const SessionRecord result = run({}, queueing);
   EXPECT_EQ(plain.most_given, 1u);
   EXPECT_EQ(queueing.most_given, 2u);
   ASSERT_EQ(result.trials.size(), alone.trials.size());
@@ -100,7 +100,7 @@ TEST_F(SessionScheduling, AStopEndsWithWhatTheDeviceWasGiven) {
   };
   SessionOptions options;
   options.stop = &stop;
-  const SessionResult result = run(options, evaluation);
+  const SessionRecord result = run(options, evaluation);
   EXPECT_TRUE(result.interrupted);
   EXPECT_EQ(evaluation.waiting_runs(), 0u);
   EXPECT_GT(given, 0u);
@@ -121,7 +121,7 @@ TEST_F(SessionScheduling, RestartsOfWorkersCountAsStartUp) {
       evaluation.restarts += Nanoseconds(3e6);
     }
   };
-  const SessionResult result = run({}, evaluation);
+  const SessionRecord result = run({}, evaluation);
   EXPECT_NEAR(result.times.startup.count(), 8e6, 1);
 }
 
@@ -130,10 +130,10 @@ TEST_F(SessionScheduling, SameSeedSameOrderWhateverTheParallelism) {
   options.strategy = "random";
   options.strategy_settings.seed = 7;
   options.max_evaluations = 12;
-  const SessionResult sequential = run(options);
+  const SessionRecord sequential = run(options);
   FakeEvaluation parallel(clock_, model);
   parallel.compile_slots = 4;
-  const SessionResult overlapped = run(options, parallel);
+  const SessionRecord overlapped = run(options, parallel);
   ASSERT_EQ(sequential.trials.size(), overlapped.trials.size());
   for (std::size_t i = 0; i < sequential.trials.size(); ++i) {
     EXPECT_EQ(sequential.trials[i].configuration, overlapped.trials[i].configuration);
@@ -150,7 +150,7 @@ TEST_F(SessionScheduling, CpuDevicesAlternateCompilingAndRunning) {
     overlapped = overlapped || (evaluation.compiling() > 0 && !evaluation.can_run());
     compiled_in_parallel = compiled_in_parallel || evaluation.compiling() > 1;
   };
-  const SessionResult result = run({}, evaluation);
+  const SessionRecord result = run({}, evaluation);
   EXPECT_EQ(result.evaluations, 20u);
   EXPECT_FALSE(overlapped);
   EXPECT_TRUE(compiled_in_parallel);
@@ -186,7 +186,7 @@ class AskingAhead : public SessionTest {
     options_.strategy = "observed";
     evaluation_.compile_slots = 2;
   }
-  SessionResult run_observed() { return run_session(problem_, *space_, strategies_, evaluation_, clock_, options_); }
+  SessionRecord run_observed() { return run_session(problem_, *space_, strategies_, evaluation_, clock_, options_); }
   // Configurations that were asked for and given to no compiler yet.
   std::size_t ahead() const {
     return static_cast<std::size_t>(std::count_if(outstanding_.begin(), outstanding_.end(), [&](std::uint64_t index) {

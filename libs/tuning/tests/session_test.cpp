@@ -16,7 +16,7 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 
 TEST_F(SessionTest, FindsTheFastestCorrectConfiguration) {
-  const SessionResult result = run({});
+  const SessionRecord result = run({});
   EXPECT_EQ(result.strategy, "exhaustive");
   EXPECT_EQ(result.stop_reason, "space exhausted");
   EXPECT_EQ(result.evaluations, 20u);
@@ -57,7 +57,7 @@ TEST_F(SessionTest, ALaunchThatDoesNotFitTheKernelEndsTheSessionAtItsFirstConfig
   FakeEvaluation sometimes(clock_, misfit(false));
   SessionOptions options;
   options.racing = false;  // the fake lets slow ones end as censored whatever they did
-  const SessionResult result = run(options, sometimes);
+  const SessionRecord result = run(options, sometimes);
   EXPECT_EQ(result.by_status[static_cast<std::size_t>(TrialStatus::launch_failed)], 3u);
   EXPECT_TRUE(result.best);
 }
@@ -65,7 +65,7 @@ TEST_F(SessionTest, ALaunchThatDoesNotFitTheKernelEndsTheSessionAtItsFirstConfig
 TEST_F(SessionTest, WhatIsOddAboutTheReferenceIsInTheReport) {
   FakeEvaluation evaluation(clock_, model);
   evaluation.info.reference_outputs = {{"y", 1000, 3, 0, 1.0}, {"z", 1000, 0, 900, 1e-6}, {"w", 1000, 0, 5, 1.0}};
-  const SessionResult result = run({}, evaluation);
+  const SessionRecord result = run({}, evaluation);
   EXPECT_THAT(result.warnings, Contains(HasSubstr("output 'y' holds 3 NaN among 1000 elements")));
   EXPECT_THAT(result.warnings, Contains(HasSubstr("900 of 1000 elements of output 'z' would pass as 0")));
   EXPECT_THAT(result.warnings, ::testing::Not(Contains(HasSubstr("'w'")))) << "fewer than one in a hundred";
@@ -73,7 +73,7 @@ TEST_F(SessionTest, WhatIsOddAboutTheReferenceIsInTheReport) {
 
 TEST_F(SessionTest, WrongConfigurationsHaveNoTimeAndPrunedOnesAreNeverCompiled) {
   FakeEvaluation evaluation(clock_, model);
-  const SessionResult result = run({}, evaluation);
+  const SessionRecord result = run({}, evaluation);
   for (const auto& trial : result.trials) {
     const bool timed = trial.ok() || trial.status == TrialStatus::censored;
     EXPECT_EQ(timed, trial.median.has_value());
@@ -102,7 +102,7 @@ TEST_F(SessionTest, WhatHasNoOccupancyIsCompiledButNeverLaunched) {
   evaluation.info.device.architecture = "sm_80";
   evaluation.info.device.max_threads_per_block = 1024;
   evaluation.info.device.max_block = {1024, 1024, 64};
-  const SessionResult result = run({}, evaluation);
+  const SessionRecord result = run({}, evaluation);
   ASSERT_EQ(result.trials.size(), 10u);
   EXPECT_EQ(result.by_status[static_cast<std::size_t>(TrialStatus::resource_exceeded)], 1u);
   for (const Trial& trial : result.trials) {
@@ -133,7 +133,7 @@ TEST_F(SessionTest, BudgetCountsUniqueEvaluations) {
   options.strategy = "random";
   options.strategy_settings.seed = 7;
   options.max_evaluations = 6;
-  const SessionResult result = run(options);
+  const SessionRecord result = run(options);
   EXPECT_EQ(result.evaluations, 6u);
   EXPECT_EQ(result.stop_reason, "6 evaluations");
   std::set<std::string> unique;
@@ -144,7 +144,7 @@ TEST_F(SessionTest, BudgetCountsUniqueEvaluations) {
 TEST_F(SessionTest, TimeLimitStopsAndKeepsWhatWasMeasured) {
   SessionOptions options;
   options.time_limit = Nanoseconds(15e6);
-  const SessionResult result = run(options);
+  const SessionRecord result = run(options);
   EXPECT_EQ(result.strategy, "auto");
   EXPECT_EQ(result.stop_reason, "time limit");
   EXPECT_GT(result.evaluations, 0u);
@@ -158,7 +158,7 @@ TEST_F(SessionTest, StopFlagEndsInOrder) {
   SessionOptions options;
   options.stop = &stop;
   options.session_folder = folder_;
-  const SessionResult result = run(options, evaluation);
+  const SessionRecord result = run(options, evaluation);
   EXPECT_TRUE(result.interrupted);
   EXPECT_EQ(result.stop_reason, "interrupted");
   EXPECT_TRUE(result.best) << "what was measured is reported";
@@ -171,11 +171,11 @@ TEST_F(SessionTest, ResumeMeasuresNothingTwice) {
   options.strategy_settings.seed = 3;
   options.session_folder = folder_;
   options.max_evaluations = 8;
-  const SessionResult first = run(options);
+  const SessionRecord first = run(options);
   options.resume = true;
   options.max_evaluations = 20;
   FakeEvaluation evaluation(clock_, model);
-  const SessionResult second = run(options, evaluation);
+  const SessionRecord second = run(options, evaluation);
   EXPECT_EQ(second.resumed_from, 8u);
   EXPECT_EQ(second.evaluations, 20u);
   std::set<std::string> before;
@@ -216,7 +216,7 @@ TEST_F(SessionTest, AnOccupiedFolderIsNotOverwritten) {
 }
 
 TEST_F(SessionTest, ProfileHoldsTheWinner) {
-  const SessionResult result = run({});
+  const SessionRecord result = run({});
   const auto profile = make_profile(problem_, result, measure::CacheMode::cold);
   ASSERT_TRUE(profile);
   EXPECT_EQ(profile->configuration, *result.best);
@@ -241,7 +241,7 @@ TEST_F(SessionTest, ProgressReportsCountsAndBest) {
 
 TEST_F(SessionTest, RacingTellsRunsWhatToBeatAndKeepsTheBound) {
   FakeEvaluation evaluation(clock_, model);
-  const SessionResult result = run({}, evaluation);
+  const SessionRecord result = run({}, evaluation);
   ASSERT_TRUE(result.best);
   EXPECT_EQ(value_of(*result.best, "block"), 64);
   EXPECT_EQ(value_of(*result.best, "items"), 3);
@@ -275,7 +275,7 @@ TEST_F(SessionTest, WithoutRacingEverySampleIsTaken) {
   SessionOptions options;
   options.racing = false;
   FakeEvaluation evaluation(clock_, model);
-  const SessionResult result = run(options, evaluation);
+  const SessionRecord result = run(options, evaluation);
   for (const auto& incumbent : evaluation.incumbents) EXPECT_FALSE(incumbent.has_value());
   for (const auto& trial : result.trials) {
     EXPECT_EQ(trial.samples.size(), trial.ok() ? 5u : 0u);
@@ -288,7 +288,7 @@ TEST_F(SessionTest, ObjectivesOtherThanTimeDoNotRace) {
   problem_.objective.metric = "slowness";
   problem_.objective.minimise = false;  // the largest -time: the same winner by another road
   FakeEvaluation evaluation(clock_, model);
-  const SessionResult result = run({}, evaluation);
+  const SessionRecord result = run({}, evaluation);
   for (const auto& incumbent : evaluation.incumbents) EXPECT_FALSE(incumbent.has_value());
   ASSERT_TRUE(result.best);
   EXPECT_EQ(value_of(*result.best, "items"), 3);
@@ -304,7 +304,7 @@ TEST_F(SessionTest, DriftAndThrottlingAreReported) {
   SessionOptions options;
   options.racing = false;
   options.timing.min_samples = 16;
-  const SessionResult result = run(options, evaluation);
+  const SessionRecord result = run(options, evaluation);
   EXPECT_THAT(result.warnings, Contains(HasSubstr("3 configurations drifted while it was sampled, by up to 12.3 %")));
   EXPECT_THAT(result.warnings,
               Contains(HasSubstr("the clock was held down during 3 of 20 configurations: software power cap")));

@@ -49,7 +49,7 @@ class SustainedSession : public ::testing::Test {
     options.sustained.settle = Nanoseconds{200e6};
     options.sustained.block = Nanoseconds{50e6};
   }
-  SessionResult run() {
+  SessionRecord run() {
     const auto backend = sim::make_backend(simulated);
     const DeviceInfo device = backend->devices().front();
     const SteadyClock clock;
@@ -69,7 +69,7 @@ class SustainedSession : public ::testing::Test {
 };
 
 TEST_F(SustainedSession, TheSettledClockDecides) {
-  const SessionResult result = run();
+  const SessionRecord result = run();
   ASSERT_TRUE(result.best);
   EXPECT_TRUE(result.power_limited);
   EXPECT_EQ(block_of(*result.best), 128);
@@ -82,7 +82,7 @@ TEST_F(SustainedSession, TheSettledClockDecides) {
 
 TEST_F(SustainedSession, BoostDecidesWhereItIsAskedFor) {
   options.clock = ClockState::boost;
-  const SessionResult result = run();
+  const SessionRecord result = run();
   EXPECT_TRUE(result.power_limited);
   EXPECT_EQ(block_of(*result.best), 64);
   EXPECT_NEAR(result.finalists[0].sustained->count(), 14000, 50);
@@ -90,7 +90,7 @@ TEST_F(SustainedSession, BoostDecidesWhereItIsAskedFor) {
 
 TEST_F(SustainedSession, WithoutALimitBurstsAreAllThereIs) {
   power_limits = false;
-  const SessionResult result = run();
+  const SessionRecord result = run();
   EXPECT_FALSE(result.power_limited);
   EXPECT_EQ(block_of(*result.best), 64);
 }

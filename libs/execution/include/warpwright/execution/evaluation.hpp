@@ -12,6 +12,7 @@
 #include <warpwright/device/compiler.hpp>
 #include <warpwright/measure/problem_runner.hpp>
 #include <warpwright/measure/timing.hpp>
+#include <warpwright/model/evaluation_info.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
 
@@ -77,17 +78,6 @@ struct InterleaveDone {
 };
 
 using Completion = std::variant<CompileDone, RunDone, InterleaveDone>;
-
-struct EvaluationInfo {
-  DeviceInfo device;
-  std::string compiler;   // version
-  std::string target;     // what it compiles for
-  std::string reference;  // ProblemRunner::reference_description()
-  bool has_reference = false;
-  std::vector<measure::ReferenceOutput> reference_outputs;
-  // Why nothing is verified, where that is for another reason than a missing reference.
-  std::string unverified;
-};
 
 // One thread only. Tasks are started by compile(), run() and interleave(), and end as completions from wait().
 class Evaluation {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <warpwright/model/data_type.hpp>
+#include <warpwright/model/evaluation_info.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
 
@@ -47,14 +48,7 @@ DataType sum_type(DataType type) noexcept;
 // The sum as one element of sum_type(type): of floats in double, compensated; of integers modulo 2^64.
 std::vector<std::byte> sum_of(std::span<const std::byte> data, DataType type);
 
-// What is worth knowing of an expected output before anything is compared with it.
-struct ReferenceOutput {
-  std::string argument;
-  std::uint64_t elements = 0;
-  std::uint64_t nan = 0;           // only NaN counts as right there
-  std::uint64_t passing_zero = 0;  // not 0, and yet 0 would be within the tolerance
-  double largest = 0;              // the largest finite magnitude
-};
+// What is worth knowing of it before anything is compared with it.
 ReferenceOutput describe_expected(std::span<const std::byte> expected, DataType type, const Tolerance& tolerance,
                                   const std::string& argument);
 // What a person should be told of these outputs, one sentence each: NaN that counts as right, and tolerances that a

@@ -121,6 +121,8 @@ struct Trial {
   TrialTimes times;
   bool binary_from_cache = false;
   std::string finished_at;  // UTC, ISO 8601
+  // When it ended, since the start of the run of the session that measured it; absent where no session did.
+  std::optional<Nanoseconds> since_start;
 
   bool ok() const { return status == TrialStatus::ok; }
 };

@@ -13,12 +13,14 @@
 #include <nlohmann/json.hpp>
 
 #include <warpwright/device/compiler.hpp>
+#include <warpwright/model/evaluation_info.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
 #include <warpwright/store/json_text.hpp>
 
 namespace warpwright::store {
 
+struct SessionRecord;
 struct TuningProfile;
 
 // Keeps the order of keys: output is read by people and compared by tests.
@@ -36,6 +38,10 @@ Json to_json(const Configuration& configuration);  // object in parameter order
 Configuration configuration_from_json(const Json& json);
 Json to_json(const DeviceInfo& device);
 DeviceInfo device_from_json(const Json& json);
+Json to_json(const ReferenceOutput& output);
+// An object; its keys are those of a session's record too.
+Json to_json(const EvaluationInfo& info);
+EvaluationInfo evaluation_info_from_json(const Json& json);
 Json to_json(const KernelResources& resources);
 KernelResources resources_from_json(const Json& json);
 Json to_json(const Trial& trial);  // configuration, status, median_ns, spread_ns, samples (ns), message, ...
@@ -48,6 +54,10 @@ Problem problem_from_json(const Json& json);
 // Without the image, which travels beside it.
 Json to_json(const device::Binary& binary);
 device::Binary binary_from_json(const Json& json, std::string image);
+// Without the trials, which stand in the journal. Seconds are rounded to the nearest double: the parts of the time are
+// the only values that do not read back exactly.
+Json to_json(const SessionRecord& record);
+SessionRecord session_record_from_json(const Json& json);
 // A profile's id is left out where it is 0.
 Json to_json(const TuningProfile& profile);
 TuningProfile profile_from_json(const Json& json);

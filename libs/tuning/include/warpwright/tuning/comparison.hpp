@@ -39,7 +39,7 @@ struct ComparedConfiguration {
 };
 
 struct ComparisonResult {
-  execution::EvaluationInfo evaluation;
+  EvaluationInfo evaluation;
   std::vector<ComparedConfiguration> configurations;  // in the order given
   // By the median of the first half of the interleaved samples; nullopt if none is ok and possible.
   std::optional<std::size_t> fastest;
