@@ -145,6 +145,12 @@ class Sessions(Killing, CommandLineTest):
         result = self.run_program("show", "session")
         self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr)
         self.assertIn("5 trials", result.stdout)
+        # What the session came to is shown as it was at its end.
+        winner = ", ".join(part for part in result.stdout.splitlines() if part.startswith("Winner: "))
+        self.assertTrue(winner, result.stdout)
+        record = self.run_json("show", "session")["record"]
+        for key in ("best", "finalists", "ties", "speedup", "time", "warnings", "host", "parameters"):
+            self.assertEqual(record[key], report[key], key)
         trial = report["trials"][2]
         one = self.run_json("show", "session", "--trial", 2)
         self.assertEqual(identity(one["trials"][0]), identity(trial))
@@ -154,3 +160,20 @@ class Sessions(Killing, CommandLineTest):
         self.assertEqual([found["ordinal"] for found in same["trials"]], [2])
         self.assertEqual(self.run_program("show", "session", "--trial", 99).returncode, EXIT_BAD_INPUT)
         self.assert_bad_input(["show", "session", "--config", "blok_x=32"], "blok_x", "block_x")
+
+    def test_export_needs_no_specification_after_the_end(self):
+        report = self.run_json(*self.common(5))
+        result = self.run_program("export", "session", "--output", "cache.json")
+        self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr)
+        exported = json.loads((self.home / "cache.json").read_text())
+        # The lists of values as they were declared, not those that five trials happen to have.
+        declared = {parameter["name"]: parameter["values"] for parameter in report["parameters"]}
+        self.assertEqual(exported["tune_params"], declared)
+
+    def test_a_session_without_a_record_is_still_shown(self):
+        self.run_json(*self.common(4))
+        (self.home / "session" / "session.json").unlink()
+        result = self.run_program("show", "session")
+        self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr)
+        self.assertIn("4 trials", result.stdout)
+        self.assertIsNone(self.run_json("show", "session")["record"])

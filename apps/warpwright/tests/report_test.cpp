@@ -141,7 +141,7 @@ store::SessionRecord finished_session() {
   slower.ratio = {1.2, {1.19, 1.21, 0.95}};
   slower.speedup = 2.4;
   result.finalists = {winner, slower};
-  result.comparison = store::ComparisonMethod{6, 6, "by a test", 0.05};
+  result.comparison = store::ComparisonMethod{6, 6, "Holm, by a test", 0.05};
   result.stop_reason = "2 evaluations";
   result.verification = "verified against kernel";
   result.times.tuner = Nanoseconds(1e6);
