@@ -16,6 +16,8 @@
 #include <ostream>
 #include <string>
 #include <tuple>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include <warpwright/base/clock.hpp>
@@ -26,12 +28,14 @@
 #include <warpwright/opencl/backend.hpp>
 #include <warpwright/spec/read.hpp>
 
+#include "workloads/common/history.hpp"
 #include "workloads/common/matrix.hpp"
 #include "workloads/common/random.hpp"
 #include "workloads/control/oracle.hpp"
 #include "workloads/coupling/oracle.hpp"
 #include "workloads/oscillators/oracle.hpp"
 #include "workloads/synchronisation/oracle.hpp"
+#include "workloads/transfer_entropy/oracle.hpp"
 
 namespace warpwright::workloads {
 namespace {
@@ -159,6 +163,23 @@ void compute_synchronisation(const Configuration& dimensions, HostBuffers& buffe
   }
 }
 
+void compute_transfer_entropy(const Configuration& dimensions, HostBuffers& buffers) {
+  const std::size_t n = whole(dimensions, "n");
+  const std::size_t frames = whole(dimensions, "frames");
+  const std::vector<std::byte>& symbols = buffers.at("symbols");
+  History history(frames, n);
+  for (std::size_t t = 0; t < frames; ++t) {
+    const std::size_t row = (whole(dimensions, "oldest") + t) % frames;
+    std::vector<std::uint8_t> frame(n);
+    std::memcpy(frame.data(), symbols.data() + row * n, n);
+    history.push(frame);
+  }
+  const transfer_entropy::Flow flow =
+      transfer_entropy::all_pairs(history, whole(dimensions, "bins"), whole(dimensions, "lag"));
+  store(flow.raw, buffers.at("raw"));
+  store(flow.corrected, buffers.at("corrected"));
+}
+
 struct Workload {
   const char* stage;
   std::uint64_t space_size;
@@ -171,9 +192,13 @@ void PrintTo(const Workload& workload, std::ostream* out) { *out << workload.sta
 const std::vector<Workload>& workloads_with_kernels() {
   static const std::vector<Workload> all = {
       {"control", 144, {{"n", std::int64_t{77}}, {"batch", std::int64_t{3}}}, compute_control},
-      {"synchronisation", 8088, {{"n", std::int64_t{77}}, {"batch", std::int64_t{2}}}, compute_synchronisation},
       {"coupling", 900, {{"n", std::int64_t{77}}}, compute_coupling},
       {"oscillators", 348, {{"n", std::int64_t{77}}, {"steps", std::int64_t{4}}}, compute_oscillators},
+      {"synchronisation", 8088, {{"n", std::int64_t{77}}, {"batch", std::int64_t{2}}}, compute_synchronisation},
+      {"transfer_entropy",
+       300,
+       {{"n", std::int64_t{45}}, {"frames", std::int64_t{77}}, {"oldest", std::int64_t{5}}},
+       compute_transfer_entropy},
   };
   return all;
 }
@@ -189,6 +214,25 @@ std::vector<Workload> workloads_that_wrap() {
 Problem read_problem(const Workload& workload) {
   const std::string stage = workload.stage;
   return spec::read(std::filesystem::path(WARPWRIGHT_WORKLOADS) / stage / (stage + ".toml"));
+}
+
+// Random configurations, `wanted` or more: every word that a parameter may be (an algorithm, say) is in one of them.
+std::vector<Configuration> sample(const Problem& problem, const Space& space, std::uint64_t wanted) {
+  Rng rng(derive_seed(20240612, space.size()));
+  const auto draw = [&] { return space.at(rng.below(space.size())); };
+  std::vector<Configuration> drawn;
+  for (const Parameter& parameter : problem.parameters) {
+    for (const Value& value : parameter.values) {
+      if (!std::holds_alternative<std::string>(value)) continue;
+      const auto has_it = [&](const Configuration& configuration) { return configuration.at(parameter.name) == value; };
+      if (std::any_of(drawn.begin(), drawn.end(), has_it)) continue;
+      Configuration configuration = draw();
+      for (int attempt = 0; attempt < 1000 && !has_it(configuration); ++attempt) configuration = draw();
+      drawn.push_back(std::move(configuration));
+    }
+  }
+  while (drawn.size() < wanted) drawn.push_back(draw());
+  return drawn;
 }
 
 class EachWorkload : public testing::TestWithParam<Workload> {};
@@ -259,10 +303,9 @@ TEST_P(WorkloadOnDevice, BaselineAndSampleMatchTheOracle) {
   const bool on_gpu = info_.kind == DeviceKind::gpu;
   const char* text = std::getenv("WARPWRIGHT_TEST_CONFIGURATIONS");
   const std::uint64_t wanted = text != nullptr ? std::strtoull(text, nullptr, 10) : on_gpu ? 40 : 6;
-  Rng rng(derive_seed(20240612, space->size()));
   std::uint64_t ran = 0;
-  for (std::uint64_t k = 0; k < wanted; ++k) {
-    const Configuration configuration = space->at(rng.below(space->size()));
+  const std::vector<Configuration> configurations = sample(judged, *space, wanted);
+  for (const Configuration& configuration : configurations) {
     if (!fits(judged, configuration)) continue;
     const measure::RunResult result = run(runner, configuration);
     // Registers are known only after compiling, and the driver may refuse such a launch; a result must be right.
@@ -270,7 +313,7 @@ TEST_P(WorkloadOnDevice, BaselineAndSampleMatchTheOracle) {
     ++ran;
     EXPECT_EQ(result.status, TrialStatus::ok) << configuration.describe() << ": " << result.message;
   }
-  EXPECT_GE(4 * ran, wanted) << "the device refused most of the sample";
+  EXPECT_GE(4 * ran, configurations.size()) << "the device refused most of the sample";
 }
 
 TEST_P(WorkloadOnDevice, VerificationSizesMatchTheOracle) {

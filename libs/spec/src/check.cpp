@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <string>
+#include <variant>
+#include <vector>
 
 #include <warpwright/spec/problem_builder.hpp>
 
@@ -299,12 +302,17 @@ std::vector<std::string> find_warnings(const Problem& problem) {
                          "' in the source, also in threadIdx." + name + "; a longer name is safer");
     }
   }
+  const auto passes = [](const std::vector<Launch>& launches, const std::string& name) {
+    return std::any_of(launches.begin(), launches.end(), [&](const Launch& launch) {
+      return std::find(launch.args.begin(), launch.args.end(), name) != launch.args.end();
+    });
+  };
+  const auto* reference = std::get_if<ReferenceKernel>(&problem.reference);
   for (const auto& argument : problem.arguments) {
     // Local memory among the args of a launch belongs to that launch, which may be the reference's.
     if (!argument.symbol.empty() || argument.position.key.ends_with(".local")) continue;
-    const bool used = std::any_of(problem.launches.begin(), problem.launches.end(), [&](const Launch& launch) {
-      return std::find(launch.args.begin(), launch.args.end(), argument.name) != launch.args.end();
-    });
+    const bool used =
+        passes(problem.launches, argument.name) || (reference != nullptr && passes(reference->launches, argument.name));
     if (!used) warnings.push_back("the argument '" + argument.name + "' is passed to no launch");
   }
   if (problem.outputs.empty()) {

@@ -536,6 +536,13 @@ TEST_F(Toml, WarnsAboutWhatIsAllowedButProbablyNotMeant) {
                           HasSubstr("no reference"), HasSubstr("defaults (x=1, block_x=32) violate")));
 }
 
+TEST_F(Toml, AnArgumentOfTheReferenceAloneIsNoCauseForAWarning) {
+  Parts parts;
+  parts.launch += "\nargs = [\"out\"]";
+  parts.tail = "[reference]\nentry = \"naive\"\nargs = [\"in\", \"out\"]";
+  EXPECT_THAT(read(text(parts)).warnings, Not(Contains(HasSubstr("is passed to no launch"))));
+}
+
 TEST_F(Toml, AnOutputWhoseSizeIsTunableIsNamedWithTheCure) {
   Parts parts;
   parts.out = "size = \"width // block_x\"";

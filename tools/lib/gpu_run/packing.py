@@ -10,7 +10,9 @@ from gpu_run.paths import BUILD, CARRY, ROOT, fail
 from gpu_run.runner import PYTHON_TESTS
 
 # Tests that share a program have another name than its target.
-PROGRAM_OF_TEST = {"kernels_cuda_test": "kernels_test", "kernels_opencl_test": "kernels_test"}
+PROGRAM_OF_TEST = {"kernels_cuda_test": "kernels_test", "kernels_opencl_test": "kernels_test",
+                   "workloads_kernels_cuda_test": "workloads_kernels_test",
+                   "workloads_kernels_opencl_test": "workloads_kernels_test"}
 BENCHES = {"bench_pool": "pool", "bench_pipeline": "pipeline", "occupancy_bench": "occupancy",
            "bench_profile_handle": "profile_handle", "search_bench": "search", "bench_flush": "flush"}
 # Recorded spaces of others, not part of the project.
@@ -48,7 +50,8 @@ def step_of(test):
     # Beside the label gpu: tests of the CUDA backend that need NVRTC or compare declarations with other headers.
     if "gpu" in properties.get("LABELS", []) or name.startswith("cuda_"):
         return "tests"
-    return "opencl" if name in ("opencl_contract", "opencl_test", "kernels_opencl_test") else None
+    return "opencl" if name in ("opencl_contract", "opencl_test", "kernels_opencl_test",
+                                "workloads_kernels_opencl_test") else None
 
 
 def revision():
