@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/measure/kernel_job.hpp>
 #include <warpwright/spec/read.hpp>
 
 namespace warpwright::app {
@@ -74,6 +75,7 @@ ChosenProblem choose_problem(const ProblemArguments& arguments, const device::Ba
       chosen.notes.push_back("warning: " + component.name + ": " + component.detail + "; " + component.remedy);
   chosen.problem = base.for_device(chosen.device, overrides);
   for (const auto& warning : chosen.problem.warnings) chosen.notes.push_back("warning: " + warning);
+  measure::require_images(chosen.problem, chosen.device);
   const std::string& backend = chosen.device.id.backend;
   std::vector<std::string> stages;
   for (const Launch& launch : chosen.problem.launches) stages.push_back(launch.stage);

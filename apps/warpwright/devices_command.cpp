@@ -71,6 +71,8 @@ void print_device(const DeviceInfo& device, std::FILE* out) {
   add(device.supports_cooperative_launch, "cooperative launch");
   add(device.supports_clusters, "clusters");
   add(device.supports_graphs, "graphs");
+  if (device.offers_images())
+    add(true, fmt::format("images of {} x {}", device.max_image[0], device.max_image[1]).c_str());
   line("features", features.empty() ? "none" : features);
 }
 

@@ -1,8 +1,9 @@
 """Whole kernels that need more of the problem model than one source and one list of launches, checked and tuned."""
 
 import pathlib
+import shutil
 
-from support import CpuTest, EXIT_FAILURE, EXIT_SUCCESS, identity, journal_trials
+from support import CpuTest, EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_SUCCESS, identity, journal_trials
 
 PROBLEMS = pathlib.Path(__file__).parent / "data" / "problems"
 
@@ -64,6 +65,83 @@ class WholeProblem(CpuTest):
         self.assertTrue(report["verified"])
         self.assertEqual(report["reference_outputs"][0]["elements"], 1024)
         self.tune_all(specification, 4)
+
+    def test_a_filter_on_images(self):
+        specification = PROBLEMS / "smooth.toml"
+        report = self.run_json("check", specification, *self.on_cpu)
+        self.assertTrue(report["verified"])
+        self.assertEqual(report["reference_outputs"][0]["elements"], 200 * 90 * 4)
+        self.assertIn("kernel (independent)", report["reference"])
+        report, _ = self.tune_all(specification, 16)
+        shown = self.run_program("show", self.home / "session")
+        self.assertEqual(shown.returncode, EXIT_SUCCESS, shown.stderr)
+        self.assertIn("smooth", shown.stdout)
+        self.assertEqual(self.run_json("space", specification)["size"], 16)
+
+    def test_images_at_other_sizes_and_of_other_formats(self):
+        path = self.copied("smooth", ('format = "rgba_unorm8"', 'format = "r_float16"'),
+                           ("uniform = [0, 255]", "uniform = [-1, 1]"),
+                           ('format = "rgba_float32"', 'format = "rgba_snorm16"'), ("rtol = 1e-5", "atol = 1"),
+                           ("uniform = [0.1, 0.3]", "uniform = [0.1, 0.2]"))
+        report = self.run_json("check", path, *self.on_cpu, "--problem", "width=33", "--problem", "height=7")
+        self.assertTrue(report["verified"])
+        self.assertEqual(report["reference_outputs"][0]["elements"], 33 * 7 * 4)
+
+    def test_what_a_sampler_reads_at_the_edges_shows(self):
+        path = self.copied("smooth", ('addressing = "clamp_to_edge"', 'addressing = "clamp"'))
+        result = self.run_program("check", path, *self.on_cpu)
+        self.assertEqual(result.returncode, EXIT_FAILURE, result.stderr + result.stdout)
+        self.assertIn("wrong_result", result.stdout)
+        self.assertIn("output 'smoothed'", result.stdout)
+
+    def test_pixels_that_nobody_writes_show(self):
+        path = self.copied("smooth")
+        source = path.parent / "smooth.cl"
+        source.write_text(source.read_text().replace("if (x >= width) return;", "if (x >= width - 1) return;"))
+        result = self.run_program("check", path, *self.on_cpu)
+        self.assertEqual(result.returncode, EXIT_FAILURE, result.stderr + result.stdout)
+        self.assertIn("it looks as if it was never written", result.stdout)
+
+    def refused(self, specification, *arguments):
+        result = self.run_program("check", specification, *arguments)
+        self.assertEqual(result.returncode, EXIT_BAD_INPUT, result.stderr + result.stdout)
+        return result.stderr
+
+    def test_where_there_are_no_images_nothing_is_compiled(self):
+        for command in ("check", "tune"):
+            result = self.run_program(command, PROBLEMS / "smooth.toml", "--device", "sim:0")
+            self.assertEqual(result.returncode, EXIT_BAD_INPUT, result.stderr + result.stdout)
+            self.assertIn("smooth.toml:", result.stderr)
+            self.assertIn("argument 'picture' is an image: images and samplers are for OpenCL, and the backend sim does "
+                          "not offer them; choose an OpenCL device", result.stderr)
+
+    def test_images_that_the_device_does_not_have(self):
+        text = self.refused(self.copied("smooth", ('format = "rgba_unorm8"', 'format = "rg_unorm8"')), *self.on_cpu)
+        self.assertRegex(text, r"argument 'picture' is an image of format rg_unorm8, which device opencl:\S+ \(.*\) does "
+                               r"not have for images that kernels read; it has: r_float32, .*rgba_unorm8")
+        text = self.refused(PROBLEMS / "smooth.toml", *self.on_cpu, "--problem", "width=1000000")
+        self.assertRegex(text, r"the width of image 'picture' is 1000000 \(width\), and device opencl:\S+ allows images "
+                               r"of \d+ x \d+ pixels")
+
+    def test_an_image_or_sampler_in_the_wrong_place(self):
+        order = 'args = ["picture", "look", "weights", "smoothed", "width", "height"]'
+        for wrong, messages in (
+                ('["weights", "look", "picture", "smoothed", "width", "height"]',
+                 ("argument 'weights' (buffer of float32) is passed as parameter 1 of kernel 'smooth'", "it takes an image")),
+                ('["picture", "weights", "look", "smoothed", "width", "height"]',
+                 ("argument 'weights' (buffer of float32) is passed as parameter 2", "it takes a sampler")),
+                ('["picture", "look", "look", "smoothed", "width", "height"]',
+                 ("argument 'look' (sampler) is passed as parameter 3", "a sampler is passed to sampler_t only")),
+                ('["smoothed", "look", "weights", "picture", "width", "height"]',
+                 ("argument 'picture' (image) is passed as parameter 4", "write_only image2d_t",
+                  'the kernel writes it, and the image has access = "in"'))):
+            with self.subTest(args=wrong):
+                if (self.home / "smooth").exists():
+                    shutil.rmtree(self.home / "smooth")
+                text = self.refused(self.copied("smooth", (order, "args = " + wrong)), *self.on_cpu)
+                self.assertIn("smooth.toml:", text)
+                for message in messages:
+                    self.assertIn(message, text)
 
     def test_scratch_that_is_not_put_back_shows(self):
         path = self.copied("matvec", ('access = "scratch"\ninit = { constant = 0 }', 'access = "scratch"'))

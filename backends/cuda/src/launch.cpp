@@ -75,6 +75,10 @@ class ParameterList {
         const auto& scalar = *scalar_argument;
         pointer = scalar.bytes.data();
         size = scalar.size;
+      } else if (!std::holds_alternative<device::LocalMemory>(arguments[i])) {
+        throw Error(ErrorCode::unsupported,
+                    "argument " + std::to_string(i) + " of kernel '" + function.entry() +
+                        "' is an image or sampler: those are for OpenCL, and the backend cuda does not offer them");
       } else {
         throw Error(ErrorCode::unsupported,
                     "argument " + std::to_string(i) + " of kernel '" + function.entry() +

@@ -191,6 +191,11 @@ ErrorCode classify(abi::Int status, Stage stage) {
       // Sizes are never 0 here, so an invalid size is one above the device's limit for a single buffer.
       if (status == abi::invalid_buffer_size || status == abi::out_of_resources || status == abi::map_failure)
         return ErrorCode::out_of_memory;
+      // Images that the device does not have although it listed format and size.
+      if (status == abi::image_format_not_supported || status == abi::invalid_image_format_descriptor ||
+          status == abi::invalid_image_size || status == abi::invalid_image_descriptor ||
+          status == abi::invalid_operation)
+        return ErrorCode::unsupported;
       return ErrorCode::device;
     case Stage::build:
       // Some drivers run out of registers or local memory while they compile and say so with this code.

@@ -22,6 +22,10 @@ namespace warpwright::opencl {
   X(release_command_queue, clReleaseCommandQueue, ReleaseCommandQueue)                        \
   X(create_buffer, clCreateBuffer, CreateBuffer)                                              \
   X(create_sub_buffer, clCreateSubBuffer, CreateSubBuffer)                                    \
+  X(get_supported_image_formats, clGetSupportedImageFormats, GetSupportedImageFormats)        \
+  X(create_image, clCreateImage, CreateImage)                                                 \
+  X(create_sampler, clCreateSampler, CreateSampler)                                           \
+  X(release_sampler, clReleaseSampler, ReleaseSampler)                                        \
   X(release_mem_object, clReleaseMemObject, ReleaseMemObject)                                 \
   X(create_program_with_source, clCreateProgramWithSource, CreateProgramWithSource)           \
   X(create_program_with_binary, clCreateProgramWithBinary, CreateProgramWithBinary)           \
@@ -39,6 +43,8 @@ namespace warpwright::opencl {
   X(enqueue_write_buffer, clEnqueueWriteBuffer, EnqueueWriteBuffer)                           \
   X(enqueue_read_buffer, clEnqueueReadBuffer, EnqueueReadBuffer)                              \
   X(enqueue_copy_buffer, clEnqueueCopyBuffer, EnqueueCopyBuffer)                              \
+  X(enqueue_copy_buffer_to_image, clEnqueueCopyBufferToImage, EnqueueCopyBufferToImage)       \
+  X(enqueue_copy_image_to_buffer, clEnqueueCopyImageToBuffer, EnqueueCopyImageToBuffer)       \
   X(enqueue_fill_buffer, clEnqueueFillBuffer, EnqueueFillBuffer)                              \
   X(enqueue_map_buffer, clEnqueueMapBuffer, EnqueueMapBuffer)                                 \
   X(enqueue_unmap_mem_object, clEnqueueUnmapMemObject, EnqueueUnmapMemObject)                 \

@@ -83,6 +83,18 @@ class OpenclStream final : public device::Stream {
     state_->append(event, StreamState::Command::work);
   }
 
+  void copy_to_image(device::Image& destination, const device::Buffer& source, Bytes offset) override {
+    state_->append(enqueue_copy_to_image(*state_, ours<DeviceImage>(destination, "image"),
+                                         ours<const DeviceBuffer>(source, "buffer"), offset),
+                   StreamState::Command::work);
+  }
+
+  void copy_from_image(device::Buffer& destination, Bytes offset, const device::Image& source) override {
+    state_->append(enqueue_copy_from_image(*state_, ours<DeviceBuffer>(destination, "buffer"), offset,
+                                           ours<const DeviceImage>(source, "image")),
+                   StreamState::Command::work);
+  }
+
   void launch(const device::Kernel& kernel, const device::LaunchConfig& config,
               std::span<const device::KernelArgument> arguments) override {
     state_->append(enqueue_launch(*state_, kernel, config, arguments), StreamState::Command::work);
@@ -175,6 +187,18 @@ class OpenclContext final : public device::Context {
                                                                abi::device_global_free_memory_amd);
     if (!free) return std::nullopt;
     return device::MemoryUse{Bytes{(*free)[0] * std::uint64_t{1024}}, state_->found.info.global_memory};
+  }
+
+  std::vector<ImageFormat> image_formats(device::ImageUse use) const override {
+    return supported_formats(*state_, use);
+  }
+
+  std::unique_ptr<device::Image> create_image(const ImageShape& shape, device::ImageUse use) override {
+    return make_image(state_, shape, use);
+  }
+
+  std::unique_ptr<device::Sampler> create_sampler(const SamplerSettings& settings) override {
+    return make_sampler(state_, settings);
   }
 
   void synchronize() override {

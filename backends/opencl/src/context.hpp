@@ -40,6 +40,37 @@ class DeviceBuffer final : public device::Buffer {
   Bytes size_;
 };
 
+class DeviceImage final : public device::Image {
+ public:
+  DeviceImage(std::shared_ptr<ContextState> state, OwnedMem memory, const ImageShape& shape)
+      : state_(std::move(state)), memory_(std::move(memory)), shape_(shape) {}
+  const ImageShape& shape() const override { return shape_; }
+  abi::Mem handle() const { return memory_.get(); }
+
+ private:
+  std::shared_ptr<ContextState> state_;
+  OwnedMem memory_;
+  ImageShape shape_;
+};
+
+class DeviceSampler final : public device::Sampler {
+ public:
+  DeviceSampler(std::shared_ptr<ContextState> state, OwnedSampler sampler)
+      : state_(std::move(state)), sampler_(std::move(sampler)) {}
+  abi::Sampler handle() const { return sampler_.get(); }
+
+ private:
+  std::shared_ptr<ContextState> state_;
+  OwnedSampler sampler_;
+};
+
+// Those of the context's 2-D images that the model can tell, in its order.
+std::vector<ImageFormat> supported_formats(const ContextState& state, device::ImageUse use);
+std::unique_ptr<device::Image> make_image(const std::shared_ptr<ContextState>& state, const ImageShape& shape,
+                                          device::ImageUse use);
+std::unique_ptr<device::Sampler> make_sampler(const std::shared_ptr<ContextState>& state,
+                                              const SamplerSettings& settings);
+
 class HostBuffer final : public device::PinnedBuffer {
  public:
   HostBuffer(std::shared_ptr<ContextState> state, OwnedMem memory, void* mapped, std::byte* data, Bytes size)
@@ -116,6 +147,12 @@ class StreamState {
 
 // Execution status of a command: positive while it waits or runs, 0 when complete, negative if it failed.
 abi::Int execution_status(const Api& api, abi::Event event);
+
+// All pixels of an image; the event of the command is returned.
+abi::Event enqueue_copy_to_image(const StreamState& stream, const DeviceImage& destination, const DeviceBuffer& source,
+                                 Bytes offset);
+abi::Event enqueue_copy_from_image(const StreamState& stream, const DeviceBuffer& destination, Bytes offset,
+                                   const DeviceImage& source);
 
 std::unique_ptr<device::Module> load_module(const std::shared_ptr<ContextState>& state, const device::Binary& binary);
 // Sets the arguments and enqueues; the event of the command is returned.

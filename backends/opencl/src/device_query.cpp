@@ -112,6 +112,10 @@ FoundDevice describe(const Api& api, abi::Platform platform, abi::Device device,
   if (const abi::Uint clock = number(abi::device_max_clock_frequency); clock > 0)
     info.clock_mhz = static_cast<int>(clock);
 
+  if (device_value<abi::Bool>(api, device, abi::device_image_support) == abi::yes)
+    info.max_image = {static_cast<std::int64_t>(size(abi::device_image2d_max_width)),
+                      static_cast<std::int64_t>(size(abi::device_image2d_max_height))};
+
   const std::string extensions = text(abi::device_extensions);
   info.supports_float64 = has_extension(extensions, "cl_khr_fp64");
   info.supports_float16 = has_extension(extensions, "cl_khr_fp16");

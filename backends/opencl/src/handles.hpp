@@ -36,6 +36,7 @@ class Owned {
 using OwnedContext = Owned<abi::Context, &Api::release_context>;
 using OwnedQueue = Owned<abi::Queue, &Api::release_command_queue>;
 using OwnedMem = Owned<abi::Mem, &Api::release_mem_object>;
+using OwnedSampler = Owned<abi::Sampler, &Api::release_sampler>;
 using OwnedProgram = Owned<abi::Program, &Api::release_program>;
 using OwnedKernel = Owned<abi::Kernel, &Api::release_kernel>;
 using OwnedEvent = Owned<abi::Event, &Api::release_event>;

@@ -50,6 +50,7 @@ class OpenclKernel final : public device::Kernel {
 
 void OpenclKernel::set_argument(abi::Uint index, const device::KernelArgument& argument) const {
   abi::Mem memory = nullptr;
+  abi::Sampler handle = nullptr;
   const void* value = &memory;
   std::size_t size = sizeof(memory);
   if (const auto* scalar = std::get_if<device::ScalarArgument>(&argument)) {
@@ -58,6 +59,16 @@ void OpenclKernel::set_argument(abi::Uint index, const device::KernelArgument& a
   } else if (const auto* local = std::get_if<device::LocalMemory>(&argument)) {
     value = nullptr;
     size = static_cast<std::size_t>(local->size.count);
+  } else if (const auto* image = std::get_if<const device::Image*>(&argument)) {
+    if (*image == nullptr)
+      throw Error(ErrorCode::bad_input, fmt::format("argument {} of kernel '{}' is a null image", index, name()));
+    memory = ours<const DeviceImage>(**image, "image").handle();
+  } else if (const auto* sampler = std::get_if<const device::Sampler*>(&argument)) {
+    if (*sampler == nullptr)
+      throw Error(ErrorCode::bad_input, fmt::format("argument {} of kernel '{}' is a null sampler", index, name()));
+    handle = ours<const DeviceSampler>(**sampler, "sampler").handle();
+    value = &handle;
+    size = sizeof(handle);
   } else {
     const device::Buffer* buffer = std::get<const device::Buffer*>(argument);
     if (buffer == nullptr)
@@ -319,12 +330,22 @@ std::optional<std::vector<device::KernelParameter>> query_parameters(const Api& 
       parameter.kind = Kind::buffer;
     // The name of a typedef does not tell a pointer from a value.
     if (parameter.kind != named) parameter.size.reset();
+    const bool qualified = access && *access != abi::kernel_arg_access_none;
     // Samplers and queues have no access qualifier.
-    if ((access && *access != abi::kernel_arg_access_none) || *type == "sampler_t" || *type == "queue_t")
+    if (*type == "sampler_t") {
+      parameter.kind = Kind::sampler;
+    } else if (type->ends_with("image2d_t")) {
+      parameter.kind = Kind::image;
+      parameter.writable = qualified && *access != abi::kernel_arg_access_read_only;
+    } else if (qualified || *type == "queue_t") {
       parameter.kind = Kind::other;
-    parameter.text = (*address == abi::kernel_arg_address_local      ? "__local "
-                      : *address == abi::kernel_arg_address_constant ? "__constant "
-                                                                     : "") +
+    }
+    parameter.text = (parameter.kind == Kind::image && access == abi::kernel_arg_access_read_only    ? "read_only "
+                      : parameter.kind == Kind::image && access == abi::kernel_arg_access_write_only ? "write_only "
+                      : parameter.kind == Kind::image && access == abi::kernel_arg_access_read_write ? "read_write "
+                      : *address == abi::kernel_arg_address_local                                    ? "__local "
+                      : *address == abi::kernel_arg_address_constant                                 ? "__constant "
+                                                                                                     : "") +
                      *type;
     if (const auto name = text(abi::kernel_arg_name); name && !name->empty()) parameter.text += " " + *name;
     parameters.push_back(std::move(parameter));

@@ -18,6 +18,9 @@ struct _cl_mem;
 struct _cl_program;
 struct _cl_kernel;
 struct _cl_event;
+struct _cl_sampler;
+struct _cl_image_format;
+struct _cl_image_desc;
 
 namespace warpwright::opencl::abi {
 
@@ -35,6 +38,7 @@ using Mem = ::_cl_mem*;
 using Program = ::_cl_program*;
 using Kernel = ::_cl_kernel*;
 using Event = ::_cl_event*;
+using Sampler = ::_cl_sampler*;
 
 inline constexpr Bool no = 0;
 inline constexpr Bool yes = 1;
@@ -120,6 +124,9 @@ inline constexpr Uint device_max_work_group_size = 0x1004;
 inline constexpr Uint device_max_work_item_sizes = 0x1005;
 inline constexpr Uint device_max_clock_frequency = 0x100C;
 inline constexpr Uint device_max_mem_alloc_size = 0x1010;
+inline constexpr Uint device_image2d_max_width = 0x1011;
+inline constexpr Uint device_image2d_max_height = 0x1012;
+inline constexpr Uint device_image_support = 0x1016;
 inline constexpr Uint device_global_mem_cache_size = 0x101E;
 inline constexpr Uint device_global_mem_size = 0x101F;
 inline constexpr Uint device_max_constant_buffer_size = 0x1020;
@@ -157,12 +164,52 @@ struct PciBusInfo {
 // clCreateCommandQueue, clCreateBuffer, clEnqueueMapBuffer.
 inline constexpr Bitfield queue_profiling_enable = 1u << 1;
 inline constexpr Bitfield mem_read_write = 1u << 0;
+inline constexpr Bitfield mem_read_only = 1u << 2;
 inline constexpr Bitfield mem_alloc_host_ptr = 1u << 4;
 inline constexpr Uint buffer_create_type_region = 0x1220;
 // cl_buffer_region.
 struct BufferRegion {
   std::size_t origin, size;
 };
+
+// clCreateImage, clGetSupportedImageFormats: channel orders, channel types and kinds of image.
+inline constexpr Uint channels_r = 0x10B0;
+inline constexpr Uint channels_rg = 0x10B2;
+inline constexpr Uint channels_rgba = 0x10B5;
+inline constexpr Uint channel_snorm_int8 = 0x10D0;
+inline constexpr Uint channel_snorm_int16 = 0x10D1;
+inline constexpr Uint channel_unorm_int8 = 0x10D2;
+inline constexpr Uint channel_unorm_int16 = 0x10D3;
+inline constexpr Uint channel_signed_int8 = 0x10D7;
+inline constexpr Uint channel_signed_int16 = 0x10D8;
+inline constexpr Uint channel_signed_int32 = 0x10D9;
+inline constexpr Uint channel_unsigned_int8 = 0x10DA;
+inline constexpr Uint channel_unsigned_int16 = 0x10DB;
+inline constexpr Uint channel_unsigned_int32 = 0x10DC;
+inline constexpr Uint channel_half_float = 0x10DD;
+inline constexpr Uint channel_float = 0x10DE;
+inline constexpr Uint mem_object_image2d = 0x10F1;
+// cl_image_format and cl_image_desc, which are passed by pointer: as types of ours, so that the functions' types stay
+// those of the headers.
+struct ImageFormat {
+  Uint order, type;
+};
+struct ImageDescription {
+  Uint kind;
+  std::size_t width, height, depth, layers, row_pitch, slice_pitch;
+  Uint mip_levels, samples;
+  Mem buffer;
+};
+
+// clCreateSampler.
+inline constexpr Uint address_none = 0x1130;
+inline constexpr Uint address_clamp_to_edge = 0x1131;
+inline constexpr Uint address_clamp = 0x1132;
+inline constexpr Uint address_repeat = 0x1133;
+inline constexpr Uint address_mirrored_repeat = 0x1134;
+inline constexpr Uint filter_nearest = 0x1140;
+inline constexpr Uint filter_linear = 0x1141;
+
 inline constexpr Bitfield map_read = 1u << 0;
 inline constexpr Bitfield map_write = 1u << 1;
 
@@ -186,6 +233,9 @@ inline constexpr Uint kernel_arg_address_global = 0x119B;
 inline constexpr Uint kernel_arg_address_local = 0x119C;
 inline constexpr Uint kernel_arg_address_constant = 0x119D;
 inline constexpr Uint kernel_arg_address_private = 0x119E;
+inline constexpr Uint kernel_arg_access_read_only = 0x11A0;
+inline constexpr Uint kernel_arg_access_write_only = 0x11A1;
+inline constexpr Uint kernel_arg_access_read_write = 0x11A2;
 inline constexpr Uint kernel_arg_access_none = 0x11A3;
 
 // clGetEventInfo, clGetEventProfilingInfo.
@@ -209,6 +259,12 @@ using CreateCommandQueue = Queue(Context context, Device device, Bitfield proper
 using ReleaseCommandQueue = Int(Queue queue);
 using CreateBuffer = Mem(Context context, Bitfield flags, std::size_t size, void* host, Int* status);
 using CreateSubBuffer = Mem(Mem whole, Bitfield flags, Uint type, const void* region, Int* status);
+using GetSupportedImageFormats = Int(Context context, Bitfield flags, Uint kind, Uint capacity,
+                                     ::_cl_image_format* formats, Uint* count);
+using CreateImage = Mem(Context context, Bitfield flags, const ::_cl_image_format* format,
+                        const ::_cl_image_desc* description, void* host, Int* status);
+using CreateSampler = Sampler(Context context, Bool normalized, Uint addressing, Uint filter, Int* status);
+using ReleaseSampler = Int(Sampler sampler);
 using ReleaseMemObject = Int(Mem memory);
 using CreateProgramWithSource = Program(Context context, Uint count, const char** texts, const std::size_t* lengths,
                                         Int* status);
@@ -238,6 +294,12 @@ using EnqueueReadBuffer = Int(Queue queue, Mem memory, Bool blocking, std::size_
 using EnqueueCopyBuffer = Int(Queue queue, Mem source, Mem destination, std::size_t source_offset,
                               std::size_t destination_offset, std::size_t size, Uint waits, const Event* wait_list,
                               Event* event);
+using EnqueueCopyBufferToImage = Int(Queue queue, Mem source, Mem destination, std::size_t source_offset,
+                                     const std::size_t* origin, const std::size_t* region, Uint waits,
+                                     const Event* wait_list, Event* event);
+using EnqueueCopyImageToBuffer = Int(Queue queue, Mem source, Mem destination, const std::size_t* origin,
+                                     const std::size_t* region, std::size_t destination_offset, Uint waits,
+                                     const Event* wait_list, Event* event);
 using EnqueueFillBuffer = Int(Queue queue, Mem memory, const void* pattern, std::size_t pattern_size,
                               std::size_t offset, std::size_t size, Uint waits, const Event* wait_list, Event* event);
 using EnqueueMapBuffer = void*(Queue queue, Mem memory, Bool blocking, Bitfield flags, std::size_t offset,

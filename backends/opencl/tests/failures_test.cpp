@@ -33,6 +33,7 @@ device::CompileJob job() {
 
 // Everything the backend can do, once or twice.
 void use_everything(FakeOpencl& fake) {
+  fake.give_images(64, 64);
   auto backend = make_backend(fake.api());
   static_cast<void>(backend->probe());
   auto context = backend->open(device_id);
@@ -51,6 +52,15 @@ void use_everything(FakeOpencl& fake) {
   LaunchConfig with_local;
   with_local.dynamic_shared = Bytes{128};
   stream->launch(*kernel, with_local, std::vector<KernelArgument>{buffer.get()});
+  if (context->device().offers_images()) {  // which a device may keep to itself
+    auto image = context->create_image({{4, DataType::uint8, true}, 4, 4}, device::ImageUse::write);
+    auto sampler = context->create_sampler({});
+    const device::Image* pixels = image.get();
+    const device::Sampler* look = sampler.get();
+    stream->copy_to_image(*image, *buffer, Bytes{});
+    stream->launch(*kernel, LaunchConfig{}, std::vector<KernelArgument>{pixels, look});
+    stream->copy_from_image(*buffer, Bytes{}, *image);
+  }
   stream->copy_on_device(*other, Bytes{}, *buffer, Bytes{}, Bytes{64});
   stream->copy_to_host(pinned->bytes(), *other, Bytes{});
   stream->record(*stop);
@@ -87,6 +97,12 @@ TEST(OpenclFailures, EachCallMayFail) {
       {"clCreateCommandQueue", {ErrorCode::out_of_memory}},
       {"clCreateBuffer", {ErrorCode::out_of_memory}},
       {"clCreateSubBuffer", {ErrorCode::out_of_memory}},
+      {"clGetSupportedImageFormats", {ErrorCode::device}},
+      {"clCreateImage", {ErrorCode::out_of_memory}},
+      {"clCreateSampler", {ErrorCode::out_of_memory}},
+      {"clEnqueueCopyBufferToImage", {ErrorCode::device}},
+      {"clEnqueueCopyImageToBuffer", {ErrorCode::device}},
+      {"clReleaseSampler", {}},
       {"clEnqueueMapBuffer", {ErrorCode::out_of_memory}},
       {"clEnqueueUnmapMemObject", {}},
       {"clCreateProgramWithSource", {ErrorCode::compile}},
@@ -439,6 +455,81 @@ TEST_F(FakeDevice, ParametersAreThoseTheCompilerTold) {
   ASSERT_TRUE(untold);
   EXPECT_EQ(untold->size(), 5u);
   EXPECT_EQ(untold->front().kind, Kind::unknown);
+}
+
+TEST_F(FakeDevice, ParametersThatAreImagesAndSamplers) {
+  using Kind = device::KernelParameter::Kind;
+  fake_.parameters = 5;
+  fake_.parameter_types = {{abi::kernel_arg_address_global, "image2d_t"},
+                           {abi::kernel_arg_address_private, "sampler_t"},
+                           {abi::kernel_arg_address_global, "image2d_t"},
+                           {abi::kernel_arg_address_global, "image3d_t"},
+                           {abi::kernel_arg_address_global, "image2d_t"}};
+  fake_.access = {{0, abi::kernel_arg_access_read_only},
+                  {2, abi::kernel_arg_access_write_only},
+                  {3, abi::kernel_arg_access_read_only},
+                  {4, abi::kernel_arg_access_read_write}};
+  open();
+  const auto parameters = context_->load(compiler_->compile(job()))->kernel("add")->parameters();
+  ASSERT_TRUE(parameters);
+  std::vector<Kind> kinds;
+  std::vector<bool> writable;
+  for (const auto& parameter : *parameters) {
+    kinds.push_back(parameter.kind);
+    writable.push_back(parameter.writable);
+  }
+  EXPECT_THAT(kinds, ::testing::ElementsAre(Kind::image, Kind::sampler, Kind::image, Kind::other, Kind::image));
+  EXPECT_THAT(writable, ::testing::ElementsAre(false, false, true, false, true));
+  EXPECT_EQ((*parameters)[0].text, "read_only image2d_t");
+  EXPECT_EQ((*parameters)[1].text, "sampler_t");
+  EXPECT_EQ((*parameters)[2].text, "write_only image2d_t");
+  EXPECT_EQ((*parameters)[4].text, "read_write image2d_t");
+}
+
+TEST_F(FakeDevice, ImagesAreThoseOfTheDevice) {
+  open();
+  EXPECT_FALSE(context_->device().offers_images());
+  EXPECT_TRUE(context_->image_formats(device::ImageUse::read).empty());
+  const ImageFormat bytes{4, DataType::uint8, true};
+  Error error = error_of([&] { static_cast<void>(context_->create_image({bytes, 2, 2}, device::ImageUse::read)); });
+  EXPECT_EQ(error.code(), ErrorCode::unsupported);
+  EXPECT_THAT(error.what(), HasSubstr("device opencl:0:0 (Fake GPU) has no images"));
+  error = error_of([&] { static_cast<void>(context_->create_sampler({})); });
+  EXPECT_THAT(error.what(), HasSubstr("device opencl:0:0 (Fake GPU) has no images"));
+
+  fake_.give_images(640, 480);
+  open();
+  EXPECT_EQ(context_->device().max_image, (std::array<std::int64_t, 2>{640, 480}));
+  // In the order of the model; what it cannot tell is left out.
+  EXPECT_THAT(context_->image_formats(device::ImageUse::read),
+              ::testing::ElementsAre(ImageFormat{1, DataType::float32, false}, bytes));
+  auto image = context_->create_image({{1, DataType::float32, false}, 640, 3}, device::ImageUse::read);
+  EXPECT_EQ(fake_.image_flags, abi::mem_read_only);
+  EXPECT_EQ(fake_.image_format.order, abi::channels_r);
+  EXPECT_EQ(fake_.image_format.type, abi::channel_float);
+  EXPECT_EQ(fake_.image.kind, abi::mem_object_image2d);
+  EXPECT_EQ(fake_.image.width, 640u);
+  EXPECT_EQ(fake_.image.height, 3u);
+  EXPECT_EQ(fake_.image.row_pitch + fake_.image.slice_pitch + fake_.image.depth, 0u);
+  static_cast<void>(context_->create_image({bytes, 1, 1}, device::ImageUse::write));
+  EXPECT_EQ(fake_.image_flags, abi::mem_read_write);
+  error = error_of([&] { static_cast<void>(context_->create_image({bytes, 641, 1}, device::ImageUse::read)); });
+  EXPECT_THAT(error.what(), HasSubstr("an image of 641 x 1 pixels is too large: device opencl:0:0 allows 640 x 480"));
+  error = error_of([&] {
+    static_cast<void>(context_->create_image({{2, DataType::float32, false}, 1, 1}, device::ImageUse::write));
+  });
+  EXPECT_THAT(error.what(),
+              HasSubstr("device opencl:0:0 has no images of format rg_float32 that kernels write; it has: "
+                        "r_float32, rgba_unorm8"));
+  for (const abi::Int status : {abi::image_format_not_supported, abi::invalid_image_size}) {
+    fake_.forget_calls();
+    fake_.fail("clCreateImage", 1, status);
+    error = error_of([&] { static_cast<void>(context_->create_image({bytes, 2, 2}, device::ImageUse::read)); });
+    EXPECT_EQ(error.code(), ErrorCode::unsupported);
+    EXPECT_THAT(error.what(), HasSubstr("make an image of 2 x 2 pixels of rgba_unorm8 (16 B)"));
+  }
+  auto sampler = context_->create_sampler({ImageAddressing::mirrored_repeat, ImageFilter::linear, true});
+  EXPECT_EQ(fake_.sampler, (std::array<abi::Uint, 3>{abi::yes, abi::address_mirrored_repeat, abi::filter_linear}));
 }
 
 TEST_F(FakeDevice, RequiredBlocksAreAsked) {

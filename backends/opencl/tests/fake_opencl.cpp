@@ -108,6 +108,36 @@ Api make_table() {
     if (memory != nullptr) fake.find(memory, Kind::memory)->bytes.resize(part.size);
     return memory;
   };
+  api.get_supported_image_formats = [](abi::Context, abi::Bitfield, abi::Uint, abi::Uint capacity,
+                                       ::_cl_image_format* formats, abi::Uint* count) -> abi::Int {
+    WARPWRIGHT_ENTER_OR_RETURN("clGetSupportedImageFormats");
+    if (count != nullptr) *count = static_cast<abi::Uint>(fake.image_formats.size());
+    const std::size_t given = std::min<std::size_t>(capacity, fake.image_formats.size());
+    if (formats != nullptr) std::memcpy(formats, fake.image_formats.data(), given * sizeof(abi::ImageFormat));
+    return abi::success;
+  };
+  api.create_image = [](abi::Context, abi::Bitfield flags, const ::_cl_image_format* format,
+                        const ::_cl_image_desc* description, void*, abi::Int* status) {
+    WARPWRIGHT_ENTER("clCreateImage");
+    std::memcpy(&fake.image_format, format, sizeof(fake.image_format));
+    std::memcpy(&fake.image, description, sizeof(fake.image));
+    fake.image_flags = flags;
+    return make<abi::Mem>(fake, Kind::memory, outcome, status);
+  };
+  api.create_sampler = [](abi::Context, abi::Bool normalized, abi::Uint addressing, abi::Uint filter,
+                          abi::Int* status) {
+    WARPWRIGHT_ENTER("clCreateSampler");
+    fake.sampler = {normalized, addressing, filter};
+    return make<abi::Sampler>(fake, Kind::sampler, outcome, status);
+  };
+  api.enqueue_copy_buffer_to_image = [](abi::Queue queue, abi::Mem, abi::Mem, std::size_t, const std::size_t*,
+                                        const std::size_t*, abi::Uint, const abi::Event*, abi::Event* event) {
+    return enqueue("clEnqueueCopyBufferToImage", queue, event);
+  };
+  api.enqueue_copy_image_to_buffer = [](abi::Queue queue, abi::Mem, abi::Mem, const std::size_t*, const std::size_t*,
+                                        std::size_t, abi::Uint, const abi::Event*, abi::Event* event) {
+    return enqueue("clEnqueueCopyImageToBuffer", queue, event);
+  };
   api.create_program_with_source = [](abi::Context, abi::Uint, const char** texts, const std::size_t* lengths,
                                       abi::Int* status) {
     WARPWRIGHT_ENTER("clCreateProgramWithSource");
@@ -165,7 +195,11 @@ Api make_table() {
     if (index >= fake.parameter_types.size()) return abi::kernel_arg_info_not_available;
     const auto& [address, type] = fake.parameter_types[index];
     if (name == abi::kernel_arg_address_qualifier) return give_value(address, capacity, value, size);
-    if (name == abi::kernel_arg_access_qualifier) return give_value(abi::kernel_arg_access_none, capacity, value, size);
+    if (name == abi::kernel_arg_access_qualifier) {
+      const auto found = fake.access.find(index);
+      const abi::Uint qualifier = found == fake.access.end() ? abi::kernel_arg_access_none : found->second;
+      return give_value(qualifier, capacity, value, size);
+    }
     if (name == abi::kernel_arg_type_name) return give(type + '\0', capacity, value, size);
     return abi::invalid_value;
   };
@@ -251,6 +285,7 @@ Api make_table() {
   WARPWRIGHT_RELEASE(release_context, "clReleaseContext", Kind::context, abi::Context);
   WARPWRIGHT_RELEASE(release_command_queue, "clReleaseCommandQueue", Kind::queue, abi::Queue);
   WARPWRIGHT_RELEASE(release_mem_object, "clReleaseMemObject", Kind::memory, abi::Mem);
+  WARPWRIGHT_RELEASE(release_sampler, "clReleaseSampler", Kind::sampler, abi::Sampler);
   WARPWRIGHT_RELEASE(release_program, "clReleaseProgram", Kind::program, abi::Program);
   WARPWRIGHT_RELEASE(release_kernel, "clReleaseKernel", Kind::kernel, abi::Kernel);
   WARPWRIGHT_RELEASE(release_event, "clReleaseEvent", Kind::event, abi::Event);

@@ -37,6 +37,11 @@ class FakeOpencl {
   void set(abi::Uint name, const T& value) {
     device_info[name] = std::string(reinterpret_cast<const char*>(&value), sizeof(value));
   }
+  void give_images(std::size_t width, std::size_t height) {
+    set(abi::device_image_support, abi::yes);
+    set(abi::device_image2d_max_width, width);
+    set(abi::device_image2d_max_height, height);
+  }
   void set_text(abi::Uint name, const std::string& text) { device_info[name] = text + '\0'; }
 
   abi::Uint platforms = 1, devices = 1;
@@ -45,6 +50,8 @@ class FakeOpencl {
   abi::Uint parameters = 2;           // of every kernel
   // Address space and type name of every kernel's parameters; those that are missing are not told.
   std::vector<std::pair<abi::Uint, std::string>> parameter_types;
+  // The access qualifiers of parameters by position; those that are absent have none.
+  std::map<abi::Uint, abi::Uint> access;
   std::array<std::size_t, 3> required_block{};  // of every kernel; 0: any
   abi::Ulong local_memory = 0;                  // static, of every kernel
 
@@ -52,7 +59,16 @@ class FakeOpencl {
   abi::Ulong gap = 1000, duration = 500;
   abi::Int status = abi::complete;
 
+  // Those of clGetSupportedImageFormats; the device has images where device_image_support says so.
+  std::vector<abi::ImageFormat> image_formats{{abi::channels_rgba, abi::channel_unorm_int8},
+                                              {abi::channels_r, abi::channel_float},
+                                              {0x10B6, abi::channel_unorm_int8}};  // CL_BGRA
+
   // What was asked last.
+  abi::ImageFormat image_format{};
+  abi::ImageDescription image{};
+  abi::Bitfield image_flags = 0;
+  std::array<abi::Uint, 3> sampler{};  // normalized, addressing, filter
   std::string source, options;
   std::size_t pattern_size = 0;
   std::vector<std::size_t> global, local;
@@ -62,7 +78,7 @@ class FakeOpencl {
   // Uses or releases of objects that are not there.
   int misuses = 0;
 
-  enum class Kind { context, queue, memory, program, kernel, event };
+  enum class Kind { context, queue, memory, sampler, program, kernel, event };
   struct Object {
     Kind kind;
     abi::Ulong start = 0, end = 0;

@@ -9,6 +9,7 @@
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 #include <CL/cl_ext.h>
+#include <cstddef>
 #include <type_traits>
 
 namespace warpwright::opencl {
@@ -21,6 +22,19 @@ static_assert(std::is_same_v<abi::Platform, cl_platform_id> && std::is_same_v<ab
 static_assert(std::is_same_v<abi::Context, cl_context> && std::is_same_v<abi::Queue, cl_command_queue>);
 static_assert(std::is_same_v<abi::Mem, cl_mem> && std::is_same_v<abi::Program, cl_program>);
 static_assert(std::is_same_v<abi::Kernel, cl_kernel> && std::is_same_v<abi::Event, cl_event>);
+static_assert(std::is_same_v<abi::Sampler, cl_sampler>);
+static_assert(sizeof(abi::ImageFormat) == sizeof(cl_image_format) &&
+              offsetof(abi::ImageFormat, order) == offsetof(cl_image_format, image_channel_order) &&
+              offsetof(abi::ImageFormat, type) == offsetof(cl_image_format, image_channel_data_type));
+#define WARPWRIGHT_SAME_OFFSET(ours, theirs) (offsetof(abi::ImageDescription, ours) == offsetof(cl_image_desc, theirs))
+static_assert(sizeof(abi::ImageDescription) == sizeof(cl_image_desc) && WARPWRIGHT_SAME_OFFSET(kind, image_type) &&
+              WARPWRIGHT_SAME_OFFSET(width, image_width) && WARPWRIGHT_SAME_OFFSET(height, image_height) &&
+              WARPWRIGHT_SAME_OFFSET(depth, image_depth) && WARPWRIGHT_SAME_OFFSET(layers, image_array_size) &&
+              WARPWRIGHT_SAME_OFFSET(row_pitch, image_row_pitch) &&
+              WARPWRIGHT_SAME_OFFSET(slice_pitch, image_slice_pitch) &&
+              WARPWRIGHT_SAME_OFFSET(mip_levels, num_mip_levels) && WARPWRIGHT_SAME_OFFSET(samples, num_samples) &&
+              WARPWRIGHT_SAME_OFFSET(buffer, buffer));
+#undef WARPWRIGHT_SAME_OFFSET
 
 // Every function of the table has exactly the type of the exported one.
 #define WARPWRIGHT_SAME_FUNCTION(member, symbol, type) \
@@ -52,6 +66,36 @@ TEST(OpenclAbi, ConstantsAreThoseOfTheHeaders) {
       WARPWRIGHT_CONSTANT(device_max_work_item_sizes, CL_DEVICE_MAX_WORK_ITEM_SIZES),
       WARPWRIGHT_CONSTANT(device_max_clock_frequency, CL_DEVICE_MAX_CLOCK_FREQUENCY),
       WARPWRIGHT_CONSTANT(device_max_mem_alloc_size, CL_DEVICE_MAX_MEM_ALLOC_SIZE),
+      WARPWRIGHT_CONSTANT(device_image2d_max_width, CL_DEVICE_IMAGE2D_MAX_WIDTH),
+      WARPWRIGHT_CONSTANT(device_image2d_max_height, CL_DEVICE_IMAGE2D_MAX_HEIGHT),
+      WARPWRIGHT_CONSTANT(device_image_support, CL_DEVICE_IMAGE_SUPPORT),
+      WARPWRIGHT_CONSTANT(mem_read_only, CL_MEM_READ_ONLY),
+      WARPWRIGHT_CONSTANT(channels_r, CL_R),
+      WARPWRIGHT_CONSTANT(channels_rg, CL_RG),
+      WARPWRIGHT_CONSTANT(channels_rgba, CL_RGBA),
+      WARPWRIGHT_CONSTANT(channel_snorm_int8, CL_SNORM_INT8),
+      WARPWRIGHT_CONSTANT(channel_snorm_int16, CL_SNORM_INT16),
+      WARPWRIGHT_CONSTANT(channel_unorm_int8, CL_UNORM_INT8),
+      WARPWRIGHT_CONSTANT(channel_unorm_int16, CL_UNORM_INT16),
+      WARPWRIGHT_CONSTANT(channel_signed_int8, CL_SIGNED_INT8),
+      WARPWRIGHT_CONSTANT(channel_signed_int16, CL_SIGNED_INT16),
+      WARPWRIGHT_CONSTANT(channel_signed_int32, CL_SIGNED_INT32),
+      WARPWRIGHT_CONSTANT(channel_unsigned_int8, CL_UNSIGNED_INT8),
+      WARPWRIGHT_CONSTANT(channel_unsigned_int16, CL_UNSIGNED_INT16),
+      WARPWRIGHT_CONSTANT(channel_unsigned_int32, CL_UNSIGNED_INT32),
+      WARPWRIGHT_CONSTANT(channel_half_float, CL_HALF_FLOAT),
+      WARPWRIGHT_CONSTANT(channel_float, CL_FLOAT),
+      WARPWRIGHT_CONSTANT(mem_object_image2d, CL_MEM_OBJECT_IMAGE2D),
+      WARPWRIGHT_CONSTANT(address_none, CL_ADDRESS_NONE),
+      WARPWRIGHT_CONSTANT(address_clamp_to_edge, CL_ADDRESS_CLAMP_TO_EDGE),
+      WARPWRIGHT_CONSTANT(address_clamp, CL_ADDRESS_CLAMP),
+      WARPWRIGHT_CONSTANT(address_repeat, CL_ADDRESS_REPEAT),
+      WARPWRIGHT_CONSTANT(address_mirrored_repeat, CL_ADDRESS_MIRRORED_REPEAT),
+      WARPWRIGHT_CONSTANT(filter_nearest, CL_FILTER_NEAREST),
+      WARPWRIGHT_CONSTANT(filter_linear, CL_FILTER_LINEAR),
+      WARPWRIGHT_CONSTANT(kernel_arg_access_read_only, CL_KERNEL_ARG_ACCESS_READ_ONLY),
+      WARPWRIGHT_CONSTANT(kernel_arg_access_write_only, CL_KERNEL_ARG_ACCESS_WRITE_ONLY),
+      WARPWRIGHT_CONSTANT(kernel_arg_access_read_write, CL_KERNEL_ARG_ACCESS_READ_WRITE),
       WARPWRIGHT_CONSTANT(device_global_mem_cache_size, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE),
       WARPWRIGHT_CONSTANT(device_global_mem_size, CL_DEVICE_GLOBAL_MEM_SIZE),
       WARPWRIGHT_CONSTANT(device_max_constant_buffer_size, CL_DEVICE_MAX_CONSTANT_BUFFER_SIZE),

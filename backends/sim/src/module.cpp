@@ -153,6 +153,12 @@ std::vector<BoundArgument> bind_arguments(const SimKernel& kernel, std::span<con
                     fmt::format("argument {} ('{}') of kernel '{}' must be a {}, and __local memory is passed", i,
                                 view.name, text.entry, text.arguments[i].is_buffer ? "buffer" : "scalar"));
       continue;
+    } else if (!std::holds_alternative<const device::Buffer*>(arguments[i])) {
+      throw Error(
+          ErrorCode::unsupported,
+          fmt::format("argument {} of kernel '{}' is an image or sampler: those are for OpenCL, and the backend "
+                      "sim does not offer them",
+                      i, text.entry));
     } else {
       const device::Buffer* buffer = std::get<const device::Buffer*>(arguments[i]);
       if (buffer == nullptr)

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <fmt/format.h>
 
 #include <warpwright/base/error.hpp>
@@ -10,6 +11,48 @@ std::unique_ptr<Event> Context::create_ordering_event() { return create_event();
 std::unique_ptr<PinnedBuffer> Context::pin_host_memory(std::span<std::byte>) {
   throw Error(ErrorCode::unsupported, "device " + device().id.to_string() +
                                           " cannot pin memory that the program allocated; use allocate_pinned()");
+}
+
+std::string_view to_string(ImageUse use) noexcept { return use == ImageUse::read ? "read" : "write"; }
+
+void Stream::copy_to_image(Image&, const Buffer&, Bytes) {
+  throw Error(ErrorCode::unsupported, "images are for OpenCL, and the backend of this stream does not offer them");
+}
+
+void Stream::copy_from_image(Buffer&, Bytes, const Image&) {
+  throw Error(ErrorCode::unsupported, "images are for OpenCL, and the backend of this stream does not offer them");
+}
+
+std::vector<ImageFormat> Context::image_formats(ImageUse) const { return {}; }
+
+std::unique_ptr<Image> Context::create_image(const ImageShape& shape, ImageUse use) {
+  check_image(shape, use, image_formats(use), device());
+  throw Error(ErrorCode::unsupported, why_no_images(device()));
+}
+
+std::unique_ptr<Sampler> Context::create_sampler(const SamplerSettings&) {
+  throw Error(ErrorCode::unsupported, why_no_images(device()));
+}
+
+std::string why_no_images(const DeviceInfo& device) {
+  if (device.id.backend == "opencl")
+    return fmt::format("device {} ({}) has no images", device.id.to_string(), device.name);
+  return fmt::format("images and samplers are for OpenCL, and the backend {} does not offer them", device.id.backend);
+}
+
+void check_image(const ImageShape& shape, ImageUse use, const std::vector<ImageFormat>& formats,
+                 const DeviceInfo& device) {
+  if (!device.offers_images()) throw Error(ErrorCode::unsupported, why_no_images(device));
+  const std::string image = fmt::format("an image of {} x {} pixels", shape.width, shape.height);
+  if (shape.width < 1 || shape.height < 1)
+    throw Error(ErrorCode::bad_input, image + " is none: both must be at least 1");
+  if (shape.width > device.max_image[0] || shape.height > device.max_image[1])
+    throw Error(ErrorCode::unsupported, fmt::format("{} is too large: device {} allows {} x {}", image,
+                                                    device.id.to_string(), device.max_image[0], device.max_image[1]));
+  if (std::find(formats.begin(), formats.end(), shape.format) == formats.end())
+    throw Error(ErrorCode::unsupported,
+                fmt::format("device {} has no images of format {} that kernels {}; it has: {}", device.id.to_string(),
+                            to_string(shape.format), to_string(use), describe(formats)));
 }
 
 void check_range(std::string_view what, Bytes offset, Bytes size, Bytes capacity) {

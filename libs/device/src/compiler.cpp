@@ -13,6 +13,10 @@ std::string_view to_string(KernelParameter::Kind kind) noexcept {
       return "local";
     case KernelParameter::Kind::scalar:
       return "scalar";
+    case KernelParameter::Kind::image:
+      return "image";
+    case KernelParameter::Kind::sampler:
+      return "sampler";
     case KernelParameter::Kind::other:
       return "other";
   }

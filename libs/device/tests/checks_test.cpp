@@ -109,5 +109,30 @@ TEST(Checks, GeometryWithinTheDevicesLimits) {
   EXPECT_EQ(code(clustered), std::nullopt);
 }
 
+TEST(Checks, ImagesAreThoseOfTheDevice) {
+  const ImageFormat bytes{4, DataType::uint8, true}, floats{1, DataType::float32, false};
+  DeviceInfo device;
+  device.name = "Some GPU";
+  device.id = DeviceId::parse("cuda:0");
+  const auto refusal = [&](const ImageShape& shape, ImageUse use = ImageUse::read) {
+    try {
+      check_image(shape, use, {floats, bytes}, device);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("fits");
+  };
+  EXPECT_EQ(refusal({bytes, 2, 2}), "images and samplers are for OpenCL, and the backend cuda does not offer them");
+  device.id = DeviceId::parse("opencl:0:1");
+  EXPECT_EQ(refusal({bytes, 2, 2}), "device opencl:0:1 (Some GPU) has no images");
+  device.max_image = {64, 32};
+  EXPECT_EQ(refusal({bytes, 64, 32}), "fits");
+  EXPECT_EQ(refusal({bytes, 65, 1}), "an image of 65 x 1 pixels is too large: device opencl:0:1 allows 64 x 32");
+  EXPECT_EQ(refusal({bytes, 1, 33}), "an image of 1 x 33 pixels is too large: device opencl:0:1 allows 64 x 32");
+  EXPECT_EQ(refusal({bytes, 0, 1}), "an image of 0 x 1 pixels is none: both must be at least 1");
+  EXPECT_EQ(refusal({{2, DataType::int8, true}, 1, 1}, ImageUse::write),
+            "device opencl:0:1 has no images of format rg_snorm8 that kernels write; it has: r_float32, rgba_unorm8");
+}
+
 }  // namespace
 }  // namespace warpwright::device

@@ -26,6 +26,23 @@ Fill with_seed(Fill fill, std::size_t position) {
   return fill;
 }
 
+// Of an image argument. Throws Error(bad_input) for one that the device does not allow.
+ImageShape image_shape(const Argument& argument, const Scope& scope, const DeviceInfo& device) {
+  const auto extent = [&](const Expression& expression, const char* what, std::int64_t most) {
+    const std::int64_t pixels =
+        scope.integer_at_least(expression, 1, std::string(what) + " of image '" + argument.name + "'");
+    if (pixels <= most) return pixels;
+    throw Error(ErrorCode::bad_input,
+                fmt::format("the {} of image '{}' is {} ({}), and device {} allows images of {} x {} pixels; choose a "
+                            "smaller problem, or pass it as a buffer",
+                            what, argument.name, pixels, expression.text(), device.id.to_string(), device.max_image[0],
+                            device.max_image[1]),
+                argument.position);
+  };
+  return {argument.image_format(), extent(argument.image->width, "width", device.max_image[0]),
+          extent(argument.image->height, "height", device.max_image[1])};
+}
+
 }  // namespace
 
 std::uint8_t first_poison(DataType type) noexcept { return is_floating(type) ? 0xFF : 0xA5; }
@@ -65,14 +82,35 @@ ArgumentBuffers::ArgumentBuffers(device::Context& context, device::Stream& strea
     }
     swapped_.emplace_back(pair[0], pair[1]);
   }
+  require_formats();
+}
+
+// Before anything is compiled or allocated; the sizes are looked at by fit().
+void ArgumentBuffers::require_formats() const {
+  for (const Slot& slot : slots_) {
+    const Argument& argument = *slot.argument;
+    if (!argument.image) continue;
+    const device::ImageUse use = slot.written ? device::ImageUse::write : device::ImageUse::read;
+    const std::vector<ImageFormat> formats = context_.image_formats(use);
+    if (std::find(formats.begin(), formats.end(), argument.image_format()) != formats.end()) continue;
+    throw Error(
+        ErrorCode::bad_input,
+        fmt::format("argument '{}' is an image of format {}, which device {} ({}) does not have for images that "
+                    "kernels {}; it has: {}",
+                    argument.name, to_string(argument.image_format()), context_.device().id.to_string(),
+                    context_.device().name, to_string(use), describe(formats)),
+        argument.position);
+  }
 }
 
 void ArgumentBuffers::fit(const Configuration& configuration) {
   const Scope scope = problem_.scope(configuration);
   std::vector<std::uint64_t> wanted;
   std::vector<DataType> types;
+  std::vector<ImageShape> shapes;
   for (const Slot& slot : slots_) {
     const Argument& argument = *slot.argument;
+    shapes.push_back(argument.image ? image_shape(argument, scope, context_.device()) : ImageShape{});
     const std::string what = "size of argument '" + argument.name + "'";
     const auto elements = static_cast<std::uint64_t>(scope.integer_at_least(*argument.size, 1, what));
     const auto width = static_cast<std::uint64_t>(std::max(argument.components, 1));
@@ -90,10 +128,17 @@ void ArgumentBuffers::fit(const Configuration& configuration) {
           fmt::format("swapped buffers '{}' and '{}' have {} and {} bytes; they must be of one size",
                       slots_[first].argument->name, slots_[second].argument->name, bytes(first), bytes(second)));
     }
+    if (slots_[first].argument->image.has_value() != slots_[second].argument->image.has_value() ||
+        shapes[first] != shapes[second]) {
+      throw Error(ErrorCode::bad_input, fmt::format("swapped images '{}' and '{}' must be of one format, width and "
+                                                    "height, and an image is swapped with another only",
+                                                    slots_[first].argument->name, slots_[second].argument->name));
+    }
   }
   std::vector<std::size_t> changed;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    if (slots_[i].scalars != wanted[i] || slots_[i].type != types[i]) changed.push_back(i);
+    const bool other_shape = slots_[i].argument->image && slots_[i].shape != shapes[i];
+    if (slots_[i].scalars != wanted[i] || slots_[i].type != types[i] || other_shape) changed.push_back(i);
   }
   if (changed.empty()) return;
   ++generation_;
@@ -102,6 +147,7 @@ void ArgumentBuffers::fit(const Configuration& configuration) {
   for (const std::size_t i : changed) {
     slots_[i].size = Bytes{wanted[i] * size_of(types[i])};
     slots_[i].type = types[i];
+    slots_[i].shape = shapes[i];
     slots_[i].scalars = 0;
   }
   require_memory();
@@ -118,8 +164,11 @@ void ArgumentBuffers::fit(const Configuration& configuration) {
 void ArgumentBuffers::require_memory() const {
   Bytes device, copies, largest;
   for (const Slot& slot : slots_) {
-    const Bytes held = slot.whole ? slot.whole->size() : Bytes{};
-    const Bytes needed = guard_size + slot.size + guard_size;
+    const Bytes held = slot.whole ? slot.whole->size() : slot.image ? slot.image->shape().size() : Bytes{};
+    // The pixels of an image that is written are fetched through a buffer of their own.
+    const Bytes needed = !slot.argument->image ? guard_size + slot.size + guard_size
+                         : slot.written        ? slot.size + slot.size
+                                               : slot.size;
     if (needed > held) device = device + (needed - held);
     if (!slot.has_data || slot.scalars != 0) continue;  // what has data already stays as it is
     copies = copies + slot.size;
@@ -151,6 +200,16 @@ void ArgumentBuffers::require_host_memory(Bytes needed, const std::string& purpo
 void ArgumentBuffers::allocate(Slot& slot) {
   const Bytes needed = guard_size + slot.size + guard_size;
   slot.buffer.reset();
+  slot.image.reset();
+  if (slot.argument->image) {
+    try {
+      slot.image = context_.create_image(slot.shape, slot.written ? device::ImageUse::write : device::ImageUse::read);
+    } catch (Error& error) {
+      throw error.add_context(fmt::format("making the image of argument '{}' of '{}' ({})", slot.argument->name,
+                                          problem_.name, describe_sizes()));
+    }
+    return;
+  }
   if (!slot.whole || slot.whole->size() < needed) {
     slot.whole.reset();
     try {
@@ -209,8 +268,23 @@ std::optional<std::size_t> ArgumentBuffers::find(std::string_view name) const {
   return std::nullopt;
 }
 
+// An image's pixels on their way from or to it.
+device::Buffer& ArgumentBuffers::dense(Slot& slot) {
+  if (slot.image && !slot.buffer) slot.buffer = context_.allocate(slot.size);
+  return *slot.buffer;
+}
+
+device::Buffer& ArgumentBuffers::contents(std::size_t slot) {
+  device::Buffer& buffer = dense(slots_[slot]);
+  if (const auto& image = slots_[slot].image) stream_.copy_from_image(buffer, Bytes{}, *image);
+  return buffer;
+}
+
 void ArgumentBuffers::restore(Slot& slot) {
-  if (slot.pristine) {
+  if (slot.image) {
+    if (!slot.pristine) stream_.copy_to_device(dense(slot), Bytes{0}, slot.host);
+    stream_.copy_to_image(*slot.image, slot.pristine ? *slot.pristine : dense(slot), Bytes{});
+  } else if (slot.pristine) {
     stream_.copy_on_device(*slot.buffer, Bytes{0}, *slot.pristine, Bytes{0}, slot.size);
   } else {
     stream_.copy_to_device(*slot.buffer, Bytes{0}, slot.host);
@@ -236,7 +310,8 @@ void ArgumentBuffers::restore_changed_inputs() {
 void ArgumentBuffers::poison(std::size_t slot, std::uint8_t value) {
   const Argument& argument = *slots_[slot].argument;
   if (argument.access != Access::out && (argument.access != Access::scratch || argument.restored)) return;
-  stream_.fill(*slots_[slot].buffer, Bytes{0}, slots_[slot].size, value);
+  stream_.fill(dense(slots_[slot]), Bytes{0}, slots_[slot].size, value);
+  if (const auto& image = slots_[slot].image) stream_.copy_to_image(*image, dense(slots_[slot]), Bytes{});
 }
 
 std::uint8_t ArgumentBuffers::guard_byte(std::size_t slot, GuardBytes bytes) const {
@@ -251,6 +326,7 @@ std::uint8_t ArgumentBuffers::guard_byte(std::size_t slot, GuardBytes bytes) con
 
 void ArgumentBuffers::arm_guards(GuardBytes bytes, const std::optional<GuardPlace>& except) {
   for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+    if (slots_[slot].image) continue;
     const bool excepted = except && except->slot == slot;
     const auto byte = [&](bool other) { return guard_byte(slot, excepted && other ? GuardBytes::third : bytes); };
     device::Buffer& whole = *slots_[slot].whole;
@@ -265,11 +341,13 @@ std::optional<GuardBreach> ArgumentBuffers::check_guards(GuardBytes bytes) {
     return zones.subspan((2 * slot + (before ? 0 : 1)) * guard_size.count, guard_size.count);
   };
   for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+    if (slots_[slot].image) continue;
     stream_.copy_to_host(zone_of(slot, true), *slots_[slot].whole, Bytes{0});
     stream_.copy_to_host(zone_of(slot, false), *slots_[slot].whole, guard_size + slots_[slot].size);
   }
   stream_.synchronize();
   for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+    if (slots_[slot].image) continue;
     const auto touched = [&, armed = std::byte{guard_byte(slot, bytes)}](std::byte b) { return b != armed; };
     for (const bool before : {false, true}) {
       const auto zone = zone_of(slot, before);
@@ -302,7 +380,7 @@ std::span<std::byte> ArgumentBuffers::staging(Bytes size) {
 
 std::span<const std::byte> ArgumentBuffers::download(std::size_t slot, Bytes offset, Bytes size) {
   const std::span<std::byte> target = staging(size);
-  stream_.copy_to_host(target, *slots_[slot].buffer, offset);
+  stream_.copy_to_host(target, contents(slot), offset);
   stream_.synchronize();
   return target;
 }

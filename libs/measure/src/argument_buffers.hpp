@@ -1,4 +1,6 @@
-// The device buffers behind a problem's arguments: their data, their restoring, their poison and their guard zones.
+// The device buffers and images behind a problem's arguments: their data, their restoring, their poison and the guard
+// zones of the buffers. Nothing can be laid around an image, and no kernel reaches what lies there: reads outside one
+// are the sampler's affair, and writes outside have no effect.
 #pragma once
 
 #include <cstdint>
@@ -61,7 +63,8 @@ class ArgumentBuffers final : public BufferSource {
                   std::optional<Bytes> host_memory = {});
 
   // Gives every buffer its size under this configuration: grows and regenerates only what changed. Throws
-  // Error(bad_input) for sizes below 1 and for swapped buffers of different sizes, Error(out_of_memory) listing the
+  // Error(bad_input) for sizes below 1, for swapped buffers of different sizes and for images larger than the device
+  // allows, Error(out_of_memory) listing the
   // sizes where the device or the host has less memory than they need.
   void fit(const Configuration& configuration);
   // Throws Error(out_of_memory) with the sizes of all buffers unless the host has `needed` for `purpose`.
@@ -72,7 +75,9 @@ class ArgumentBuffers final : public BufferSource {
   std::size_t count() const override { return slots_.size(); }
   std::optional<std::size_t> find(std::string_view name) const override;
   const Argument& argument(std::size_t slot) const override { return *slots_[slot].argument; }
-  device::Buffer& buffer(std::size_t slot) override { return *slots_[slot].buffer; }
+  // Of an image: memory that its pixels are copied through, which may hold anything.
+  device::Buffer& buffer(std::size_t slot) override { return dense(slots_[slot]); }
+  device::Image* image(std::size_t slot) override { return slots_[slot].image.get(); }
   Bytes size(std::size_t slot) const override { return slots_[slot].size; }
   // The element type under the configuration of the last fit().
   DataType type(std::size_t slot) const { return slots_[slot].type; }
@@ -90,6 +95,9 @@ class ArgumentBuffers final : public BufferSource {
   // Where a kernel wrote outside since arm_guards() with the same set. Waits.
   std::optional<GuardBreach> check_guards(GuardBytes bytes);
 
+  // Enqueued: what kernels have left in the slot as dense elements; of an image a copy of its pixels. Valid until the
+  // slot is restored, poisoned or asked for again.
+  device::Buffer& contents(std::size_t slot);
   // Waits. Valid until the next download or fit().
   std::span<const std::byte> download(std::size_t slot) { return download(slot, Bytes{}, slots_[slot].size); }
   std::span<const std::byte> download(std::size_t slot, Bytes offset, Bytes size);
@@ -106,14 +114,18 @@ class ArgumentBuffers final : public BufferSource {
     bool changed = false;   // has data that a run overwrites
     std::uint64_t scalars = 0;
     Bytes size;
-    std::unique_ptr<device::Buffer> whole;     // guard zone, data, guard zone
+    std::unique_ptr<device::Buffer> whole;     // guard zone, data, guard zone; null for images
     std::unique_ptr<device::Buffer> buffer;    // what kernels get, of `whole`: the data and, but for constants, a zone
+    std::unique_ptr<device::Image> image;      // what kernels get; `buffer` has its pixels on their way, if any go it
+    ImageShape shape;                          // of `image`
     std::unique_ptr<device::Buffer> pristine;  // device copy of the data, or ...
     std::vector<std::byte> host;               // ... host copy where the device has no room
   };
 
   void require_memory() const;
   void allocate(Slot& slot);
+  void require_formats() const;
+  device::Buffer& dense(Slot& slot);
   std::uint8_t guard_byte(std::size_t slot, GuardBytes bytes) const;
   void load_data(Slot& slot);
   void restore(Slot& slot);

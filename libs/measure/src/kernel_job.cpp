@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <fmt/format.h>
 #include <iterator>
 #include <limits>
 #include <set>
 #include <utility>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/device/checks.hpp>
 #include <warpwright/measure/kernel_job.hpp>
 #include <warpwright/measure/modules.hpp>
 
@@ -102,6 +104,7 @@ bool reaches(const Parameter& parameter, const Stage* stage) {
 // Everything of a job but its entries.
 device::CompileJob common_job(const Problem& problem, const Configuration& configuration, const DeviceInfo& device,
                               const KernelSource& source, const std::string& what, const Stage* stage = nullptr) {
+  require_images(problem, device);
   const std::string& backend = device.id.backend;
   const SourceText* text = source.find(backend);
   if (text == nullptr) {
@@ -193,6 +196,18 @@ std::vector<std::string> unique_in_order(const std::vector<std::string>& names) 
 }
 
 }  // namespace
+
+void require_images(const Problem& problem, const DeviceInfo& device) {
+  if (device.offers_images()) return;
+  for (const Argument& argument : problem.arguments) {
+    if (!argument.image && !argument.sampler) continue;
+    throw Error(ErrorCode::bad_input,
+                fmt::format("argument '{}' is {}: {}; choose an OpenCL device that has them with --device, or give the "
+                            "kernel a buffer",
+                            argument.name, argument.image ? "an image" : "a sampler", device::why_no_images(device)),
+                argument.position);
+  }
+}
 
 device::CompileJob kernel_job(const Problem& problem, const Configuration& configuration, const DeviceInfo& device) {
   if (!problem.stages.empty()) {

@@ -284,12 +284,17 @@ void LaunchSequence::check_parameters(const Step& step) {
     if (const auto* slot = std::get_if<std::size_t>(&given[i])) {
       const Argument& declared = buffers_.argument(*slot);
       argument = {declared.name, true, false, declared.type_in(scope_), declared.components, {}};
+      if (declared.image) argument.image = declared.access == Access::in ? PassedImage::read : PassedImage::written;
       continue;
     }
     argument.name = step.launch->args[i];
     if (const auto* local = std::get_if<device::LocalMemory>(&given[i])) {
       argument.local = true;
       argument.size = local->size;
+      continue;
+    }
+    if (std::holds_alternative<const device::Sampler*>(given[i])) {
+      argument.sampler = true;
       continue;
     }
     argument.size = Bytes{std::get<device::ScalarArgument>(given[i]).size};
@@ -311,8 +316,7 @@ void LaunchSequence::check_parameters(const Step& step) {
   mismatch_.emplace(ErrorCode::bad_input, "launch '" + step.launch->entry + "': " + *reason, std::move(position));
 }
 
-LaunchSequence::Parameter LaunchSequence::parameter(const std::string& name, const Launch& launch,
-                                                    const Scope& scope) const {
+LaunchSequence::Parameter LaunchSequence::parameter(const std::string& name, const Launch& launch, const Scope& scope) {
   if (const auto slot = buffers_.find(name)) return *slot;
   const std::string& backend = context_.device().id.backend;
   if (const Argument* argument = problem_.find_argument(name)) {
@@ -336,6 +340,11 @@ LaunchSequence::Parameter LaunchSequence::parameter(const std::string& name, con
                     argument->position);
       }
       return device::LocalMemory{Bytes{static_cast<std::uint64_t>(elements) * width}};
+    }
+    if (argument->sampler) {
+      auto& sampler = samplers_[name];
+      if (!sampler) sampler = context_.create_sampler(*argument->sampler);
+      return static_cast<const device::Sampler*>(sampler.get());
     }
     if (!argument->fields.empty()) return struct_argument(*argument, scope);
     if (argument->value) {
@@ -373,9 +382,18 @@ void LaunchSequence::bind() {
       arguments.clear();
       for (const Parameter& parameter : step.parameters[round % step.parameters.size()]) {
         if (const auto* slot = std::get_if<std::size_t>(&parameter)) {
-          arguments.emplace_back(&buffers_.buffer(bound[*slot]));
+          if (!buffers_.argument(*slot).image) {
+            arguments.emplace_back(&buffers_.buffer(bound[*slot]));
+          } else if (const device::Image* image = buffers_.image(bound[*slot])) {
+            arguments.emplace_back(image);
+          } else {
+            throw Error(ErrorCode::bad_input,
+                        "no image was given for argument '" + buffers_.argument(*slot).name + "'");
+          }
         } else if (const auto* local = std::get_if<device::LocalMemory>(&parameter)) {
           arguments.emplace_back(*local);
+        } else if (const auto* sampler = std::get_if<const device::Sampler*>(&parameter)) {
+          arguments.emplace_back(*sampler);
         } else {
           arguments.emplace_back(std::get<device::ScalarArgument>(parameter));
         }

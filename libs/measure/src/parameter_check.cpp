@@ -10,6 +10,8 @@ using device::KernelParameter;
 using Kind = KernelParameter::Kind;
 
 std::string describe(const PassedArgument& argument) {
+  if (argument.image != PassedImage::none) return fmt::format("'{}' (image)", argument.name);
+  if (argument.sampler) return fmt::format("'{}' (sampler)", argument.name);
   if (argument.local) return fmt::format("'{}' ({} bytes of __local memory)", argument.name, argument.size.count);
   if (argument.structure) return fmt::format("'{}' (structure of {} bytes)", argument.name, argument.size.count);
   const std::string type = argument.components > 1 ? fmt::format("{}x{}", to_string(argument.type), argument.components)
@@ -48,6 +50,25 @@ std::string cure(const PassedArgument& argument, const KernelParameter& paramete
   return "; correct the order of args, the type of the argument, or the kernel";
 }
 
+// Of images and samplers: nullopt also where there is none.
+std::optional<std::string> image_mismatch(const PassedArgument& argument, const KernelParameter& parameter) {
+  if (parameter.kind == Kind::unknown) return std::nullopt;
+  const bool image = argument.image != PassedImage::none;
+  if (image != (parameter.kind == Kind::image))
+    return image ? "; an image is passed to image2d_t only: correct the order of args, declare the argument with type "
+                   "and size (a buffer), or correct the kernel"
+                 : "; it takes an image: correct the order of args, or declare the argument with image = { width = "
+                   "\"...\", height = \"...\", format = \"rgba_unorm8\" }";
+  if (argument.sampler != (parameter.kind == Kind::sampler))
+    return argument.sampler ? "; a sampler is passed to sampler_t only: correct the order of args, or the kernel"
+                            : "; it takes a sampler: correct the order of args, or declare the argument with sampler = "
+                              "{ filter = \"nearest\" }";
+  if (argument.image == PassedImage::read && parameter.writable)
+    return "; the kernel writes it, and the image has access = \"in\": give it access = \"out\", \"inout\" or "
+           "\"scratch\", or declare the parameter read_only";
+  return std::nullopt;
+}
+
 // Why `argument` is not `parameter`; nullopt if nothing is known against it.
 std::optional<std::string> pair_mismatch(const PassedArgument& argument, const KernelParameter& parameter) {
   if (parameter.kind == Kind::local)
@@ -60,7 +81,10 @@ std::optional<std::string> pair_mismatch(const PassedArgument& argument, const K
     if (parameter.kind == Kind::unknown) return std::nullopt;
     return "; __local memory is passed to __local pointers only: correct the order of args, or the kernel";
   }
-  if (parameter.kind == Kind::other) return "; images, samplers and pipes cannot be passed";
+  if (parameter.kind == Kind::other)
+    return "; of images only two-dimensional ones (image2d_t) can be passed, and pipes and queues cannot";
+  if (const auto why = image_mismatch(argument, parameter)) return why;
+  if (argument.image != PassedImage::none || argument.sampler) return std::nullopt;
   if (parameter.kind == Kind::buffer && !argument.buffer) return cure(argument, parameter);
   if (parameter.kind == Kind::scalar && argument.buffer) return cure(argument, parameter);
   if (argument.structure) {

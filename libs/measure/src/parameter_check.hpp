@@ -11,6 +11,9 @@
 
 namespace warpwright::measure {
 
+// Whether an image is one that kernels write.
+enum class PassedImage { none, read, written };
+
 // One argument of a launch.
 struct PassedArgument {
   std::string name;
@@ -21,6 +24,8 @@ struct PassedArgument {
   Bytes size;              // of a scalar, or of local memory
   bool local = false;      // __local memory
   bool structure = false;  // its size is all that is known of its type
+  PassedImage image = PassedImage::none;
+  bool sampler = false;
 };
 
 // What is wrong with passing `passed` to `kernel`, and what would be right; nullopt where nothing is known against it.

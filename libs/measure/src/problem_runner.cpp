@@ -128,6 +128,7 @@ ProblemRunner::State::~State() {
 
 void ProblemRunner::State::check_problem() const {
   if (problem.launches.empty()) throw Error(ErrorCode::bad_input, "problem '" + problem.name + "' has no launch");
+  require_images(problem, context.device());
   for (const Output& output : problem.outputs) {
     const Argument* argument = problem.find_argument(output.argument);
     if (argument == nullptr || !argument->is_buffer() || argument->access == Access::constant ||

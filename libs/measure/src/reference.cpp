@@ -401,7 +401,12 @@ HostBuffers ProblemRunner::State::reference_from_command(const ReferenceCommand&
     array.type = buffers->type(slot);
     array.data = std::move(inputs.at(argument.name));
     const auto width = static_cast<std::uint64_t>(std::max(argument.components, 1));
-    array.shape = {array.data.size() / size_of(array.type) / width};
+    const std::uint64_t elements = array.data.size() / size_of(array.type) / width;
+    array.shape = {elements};
+    if (const device::Image* image = buffers->image(slot)) {
+      const auto rows = static_cast<std::uint64_t>(image->shape().height);
+      array.shape = {rows, elements / rows};
+    }
     if (width > 1) array.shape.push_back(width);
     write_npy(file_of(argument.name), array);
     std::filesystem::last_write_time(file_of(argument.name), long_ago);

@@ -85,7 +85,7 @@ bool ProblemRunner::State::outputs_right(LaunchSequence& sequence, GuardBytes gu
     const OutputRange range = range_of(*output.output, output.slot, sequence.scope());
     if (output.on_device && type == output.type) {
       timer.enter(result.verify);
-      if (comparer->surely_equal(*output.on_device, buffers->buffer(final_slot), Bytes{output.data.size()}, type,
+      if (comparer->surely_equal(*output.on_device, buffers->contents(final_slot), Bytes{output.data.size()}, type,
                                  output.tolerance))
         continue;
     }
@@ -197,6 +197,7 @@ void ProblemRunner::State::find_outside_read(LaunchSequence& sequence, std::size
   // A kernel may read around several buffers; the first that alone makes a difference is named.
   for (std::size_t slot = 0; slot < buffers->count(); ++slot) {
     if (verified_run * static_cast<double>(slot + 1) > patience) break;
+    if (buffers->argument(slot).image) continue;
     if (!difference(usual, observe(guards, GuardPlace{slot}))) continue;
     const bool behind = difference(usual, observe(guards, GuardPlace{slot, false, true})).has_value();
     place =

@@ -15,6 +15,7 @@
 #include <warpwright/base/clock.hpp>
 #include <warpwright/base/error.hpp>
 #include <warpwright/device/backend.hpp>
+#include <warpwright/device/checks.hpp>
 
 namespace warpwright::measure::testing {
 
@@ -77,6 +78,7 @@ struct Call {
   std::map<std::string, std::string> defines;
   std::map<std::string, std::vector<std::byte>>* symbols;
   std::vector<Bytes> locals = {};  // 0 for all that is no local memory
+  std::vector<std::optional<SamplerSettings>> samplers = {};
 
   // Buffers as the kernel would see them: writing past both ends reaches guard zones, as on a device.
   template <class T>
@@ -106,6 +108,7 @@ struct Host {
   std::deque<Nanoseconds> launch_times;  // of the next launches; 1 us when empty
   Nanoseconds device_time{};
   std::optional<device::MemoryUse> memory;
+  std::vector<ImageFormat> readable_images, writable_images;  // with info.max_image
   std::uint64_t largest_allocation = std::uint64_t{1} << 40;
   int live_modules = 0;
 
@@ -191,6 +194,22 @@ class HostModule final : public device::Module {
   std::map<std::string, std::vector<std::byte>> symbols_;
 };
 
+class HostImage final : public device::Image {
+ public:
+  explicit HostImage(const ImageShape& shape) : bytes(shape.size().count), shape_(shape) {}
+  const ImageShape& shape() const override { return shape_; }
+  std::vector<std::byte> bytes;
+
+ private:
+  ImageShape shape_;
+};
+
+class HostSampler final : public device::Sampler {
+ public:
+  explicit HostSampler(const SamplerSettings& chosen) : settings(chosen) {}
+  SamplerSettings settings;
+};
+
 class HostStream final : public device::Stream {
  public:
   explicit HostStream(Host& host) : host_(host) {}
@@ -212,6 +231,16 @@ class HostStream final : public device::Stream {
     host_.operations.push_back(fmt::format("fill {}", size.count));
     host_.device_time += Nanoseconds{500};
   }
+  void copy_to_image(device::Image& destination, const device::Buffer& source, Bytes offset) override {
+    auto& bytes = dynamic_cast<HostImage&>(destination).bytes;
+    std::copy_n(at(source, offset, Bytes{bytes.size()}), bytes.size(), bytes.begin());
+    host_.operations.emplace_back("to image");
+  }
+  void copy_from_image(device::Buffer& destination, Bytes offset, const device::Image& source) override {
+    const auto& bytes = dynamic_cast<const HostImage&>(source).bytes;
+    std::copy(bytes.begin(), bytes.end(), at(destination, offset, Bytes{bytes.size()}));
+    host_.operations.emplace_back("from image");
+  }
   void launch(const device::Kernel& kernel, const device::LaunchConfig& config,
               std::span<const device::KernelArgument> arguments) override {
     const auto& function = dynamic_cast<const HostKernel&>(kernel);
@@ -219,6 +248,13 @@ class HostStream final : public device::Stream {
     for (const auto& argument : arguments) {
       const auto* buffer = std::get_if<const device::Buffer*>(&argument);
       call.buffers.push_back(buffer == nullptr ? std::span<std::byte>{} : memory_of(**buffer));
+      if (const auto* image = std::get_if<const device::Image*>(&argument)) {
+        const auto& bytes = dynamic_cast<const HostImage&>(**image).bytes;
+        call.buffers.back() = {const_cast<std::byte*>(bytes.data()), bytes.size()};
+      }
+      const auto* sampler = std::get_if<const device::Sampler*>(&argument);
+      call.samplers.push_back(sampler == nullptr ? std::nullopt
+                                                 : std::optional(dynamic_cast<const HostSampler&>(**sampler).settings));
       const auto* scalar = std::get_if<device::ScalarArgument>(&argument);
       call.scalars.push_back(scalar == nullptr ? device::ScalarArgument{} : *scalar);
       const auto* local = std::get_if<device::LocalMemory>(&argument);
@@ -282,6 +318,17 @@ class HostContext final : public device::Context {
     throw Error(ErrorCode::unsupported, "no graphs");
   }
   std::optional<device::MemoryUse> memory_use() const override { return host_.memory; }
+  std::vector<ImageFormat> image_formats(device::ImageUse use) const override {
+    return use == device::ImageUse::read ? host_.readable_images : host_.writable_images;
+  }
+  std::unique_ptr<device::Image> create_image(const ImageShape& shape, device::ImageUse use) override {
+    device::check_image(shape, use, image_formats(use), host_.info);
+    if (shape.size().count > host_.largest_allocation) throw Error(ErrorCode::out_of_memory, "device memory is full");
+    return std::make_unique<HostImage>(shape);
+  }
+  std::unique_ptr<device::Sampler> create_sampler(const SamplerSettings& settings) override {
+    return std::make_unique<HostSampler>(settings);
+  }
   void reset_persisting_cache() override { host_.operations.emplace_back("reset persisting"); }
   void synchronize() override {}
 

@@ -71,8 +71,43 @@ TEST(ParameterCheck, KindsAndElementTypesAreNamedOnBothSides) {
               HasSubstr("correct the order of args"));
   EXPECT_THAT(mismatch({scalar("long n", DataType::int64)}, {value("n", DataType::int32, true)}),
               AllOf(HasSubstr("'long n'"), HasSubstr("type = \"int64\"")));
-  EXPECT_THAT(mismatch({{Kind::other, "image2d_t i", {}, 1, {}}}, {array("x", DataType::float32)}),
-              HasSubstr("images, samplers and pipes cannot be passed"));
+  EXPECT_THAT(mismatch({{Kind::other, "image3d_t i", {}, 1, {}}}, {array("x", DataType::float32)}),
+              HasSubstr("of images only two-dimensional ones (image2d_t) can be passed"));
+}
+
+TEST(ParameterCheck, ImagesAndSamplersArePassedToTheirOwnKind) {
+  const KernelParameter read{Kind::image, "read_only image2d_t in", {}, 1, {}};
+  const KernelParameter write{Kind::image, "write_only image2d_t out", {}, 1, {}, true};
+  const KernelParameter look{Kind::sampler, "sampler_t s", {}, 1, {}};
+  const KernelParameter x = buffer("float* x", DataType::float32);
+  PassedArgument input, output, sampler;
+  input.name = "in";
+  input.buffer = true;
+  input.image = PassedImage::read;
+  output.name = "out";
+  output.buffer = true;
+  output.image = PassedImage::written;
+  sampler.name = "look";
+  sampler.sampler = true;
+  EXPECT_EQ(mismatch({read, write, look}, {input, output, sampler}), "fits");
+  // A later launch may read what an earlier one wrote.
+  EXPECT_EQ(mismatch({read}, {output}), "fits");
+  const KernelParameter untold{};
+  EXPECT_EQ(mismatch({untold, untold}, {input, sampler}), "fits");
+  EXPECT_THAT(mismatch({write}, {input}),
+              AllOf(HasSubstr("argument 'in' (image) is passed as parameter 1 of kernel 'k', which is 'write_only "
+                              "image2d_t out'"),
+                    HasSubstr("the kernel writes it, and the image has access = \"in\"")));
+  EXPECT_THAT(mismatch({x}, {input}), HasSubstr("an image is passed to image2d_t only"));
+  EXPECT_THAT(mismatch({look}, {input}), HasSubstr("an image is passed to image2d_t only"));
+  EXPECT_THAT(mismatch({read}, {array("x", DataType::float32)}), HasSubstr("it takes an image"));
+  EXPECT_THAT(mismatch({read}, {sampler}), HasSubstr("it takes an image"));
+  EXPECT_THAT(mismatch({x}, {sampler}), AllOf(HasSubstr("argument 'look' (sampler)"), HasSubstr("'float* x'"),
+                                              HasSubstr("a sampler is passed to sampler_t only")));
+  EXPECT_THAT(mismatch({scalar("int n", DataType::int32)}, {sampler}),
+              HasSubstr("a sampler is passed to sampler_t only"));
+  EXPECT_THAT(mismatch({look}, {value("n", DataType::int32)}), HasSubstr("it takes a sampler"));
+  EXPECT_THAT(mismatch({look}, {array("x", DataType::float32)}), HasSubstr("it takes a sampler"));
 }
 
 TEST(ParameterCheck, NumbersAreCountedWithBothLists) {

@@ -1,18 +1,24 @@
 // Every configuration of the whole problems that the tests of the command line tune (tests/cli/data/problems), on an
 // OpenCL device: read, compiled stage by stage, verified, timed launch by launch.
+#include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <warpwright/base/clock.hpp>
 #include <warpwright/base/error.hpp>
 #include <warpwright/measure/kernel_job.hpp>
 #include <warpwright/measure/problem_runner.hpp>
 #include <warpwright/opencl/backend.hpp>
+#include <warpwright/spec/problem_builder.hpp>
 #include <warpwright/spec/read.hpp>
+
+#include "problems.hpp"
 
 namespace warpwright::measure {
 namespace {
@@ -67,7 +73,86 @@ TEST_P(WholeProblem, IsRightInEveryConfigurationAndAtItsOtherSizes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(OpenCl, WholeProblem, ::testing::Values("rounds", "matvec", "reverse"),
+class ImageProblem : public WholeProblem {
+ protected:
+  void SetUp() override {
+    WholeProblem::SetUp();
+    if (!IsSkipped() && !HasFatalFailure() && !context->device().offers_images())
+      GTEST_SKIP() << context->device().id.to_string() << " has no images";
+  }
+  // Of the only configuration.
+  RunResult run_only(const Problem& problem) {
+    ProblemRunner runner(*context, *compiler, problem, clock, {});
+    runner.compute_reference();
+    return run(runner, problem.baseline_configuration());
+  }
+};
+
+// Halves an image through a linear sampler at normalised coordinates into another that lives between the launches,
+// which is then read without a sampler that was passed, and written as integers.
+TEST_P(ImageProblem, OfEveryAccess) {
+  const char* source = R"(
+__kernel void halve(__read_only image2d_t in, sampler_t look, __write_only image2d_t between) {
+  const int x = get_global_id(0), y = get_global_id(1);
+  const float2 at = (float2)((x + 0.5f) / get_image_width(between), (y + 0.5f) / get_image_height(between));
+  write_imagef(between, (int2)(x, y), read_imagef(in, look, at));
+}
+__constant sampler_t exact = CLK_NORMALIZED_COORDS_FALSE | CLK_ADDRESS_NONE | CLK_FILTER_NEAREST;
+__kernel void add(__read_only image2d_t between, __global int* sums, __write_only image2d_t out, int w) {
+  const int2 at = (int2)(get_global_id(0), get_global_id(1));
+  const int4 found = convert_int4_rte(read_imagef(between, exact, at));
+  sums[at.y * w + at.x] += found.x;
+  write_imagei(out, at, found + (int4)(0, 10, 20, 30));
+}
+)";
+  const ImageFormat floats{4, DataType::float32, false}, shorts{4, DataType::int16, false};
+  Problem problem = spec::ProblemBuilder("halve")
+                        .dimension("w", Value(std::int64_t{9}))
+                        .dimension("h", Value(std::int64_t{6}))
+                        .input_image("in", floats, "2 * w", "2 * h", Fill(FillUniform{0, 4000, 3}))
+                        .scratch_image("between", floats, "w", "h")
+                        .inout("sums", DataType::int32, "w * h", FillConstant{5}, 0, 1)
+                        .output_image("out", shorts, "w", "h", 0, 1)
+                        .sampler("look", {ImageAddressing::clamp_to_edge, ImageFilter::linear, true})
+                        .source_text(source, "opencl")
+                        .launch("halve", {"3", "2"}, {"w // 3", "h // 2"}, {"in", "look", "between"})
+                        .launch("add", {"1", "1"}, {"w", "h"}, {"between", "sums", "out", "w"})
+                        .reference(ReferenceCallback{[](const Configuration& dimensions, HostBuffers& buffers) {
+                          const auto w = static_cast<std::size_t>(*as_integer(dimensions.at("w")));
+                          const auto h = static_cast<std::size_t>(*as_integer(dimensions.at("h")));
+                          const auto in = testing::values_of<float>(buffers.at("in"));
+                          auto sums = testing::values_of<std::int32_t>(buffers.at("sums"));
+                          std::vector<std::int16_t> out(4 * w * h);
+                          for (std::size_t y = 0; y < h; ++y) {
+                            for (std::size_t x = 0; x < w; ++x) {
+                              for (std::size_t c = 0; c < 4; ++c) {
+                                float sum = 0;
+                                for (std::size_t d = 0; d < 4; ++d)
+                                  sum += in[((2 * y + d / 2) * 2 * w + 2 * x + d % 2) * 4 + c];
+                                const auto mean = static_cast<int>(std::lround(sum / 4));
+                                if (c == 0) sums[y * w + x] += mean;
+                                out[(y * w + x) * 4 + c] = static_cast<std::int16_t>(mean + 10 * static_cast<int>(c));
+                              }
+                            }
+                          }
+                          buffers.at("sums") = testing::bytes_of(sums);
+                          buffers.at("out") = testing::bytes_of(out);
+                        }})
+                        .build();
+  RunResult result = run_only(problem);
+  EXPECT_EQ(result.status, TrialStatus::ok) << result.message;
+  // Without the filter every value is that of one pixel.
+  for (Argument& argument : problem.arguments) {
+    if (argument.sampler) argument.sampler->filter = ImageFilter::nearest;
+  }
+  result = run_only(problem);
+  EXPECT_EQ(result.status, TrialStatus::wrong_result);
+}
+
+INSTANTIATE_TEST_SUITE_P(OpenCl, ImageProblem, ::testing::Values("built"),
+                         [](const auto& instance) { return std::string(instance.param); });
+
+INSTANTIATE_TEST_SUITE_P(OpenCl, WholeProblem, ::testing::Values("rounds", "matvec", "reverse", "smooth"),
                          [](const auto& instance) { return std::string(instance.param); });
 
 }  // namespace

@@ -52,6 +52,10 @@ Fill resolved(const Fill& fill, const Scope& scope, std::string_view what) {
   return result;
 }
 
+Expression image_pixels(const Expression& width, const Expression& height) {
+  return Expression::parse("(" + width.text() + ") * (" + height.text() + ")");
+}
+
 DataType Argument::type_in(const Scope& scope) const {
   if (type_parameter.empty()) return type;
   const ExpressionValue* found = scope.find(type_parameter);
@@ -228,6 +232,14 @@ std::string Problem::data_types() const {
   std::string text;
   for (const auto& argument : arguments) {
     if (!text.empty()) text += ",";
+    if (argument.sampler) {
+      text += "sampler";
+      continue;
+    }
+    if (argument.image) {
+      text += "image:" + to_string(argument.image_format());
+      continue;
+    }
     if (!argument.fields.empty()) {
       text += "struct";
       for (const StructField& field : argument.fields) {

@@ -81,7 +81,12 @@ class ApplicationBuffers final : public measure::BufferSource {
           scope.integer_at_least(*argument.size, 1, fmt::format("size of argument '{}'", argument.name));
       const std::uint64_t bytes = static_cast<std::uint64_t>(elements) *
                                   static_cast<std::uint64_t>(argument.components) * size_of(argument.type_in(scope));
-      slots_.push_back({&argument, Bytes{bytes}, nullptr, nullptr, nullptr});
+      slots_.push_back({&argument, Bytes{bytes}, nullptr, nullptr, nullptr, nullptr, nullptr, {}});
+      if (argument.image)
+        slots_.back().shape = {
+            argument.image_format(),
+            scope.integer_at_least(argument.image->width, 1, fmt::format("width of image '{}'", argument.name)),
+            scope.integer_at_least(argument.image->height, 1, fmt::format("height of image '{}'", argument.name))};
       if (argument.restored) {
         // The application's stream may be any, so the copy that is put back lies on the device from now on.
         const auto data = measure::generate(resolved(argument.fill, scope, "init of argument '" + argument.name + "'"),
@@ -96,9 +101,14 @@ class ApplicationBuffers final : public measure::BufferSource {
     }
   }
 
-  void assign(const std::map<std::string, device::Buffer*>& buffers) {
+  void assign(const std::map<std::string, device::Buffer*>& buffers,
+              const std::map<std::string, device::Image*>& images) {
     bool changed = has_constants_;  // the application may have written new values into the same buffer
     for (auto& slot : slots_) {
+      if (slot.argument->image) {
+        changed = assign_image(slot, images) || changed;
+        continue;
+      }
       const auto found = buffers.find(slot.argument->name);
       if (slot.argument->access == Access::scratch && found == buffers.end()) {
         if (!slot.own) slot.own = context_.allocate(slot.size);
@@ -116,15 +126,20 @@ class ApplicationBuffers final : public measure::BufferSource {
       changed = changed || slot.buffer != found->second;
       slot.buffer = found->second;
     }
-    for (const auto& [name, buffer] : buffers)
-      if (!find(name)) throw Error(ErrorCode::bad_input, fmt::format("the kernel has no buffer argument '{}'", name));
+    for (const auto& [name, buffer] : buffers) require_slot(name, false);
+    for (const auto& [name, image] : images) require_slot(name, true);
     if (changed) ++generation_;
   }
 
   // Enqueued: scratch with an init as it is at the beginning of every run.
   void restore_scratch(device::Stream& stream) {
-    for (const Slot& slot : slots_)
-      if (slot.pristine) stream.copy_on_device(*slot.buffer, Bytes{}, *slot.pristine, Bytes{}, slot.size);
+    for (const Slot& slot : slots_) {
+      if (!slot.pristine) continue;
+      if (slot.image != nullptr)
+        stream.copy_to_image(*slot.image, *slot.pristine, Bytes{});
+      else
+        stream.copy_on_device(*slot.buffer, Bytes{}, *slot.pristine, Bytes{}, slot.size);
+    }
   }
 
   std::size_t count() const override { return slots_.size(); }
@@ -135,6 +150,7 @@ class ApplicationBuffers final : public measure::BufferSource {
   }
   const Argument& argument(std::size_t slot) const override { return *slots_[slot].argument; }
   device::Buffer& buffer(std::size_t slot) override { return *slots_[slot].buffer; }
+  device::Image* image(std::size_t slot) override { return slots_[slot].image; }
   Bytes size(std::size_t slot) const override { return slots_[slot].size; }
   std::uint64_t generation() const override { return generation_; }
 
@@ -145,7 +161,39 @@ class ApplicationBuffers final : public measure::BufferSource {
     device::Buffer* buffer;
     std::unique_ptr<device::Buffer> own;       // scratch that the application did not give
     std::unique_ptr<device::Buffer> pristine;  // scratch that is restored
+    device::Image* image;                      // in place of `buffer`
+    std::unique_ptr<device::Image> own_image;
+    ImageShape shape;
   };
+
+  // Whether it is another than before.
+  bool assign_image(Slot& slot, const std::map<std::string, device::Image*>& images) {
+    const auto found = images.find(slot.argument->name);
+    device::Image* given = found == images.end() ? nullptr : found->second;
+    if (given == nullptr && slot.argument->access == Access::scratch) {
+      if (!slot.own_image) slot.own_image = context_.create_image(slot.shape, device::ImageUse::write);
+      given = slot.own_image.get();
+    }
+    const auto describe = [](const ImageShape& shape) {
+      return fmt::format("{} x {} pixels of {}", shape.width, shape.height, to_string(shape.format));
+    };
+    if (given == nullptr)
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("no image was given for argument '{}' ({})", slot.argument->name, describe(slot.shape)));
+    if (given->shape() != slot.shape)
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("the image of argument '{}' has {}, this problem size needs {}", slot.argument->name,
+                              describe(given->shape()), describe(slot.shape)));
+    return std::exchange(slot.image, given) != given;
+  }
+
+  void require_slot(const std::string& name, bool image) const {
+    const auto slot = find(name);
+    if (slot && slots_[*slot].argument->image.has_value() == image) return;
+    throw Error(ErrorCode::bad_input,
+                fmt::format("the kernel has no {} argument '{}'", image ? "image" : "buffer", name));
+  }
+
   device::Context& context_;
   std::vector<Slot> slots_;
   bool has_constants_ = false;
@@ -176,6 +224,7 @@ TunedKernel::TunedKernel(const Problem& problem, const device::Backend& backend,
       compiler_(backend.compiler(context.device())) {
   if (options_.max_prepared == 0)
     throw Error(ErrorCode::bad_input, "TunedKernelOptions::max_prepared is 0; at least one size must be kept ready");
+  measure::require_images(problem_, context.device());
   source_hash(problem_, backend_.name());  // throws now if there is no source for this backend
   if (options_.binary_cache) cache_.emplace(*options_.binary_cache);
   profiles_version_ = profiles_.version();
@@ -354,12 +403,13 @@ void TunedKernel::tell(const Selection& selection) {
 }
 
 void TunedKernel::launch(device::Stream& stream, const Configuration& dimensions,
-                         const std::map<std::string, device::Buffer*>& buffers) {
+                         const std::map<std::string, device::Buffer*>& buffers,
+                         const std::map<std::string, device::Image*>& images) {
   Prepared& prepared = prepare(dimensions);
   const Configuration& configuration = prepared.selection.configuration;
   if (!prepared.buffers)
     prepared.buffers = std::make_unique<ApplicationBuffers>(context_, prepared.problem, configuration);
-  prepared.buffers->assign(buffers);
+  prepared.buffers->assign(buffers, images);
   if (!prepared.sequence) {
     // An earlier launch failed half-way.
     if (!prepared.modules) prepared.modules = std::make_unique<measure::ModuleSet>(context_, prepared.binary);

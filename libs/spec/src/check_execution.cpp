@@ -205,8 +205,56 @@ void check_structure(const Checker& checker, const Argument& argument, const std
   }
 }
 
+void check_image(const Checker& checker, const Argument& argument, const std::string& key) {
+  const std::string quoted = "argument '" + argument.name + "'";
+  if (argument.access == Access::constant || argument.access == Access::scalar || argument.access == Access::local) {
+    checker.fail(key + ".access", quoted +
+                                      " is an image, which has access = \"in\", \"out\", \"inout\" or \"scratch\"; "
+                                      "found access = \"" +
+                                      std::string(to_string(argument.access)) + "\"");
+  }
+  const ImageFormat format = argument.image_format();
+  const auto& known = image_formats();
+  if (std::find(known.begin(), known.end(), format) == known.end() || !argument.type_parameter.empty()) {
+    checker.fail(key + ".image.format", quoted + " is an image of a format that does not exist (" + to_string(format) +
+                                            "); it is one of " + describe(known) + ", the same in every configuration");
+  }
+  if (argument.value || !argument.fields.empty()) {
+    checker.fail(key + ".image", quoted + " is an image, which has neither value nor layout");
+  }
+  if (!argument.size) {
+    checker.fail(key + ".image", quoted +
+                                     " is an image without a number of pixels: its size is "
+                                     "image_pixels(width, height)");
+  }
+  checker.check_names(argument.image->width, key + ".image.width", "width of " + quoted);
+  checker.check_names(argument.image->height, key + ".image.height", "height of " + quoted);
+  check_fill(checker, argument, key + ".init");
+  check_fill_bounds(checker, argument, key + ".init");
+}
+
+void check_sampler(const Checker& checker, const Argument& argument, const std::string& key) {
+  const std::string quoted = "argument '" + argument.name + "'";
+  if (argument.access != Access::scalar || argument.image || argument.value || argument.size ||
+      !argument.fields.empty()) {
+    checker.fail(key + ".sampler", quoted +
+                                       " is a sampler, which is passed by value and has neither size, value, layout "
+                                       "nor image");
+  }
+  const ImageAddressing addressing = argument.sampler->addressing;
+  const bool repeats = addressing == ImageAddressing::repeat || addressing == ImageAddressing::mirrored_repeat;
+  if (repeats && !argument.sampler->normalized) {
+    checker.fail(key + ".sampler.addressing",
+                 quoted + " has addressing \"" + std::string(to_string(addressing)) +
+                     "\", which OpenCL defines for normalized coordinates only; give normalized = true and let the "
+                     "kernel divide its coordinates by width and height, or take clamp_to_edge");
+  }
+}
+
 void check_argument_kind(const Checker& checker, const Argument& argument, const std::string& key) {
   const std::string quoted = "argument '" + argument.name + "'";
+  if (argument.sampler) return check_sampler(checker, argument, key);
+  if (argument.image) return check_image(checker, argument, key);
   if (!argument.fields.empty()) return check_structure(checker, argument, key);
   if (argument.access == Access::local) {
     const std::string size_key = key.ends_with(".local") ? key : key + ".size";
@@ -371,7 +419,9 @@ void check_swap(const Checker& checker, const Launch& launch, const std::string&
   const Argument& first = *checker.problem.find_argument(launch.swap[0]);
   const Argument& second = *checker.problem.find_argument(launch.swap[1]);
   if (first.type != second.type || first.type_parameter != second.type_parameter ||
-      first.components != second.components ||
+      first.components != second.components || first.image.has_value() != second.image.has_value() ||
+      (first.image && (first.image->normalized != second.image->normalized ||
+                       first.image->width.text() != second.image->width.text())) ||
       (first.size && second.size && first.size->text() != second.size->text())) {
     checker.fail(path, "'" + first.name + "' and '" + second.name +
                            "' are swapped, so both need the same type and the same size expression");

@@ -209,7 +209,14 @@ void evaluate_all(const Checker& checker, const Configuration& baseline) {
   for (std::size_t i = 0; i < problem.arguments.size(); ++i) {
     const Argument& argument = problem.arguments[i];
     const std::string key = argument_key(argument, i);
-    if (argument.size) {
+    if (argument.image) {
+      for (const auto& [part, name] :
+           {std::pair(&argument.image->width, "width"), std::pair(&argument.image->height, "height")}) {
+        const std::string what = std::string(name) + " of argument '" + argument.name + "'";
+        evaluate_at(checker, key + ".image." + name, [&, &pixels = *part] { scope.integer_at_least(pixels, 1, what); });
+        require_integer(checker, *part, scope, what);
+      }
+    } else if (argument.size) {
       const std::string size_key = key.ends_with(".local") ? key : key + ".size";
       const Scope& of_size = argument.access == Access::local ? counted : scope;
       evaluate_at(checker, size_key,

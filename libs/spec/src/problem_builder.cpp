@@ -212,6 +212,55 @@ ProblemBuilder& ProblemBuilder::local(std::string name, DataType type, const std
   return buffer(std::move(name), type, size, Access::local, FillConstant{}, 1);
 }
 
+ProblemBuilder& ProblemBuilder::image(std::string name, ImageFormat format, const std::string& width,
+                                      const std::string& height, Access access, std::optional<Fill> fill) {
+  const std::string key = detail::join_index("argument", problem_.arguments.size());
+  Argument argument;
+  argument.name = std::move(name);
+  argument.type = format.type;
+  argument.components = format.channels;
+  argument.access = access;
+  argument.image =
+      ImageArgument{parse(width, key + ".image.width"), parse(height, key + ".image.height"), format.normalized};
+  argument.size = image_pixels(argument.image->width, argument.image->height);
+  argument.fill = fill ? std::move(*fill) : detail::default_fill(access, format.type, problem_.arguments.size() + 1);
+  argument.position = at_key(key);
+  problem_.arguments.push_back(std::move(argument));
+  return *this;
+}
+
+ProblemBuilder& ProblemBuilder::input_image(std::string name, ImageFormat format, const std::string& width,
+                                            const std::string& height, std::optional<Fill> fill) {
+  return image(std::move(name), format, width, height, Access::in, std::move(fill));
+}
+
+ProblemBuilder& ProblemBuilder::output_image(std::string name, ImageFormat format, const std::string& width,
+                                             const std::string& height, double rtol, double atol) {
+  problem_.outputs.push_back({name, rtol, atol, at_key(detail::join_index("output", problem_.outputs.size()))});
+  return image(std::move(name), format, width, height, Access::out, FillConstant{});
+}
+
+ProblemBuilder& ProblemBuilder::inout_image(std::string name, ImageFormat format, const std::string& width,
+                                            const std::string& height, Fill fill, double rtol, double atol) {
+  problem_.outputs.push_back({name, rtol, atol, at_key(detail::join_index("output", problem_.outputs.size()))});
+  return image(std::move(name), format, width, height, Access::inout, std::move(fill));
+}
+
+ProblemBuilder& ProblemBuilder::scratch_image(std::string name, ImageFormat format, const std::string& width,
+                                              const std::string& height) {
+  return image(std::move(name), format, width, height, Access::scratch, FillConstant{});
+}
+
+ProblemBuilder& ProblemBuilder::sampler(std::string name, SamplerSettings settings) {
+  Argument argument;
+  argument.name = std::move(name);
+  argument.access = Access::scalar;
+  argument.sampler = settings;
+  argument.position = at_key(detail::join_index("argument", problem_.arguments.size()));
+  problem_.arguments.push_back(std::move(argument));
+  return *this;
+}
+
 ProblemBuilder& ProblemBuilder::type_from(const std::string& argument, std::string parameter) {
   const auto found = std::find_if(problem_.arguments.begin(), problem_.arguments.end(),
                                   [&](const Argument& candidate) { return candidate.name == argument; });

@@ -131,20 +131,98 @@ void read_type(const Section& section, const Problem& problem, Argument& argumen
   argument.components = type->components;
 }
 
+// Keys that say what an argument is, and do not go with `image` or `sampler`.
+void refuse_beside(const Section& section, std::string_view kind, const std::vector<std::string>& keys,
+                   const std::string& why) {
+  for (const std::string& key : keys) {
+    if (section.has(key)) section.fail(key, "does not go with '" + std::string(kind) + "': " + why);
+  }
+}
+
+void read_image(const Section& section, Argument& argument) {
+  refuse_beside(section, "image", {"sampler", "type", "size", "value", "layout", "symbol"},
+                "an image has its format, width and height, an access and an init");
+  const std::string example = "image = { width = \"width\", height = \"height\", format = \"rgba_unorm8\" }";
+  if (!section.find("image")->is(Node::Kind::table)) {
+    wrong_type(section.document(), *section.find("image"), section.key("image"), "a table such as " + example);
+  }
+  const Section image = *section.section("image", {"width", "height", "format"});
+  image.require("width", "\"width\"");
+  image.require("height", "\"height\"");
+  const std::string text = image.required_string("format", "rgba_unorm8");
+  const auto format = parse_image_format(text);
+  if (!format) {
+    std::vector<std::string> known;
+    for (const ImageFormat& one : image_formats()) known.push_back(to_string(one));
+    std::string nearest = "";
+    if (const auto match = closest_match(text, known)) nearest = "; did you mean '" + *match + "'?";
+    image.fail("format", "'" + excerpt(text, 40) + "' is not an image format" + nearest +
+                             "; it is r, rg or rgba, '_' and float32, float16, uint8, uint16, uint32, int8, int16, "
+                             "int32, unorm8, unorm16, snorm8 or snorm16");
+  }
+  argument.type = format->type;
+  argument.components = format->channels;
+  argument.image = ImageArgument{*image.expression("width", "\"width\""), *image.expression("height", "\"height\""),
+                                 format->normalized};
+  argument.size = image_pixels(argument.image->width, argument.image->height);
+}
+
+// The word of `key` among those of an enumeration; `otherwise` where the key is absent.
+template <class Word>
+Word read_word(const Section& section, std::string_view key, Word otherwise, const std::vector<Word>& all) {
+  const auto text = section.string(key, to_string(otherwise));
+  if (!text) return otherwise;
+  std::vector<std::string> known;
+  for (const Word word : all) {
+    if (*text == to_string(word)) return word;
+    known.emplace_back(to_string(word));
+  }
+  section.fail(key, "expected " + one_of(known) + ", found '" + excerpt(*text, 40) + "'");
+}
+
+void read_sampler(const Section& section, Argument& argument) {
+  refuse_beside(section, "sampler", {"type", "size", "value", "layout", "symbol", "init", "access"},
+                "a sampler has addressing, filter and normalized, and is passed by value");
+  if (!section.find("sampler")->is(Node::Kind::table)) {
+    wrong_type(
+        section.document(), *section.find("sampler"), section.key("sampler"),
+        "a table such as sampler = { addressing = \"clamp_to_edge\", filter = \"nearest\", normalized = false }");
+  }
+  const Section sampler = *section.section("sampler", {"addressing", "filter", "normalized"});
+  SamplerSettings settings;
+  using A = ImageAddressing;
+  settings.addressing = read_word<A>(sampler, "addressing", settings.addressing,
+                                     {A::none, A::clamp_to_edge, A::clamp, A::repeat, A::mirrored_repeat});
+  settings.filter =
+      read_word<ImageFilter>(sampler, "filter", settings.filter, {ImageFilter::nearest, ImageFilter::linear});
+  settings.normalized = sampler.boolean("normalized").value_or(false);
+  argument.sampler = settings;
+  argument.access = Access::scalar;
+}
+
 }  // namespace
 
 void read_arguments(const Section& root, Problem& problem) {
-  const std::vector<std::string> keys = {"name", "type", "size", "init", "access", "symbol", "value", "layout"};
+  const std::vector<std::string> keys = {"name",   "type",  "size",   "init",  "access",
+                                         "symbol", "value", "layout", "image", "sampler"};
   std::uint64_t position = 0;
   for (const Section& section : root.sections("argument", keys)) {
     ++position;
     Argument argument;
     argument.position = section.document().locations.at(section.path());
     argument.name = section.required_string("name", "in");
-    read_type(section, problem, argument);
+    if (section.has("image")) {
+      read_image(section, argument);
+    } else if (section.has("sampler")) {
+      read_sampler(section, argument);
+      problem.arguments.push_back(std::move(argument));
+      continue;
+    } else {
+      read_type(section, problem, argument);
+    }
     argument.access = read_access(section);
     argument.restored = argument.access == Access::scratch && section.has("init");
-    argument.size = section.expression("size", "\"width * height\"");
+    if (!argument.image) argument.size = section.expression("size", "\"width * height\"");
     argument.value = section.expression("value", "\"width\" or 0.5");
     if (const auto symbol = section.string("symbol", "coefficients")) argument.symbol = *symbol;
     argument.fill = read_fill(section, argument, position);

@@ -257,6 +257,90 @@ TEST(SharedInputs, MayBeEmpty) {
   EXPECT_EQ(std::filesystem::file_size(input.file()), 0u);
 }
 
+TEST_F(ProblemModel, ImagesAndSamplersAreArguments) {
+  const Problem problem = read(R"toml(
+schema = 1
+[kernel]
+name = "filter"
+source = { opencl = "own.kernel" }
+[problem]
+w = 30
+h = 20
+[[argument]]
+name = "in"
+image = { width = "w + 2", height = "h", format = "rg_snorm16" }
+[[argument]]
+name = "between"
+image = { width = "w", height = "h", format = "r_uint8" }
+access = "scratch"
+init = { constant = 7 }
+[[argument]]
+name = "out"
+image = { width = "w", height = "h", format = "rgba_float16" }
+access = "out"
+[[argument]]
+name = "look"
+sampler = { addressing = "mirrored_repeat", filter = "linear", normalized = true }
+[[argument]]
+name = "plain"
+sampler = {}
+[[launch]]
+entry = "filter"
+block = 1
+grid = ["w", "h"]
+)toml");
+  const Argument& in = *problem.find_argument("in");
+  ASSERT_TRUE(in.image);
+  EXPECT_EQ(in.image_format(), (ImageFormat{2, DataType::int16, true}));
+  EXPECT_EQ(in.access, Access::in);
+  EXPECT_EQ(problem.scope({}).integer_at_least(*in.size, 1, "size"), 640);
+  EXPECT_TRUE(std::holds_alternative<FillUniform>(in.fill)) << "zeros would hide mistakes";
+  const Argument& between = *problem.find_argument("between");
+  EXPECT_TRUE(between.restored);
+  EXPECT_FALSE(between.image->normalized);
+  EXPECT_EQ(problem.outputs.at(0).argument, "out");
+  const Argument& look = *problem.find_argument("look");
+  EXPECT_EQ(look.access, Access::scalar);
+  EXPECT_EQ(look.sampler, (SamplerSettings{ImageAddressing::mirrored_repeat, ImageFilter::linear, true}));
+  EXPECT_EQ(problem.find_argument("plain")->sampler, SamplerSettings{});
+  EXPECT_THAT(problem.launches[0].args, ElementsAre("in", "between", "out", "look", "plain"));
+  EXPECT_EQ(problem.data_types(), "image:rg_snorm16,image:r_uint8,image:rgba_float16,sampler,sampler");
+}
+
+TEST_F(ProblemModel, TheBuilderMakesImagesAndSamplers) {
+  const ImageFormat bytes{4, DataType::uint8, true}, floats{1, DataType::float32, false};
+  ProblemBuilder builder("filter");
+  builder.dimension("w", Value(std::int64_t{8}))
+      .input_image("in", bytes, "w", "w // 2", Fill(FillUniform{0, 255, 3}))
+      .scratch_image("between", floats, "w", "w // 2")
+      .inout_image("sums", floats, "w", "1", FillConstant{1}, 1e-6, 0)
+      .output_image("out", bytes, "w", "w // 2", 0, 1)
+      .sampler("look", {ImageAddressing::clamp, ImageFilter::linear, false})
+      .source_text("void filter();\n", "opencl")
+      .launch("filter", {"1"}, {"w", "w // 2"}, {"in", "look", "between", "sums", "out"});
+  const Problem problem = builder.build();
+  EXPECT_EQ(problem.data_types(), "image:rgba_unorm8,image:r_float32,image:r_float32,image:rgba_unorm8,sampler");
+  EXPECT_EQ(problem.find_argument("between")->access, Access::scratch);
+  EXPECT_EQ(problem.find_argument("sums")->access, Access::inout);
+  EXPECT_EQ(problem.scope({}).integer_at_least(*problem.find_argument("out")->size, 1, "size"), 32);
+  ASSERT_EQ(problem.outputs.size(), 2u);
+  EXPECT_EQ(problem.outputs[1].atol, 1);
+  ProblemBuilder odd = builder, repeats = builder;
+  odd.input_image("odd", {3, DataType::float64, false}, "w", "w");
+  EXPECT_THAT(error_of([&] { odd.build(); }), HasSubstr("a format that does not exist (3_float64)"));
+  repeats.sampler("again", {ImageAddressing::repeat, ImageFilter::nearest, false});
+  EXPECT_THAT(error_of([&] { repeats.build(); }), HasSubstr("OpenCL defines for normalized coordinates only"));
+  Problem broken = problem;
+  broken.arguments[0].size.reset();
+  EXPECT_THAT(error_of([&] { spec::check_problem(broken); }), HasSubstr("an image without a number of pixels"));
+  broken = problem;
+  broken.arguments[0].value = Expression::parse("1");
+  EXPECT_THAT(error_of([&] { spec::check_problem(broken); }), HasSubstr("neither value nor layout"));
+  broken = problem;
+  broken.arguments[4].access = Access::in;
+  EXPECT_THAT(error_of([&] { spec::check_problem(broken); }), HasSubstr("a sampler, which is passed by value"));
+}
+
 TEST_F(ProblemModel, RepeatIsHiddenByADimension) {
   const Problem problem = read(R"toml(
 schema = 1

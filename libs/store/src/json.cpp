@@ -207,6 +207,12 @@ std::array<std::int64_t, 3> read_three(const Json& json, const Where& where) {
   return {list[0], list[1], list[2]};
 }
 
+std::array<std::int64_t, 2> read_two(const Json& json, const Where& where) {
+  const auto list = read_list(json, where, read_integer<std::int64_t>);
+  if (list.size() != 2) reject(json, where, "an array of 2 integers");
+  return {list[0], list[1]};
+}
+
 }  // namespace
 
 KernelResources read_resources(const Json& json, const Where& where) {
@@ -289,6 +295,7 @@ DeviceInfo read_device(const Json& json, const Where& where) {
   device.memory_clock_mhz = object.maybe("memory_clock_mhz", read_integer<int>);
   device.memory_bus_bits = object.maybe("memory_bus_bits", read_integer<int>);
   device.copy_engines = object.maybe("copy_engines", read_integer<int>);
+  if (const auto image = object.maybe("max_image", read_two)) device.max_image = *image;
   device.supports_cooperative_launch = object.boolean("supports_cooperative_launch");
   device.supports_clusters = object.boolean("supports_clusters");
   device.supports_graphs = object.boolean("supports_graphs");
@@ -528,6 +535,7 @@ Json to_json(const DeviceInfo& device) {
   add(object, "memory_clock_mhz", device.memory_clock_mhz);
   add(object, "memory_bus_bits", device.memory_bus_bits);
   add(object, "copy_engines", device.copy_engines);
+  if (device.offers_images()) object["max_image"] = device.max_image;
   object["supports_cooperative_launch"] = device.supports_cooperative_launch;
   object["supports_clusters"] = device.supports_clusters;
   object["supports_graphs"] = device.supports_graphs;
@@ -604,12 +612,14 @@ Json kernel_parameter_json(const device::KernelParameter& parameter) {
   if (parameter.type) object["type"] = to_string(*parameter.type);
   object["components"] = parameter.components;
   if (parameter.size) object["size_bytes"] = parameter.size->count;
+  if (parameter.writable) object["writable"] = true;
   return object;
 }
 
 device::KernelParameter read_kernel_parameter(const Json& json, const Where& where) {
   using Kind = device::KernelParameter::Kind;
-  constexpr std::array all_kinds{Kind::unknown, Kind::buffer, Kind::local, Kind::scalar, Kind::other};
+  constexpr std::array all_kinds{Kind::unknown, Kind::buffer,  Kind::local, Kind::scalar,
+                                 Kind::image,   Kind::sampler, Kind::other};
   const ObjectReader object(json, where);
   device::KernelParameter parameter;
   parameter.kind =
@@ -622,6 +632,7 @@ device::KernelParameter read_kernel_parameter(const Json& json, const Where& whe
   });
   parameter.components = object.integer<int>("components");
   parameter.size = object.maybe("size_bytes", read_bytes);
+  parameter.writable = object.find("writable") != nullptr && object.boolean("writable");
   return parameter;
 }
 

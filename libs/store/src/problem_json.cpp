@@ -11,6 +11,9 @@ namespace {
 
 using namespace detail;
 
+constexpr std::array all_addressings{ImageAddressing::none, ImageAddressing::clamp_to_edge, ImageAddressing::clamp,
+                                     ImageAddressing::repeat, ImageAddressing::mirrored_repeat};
+constexpr std::array all_filters{ImageFilter::nearest, ImageFilter::linear};
 constexpr std::array all_access{Access::in,     Access::out,     Access::inout, Access::constant,
                                 Access::scalar, Access::scratch, Access::local};
 constexpr std::array all_orders{FillOrder::none, FillOrder::ascending, FillOrder::descending};
@@ -117,6 +120,14 @@ Json argument_json(const Argument& argument) {
   if (argument.restored) object["restored"] = true;
   if (!argument.fields.empty()) object["fields"] = array_json(argument.fields, field_json);
   if (!argument.type_parameter.empty()) object["type_parameter"] = text_json(argument.type_parameter);
+  if (const auto& image = argument.image)
+    object["image"] = Json{{"width", expression_json(image->width)},
+                           {"height", expression_json(image->height)},
+                           {"normalized", image->normalized}};
+  if (const auto& sampler = argument.sampler)
+    object["sampler"] = Json{{"addressing", to_string(sampler->addressing)},
+                             {"filter", to_string(sampler->filter)},
+                             {"normalized", sampler->normalized}};
   return object;
 }
 
@@ -294,6 +305,23 @@ Constraint read_constraint(const Json& json, const Where& where) {
   return constraint;
 }
 
+ImageArgument read_image(const Json& json, const Where& where) {
+  const ObjectReader object(json, where);
+  return {object.get("width", read_expression), object.get("height", read_expression), object.boolean("normalized")};
+}
+
+SamplerSettings read_sampler(const Json& json, const Where& where) {
+  const ObjectReader object(json, where);
+  SamplerSettings sampler;
+  sampler.addressing = object.get("addressing", [](const Json& word, const Where& here) {
+    return read_enum<ImageAddressing>(word, here, all_addressings);
+  });
+  sampler.filter = object.get(
+      "filter", [](const Json& word, const Where& here) { return read_enum<ImageFilter>(word, here, all_filters); });
+  sampler.normalized = object.boolean("normalized");
+  return sampler;
+}
+
 Argument read_argument(const Json& json, const Where& where) {
   const ObjectReader object(json, where);
   Argument argument;
@@ -309,6 +337,8 @@ Argument read_argument(const Json& json, const Where& where) {
   argument.restored = object.find("restored") != nullptr && object.boolean("restored");
   if (object.find("fields") != nullptr) argument.fields = object.list("fields", read_field);
   if (object.find("type_parameter") != nullptr) argument.type_parameter = object.text("type_parameter");
+  argument.image = object.maybe("image", read_image);
+  argument.sampler = object.maybe("sampler", read_sampler);
   return argument;
 }
 

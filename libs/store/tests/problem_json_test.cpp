@@ -103,6 +103,61 @@ TEST(ProblemJson, ProblemsOfOneSourceAreWrittenAsBeforeThereWereStages) {
   EXPECT_EQ(keys(json.at("outputs").at(0)), (std::set<std::string>{"argument", "rtol", "atol", "ulp", "normwise"}));
 }
 
+TEST(ProblemJson, ImagesAndSamplersRoundTrip) {
+  Problem before = full_problem();
+  Argument image;
+  image.name = "picture";
+  image.type = DataType::uint8;
+  image.components = 4;
+  image.image = ImageArgument{Expression::parse("width + 1"), Expression::parse("2"), true};
+  image.size = image_pixels(image.image->width, image.image->height);
+  Argument sampler;
+  sampler.name = "look";
+  sampler.access = Access::scalar;
+  sampler.sampler = SamplerSettings{ImageAddressing::mirrored_repeat, ImageFilter::linear, true};
+  before.arguments.insert(before.arguments.end(), {image, sampler});
+  const Problem after = problem_from_json(through_text(to_json(before)));
+  const Argument& picture = *after.find_argument("picture");
+  ASSERT_TRUE(picture.image);
+  EXPECT_EQ(picture.image_format(), image.image_format());
+  EXPECT_EQ(picture.image->width.text(), "width + 1");
+  EXPECT_EQ(picture.image->height.text(), "2");
+  EXPECT_EQ(picture.size->text(), image.size->text());
+  EXPECT_EQ(after.find_argument("look")->sampler, sampler.sampler);
+  EXPECT_EQ(to_json(after), to_json(before));
+  Json json = to_json(before);
+  json["arguments"].back()["sampler"]["filter"] = "cubic";
+  EXPECT_THAT(error_of(ErrorCode::corrupted, [&] { problem_from_json(json); }), HasSubstr("filter"));
+}
+
+TEST(DeviceJson, ImagesAreToldWhereThereAreAny) {
+  DeviceInfo device;
+  device.id = DeviceId::parse("opencl:0:0");
+  EXPECT_FALSE(to_json(device).contains("max_image"));
+  EXPECT_FALSE(device_from_json(through_text(to_json(device))).offers_images());
+  device.max_image = {8192, 4096};
+  EXPECT_EQ(device_from_json(through_text(to_json(device))).max_image, device.max_image);
+  Json json = to_json(device);
+  json["max_image"] = Json::array({1, 2, 3});
+  EXPECT_THAT(error_of(ErrorCode::corrupted, [&] { device_from_json(json); }), HasSubstr("an array of 2 integers"));
+}
+
+TEST(BinaryJson, ImagesAndSamplersAreParametersToo) {
+  using Kind = device::KernelParameter::Kind;
+  device::Binary binary;
+  binary.backend = "opencl";
+  binary.parameters["f"] = {{Kind::image, "read_only image2d_t in", {}, 1, {}},
+                            {Kind::sampler, "sampler_t look", {}, 1, {}},
+                            {Kind::image, "write_only image2d_t out", {}, 1, {}, true}};
+  const device::Binary after = binary_from_json(through_text(to_json(binary)), "");
+  const auto& parameters = after.parameters.at("f");
+  ASSERT_EQ(parameters.size(), 3u);
+  EXPECT_EQ(parameters[0].kind, Kind::image);
+  EXPECT_FALSE(parameters[0].writable);
+  EXPECT_EQ(parameters[1].kind, Kind::sampler);
+  EXPECT_TRUE(parameters[2].writable);
+}
+
 TEST(ProblemJson, AFillWithAWrongNumberOfBoundsIsRefused) {
   Json json = to_json(staged_problem());
   json["arguments"][0]["fill"]["bounds"] = Json::array({"width"});

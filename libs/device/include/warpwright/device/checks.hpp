@@ -2,7 +2,9 @@
 // error everywhere. Functions only; thread-safe.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include <warpwright/base/units.hpp>
 #include <warpwright/device/context.hpp>
@@ -24,5 +26,13 @@ void check_device_copy(const Buffer& destination, Bytes destination_offset, cons
 // Throws Error(launch) naming the kernel and the dimension if a block, grid or cluster dimension is not positive, the
 // block has more threads than `device` allows, or a feature is asked for that `device` lacks (then Error(unsupported)).
 void check_geometry(std::string_view kernel, const LaunchConfig& config, const DeviceInfo& device);
+
+// Throws Error(bad_input) unless the shape has pixels, Error(unsupported) unless `device` offers images that large and
+// `formats`, those that it has for `use`, contain the shape's.
+void check_image(const ImageShape& shape, ImageUse use, const std::vector<ImageFormat>& formats,
+                 const DeviceInfo& device);
+
+// "the backend cuda does not offer them" and so on: why `device` has no images or samplers.
+std::string why_no_images(const DeviceInfo& device);
 
 }  // namespace warpwright::device

@@ -30,10 +30,12 @@ struct CompileJob {
 struct KernelParameter {
   enum class Kind {
     unknown,
-    buffer,  // a pointer to global or constant memory
-    local,   // OpenCL: a pointer to __local memory
-    scalar,  // by value
-    other    // an image, sampler or pipe
+    buffer,   // a pointer to global or constant memory
+    local,    // OpenCL: a pointer to __local memory
+    scalar,   // by value
+    image,    // OpenCL: image2d_t
+    sampler,  // OpenCL: sampler_t
+    other     // another kind of image, a pipe or a queue
   };
   Kind kind = Kind::unknown;
   std::string text;  // as declared, such as "float* y"; empty if it is not told
@@ -42,6 +44,7 @@ struct KernelParameter {
   std::optional<DataType> type;
   int components = 1;
   std::optional<Bytes> size;  // of what is passed
+  bool writable = false;      // an image that the kernel may write: write_only or read_write
 };
 std::string_view to_string(KernelParameter::Kind kind) noexcept;
 

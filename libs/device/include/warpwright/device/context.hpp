@@ -31,6 +31,7 @@
 #include <warpwright/base/units.hpp>
 #include <warpwright/device/compiler.hpp>
 #include <warpwright/model/device_info.hpp>
+#include <warpwright/model/image.hpp>
 
 namespace warpwright::device {
 
@@ -40,6 +41,26 @@ class Buffer {
   virtual ~Buffer() = default;
   virtual Bytes size() const = 0;
 };
+
+// A two-dimensional image on the device (OpenCL only). Contents are undefined after creation.
+class Image {
+ public:
+  virtual ~Image() = default;
+  virtual const ImageShape& shape() const = 0;
+};
+
+// How kernels read images, as an argument (OpenCL only).
+class Sampler {
+ public:
+  virtual ~Sampler() = default;
+};
+
+// What kernels do with an image: a device may have formats that they only read.
+enum class ImageUse {
+  read,
+  write  // written by some kernels, and read by others
+};
+std::string_view to_string(ImageUse use) noexcept;
 
 // Host memory the device's copy engines can reach directly. Page-aligned.
 class PinnedBuffer {
@@ -82,8 +103,9 @@ struct ScalarArgument {
 struct LocalMemory {
   Bytes size;
 };
-// Buffers are not owned and must outlive the launch's execution.
-using KernelArgument = std::variant<const Buffer*, ScalarArgument, LocalMemory>;
+// Buffers, images and samplers are not owned and must outlive the launch's execution. Where the backend offers no
+// images a launch that passes one or a sampler is Error(unsupported).
+using KernelArgument = std::variant<const Buffer*, ScalarArgument, LocalMemory, const Image*, const Sampler*>;
 
 struct LaunchConfig {
   std::array<std::int64_t, 3> grid{1, 1, 1};   // blocks
@@ -146,6 +168,10 @@ class Stream {
                               Bytes size) = 0;
   // Fills [offset, offset+size) with one byte.
   virtual void fill(Buffer& destination, Bytes offset, Bytes size, std::uint8_t value) = 0;
+  // All pixels of an image from, or to, the bytes of a buffer that begin at `offset`: row behind row, without gaps.
+  // Throw Error(unsupported) where the backend offers no images.
+  virtual void copy_to_image(Image& destination, const Buffer& source, Bytes offset);
+  virtual void copy_from_image(Buffer& destination, Bytes offset, const Image& source);
   // Throws Error(launch) if the driver refuses it; the reason is in the message.
   virtual void launch(const Kernel& kernel, const LaunchConfig& config, std::span<const KernelArgument> arguments) = 0;
   virtual void launch(const Graph& graph) = 0;
@@ -193,6 +219,13 @@ class Context {
   // copied. `offset` must be a multiple of view_alignment. Throws Error(bad_input) for a range outside `whole` or an
   // odd offset.
   virtual std::unique_ptr<Buffer> view(Buffer& whole, Bytes offset, Bytes size) = 0;
+  // The formats, of those that ImageFormat can tell, that images of this use may have; empty where device() offers no
+  // images.
+  virtual std::vector<ImageFormat> image_formats(ImageUse use) const;
+  // Throws Error(bad_input) for a shape without pixels, Error(unsupported) where device() offers no images, for a
+  // format that is not among image_formats() and for more pixels than it allows, saying what it has.
+  virtual std::unique_ptr<Image> create_image(const ImageShape& shape, ImageUse use);
+  virtual std::unique_ptr<Sampler> create_sampler(const SamplerSettings& settings);
   // Waits for all streams.
   virtual void synchronize() = 0;
 };

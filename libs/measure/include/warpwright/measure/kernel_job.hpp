@@ -11,6 +11,10 @@
 
 namespace warpwright::measure {
 
+// Throws Error(bad_input), at the argument, for images and samplers where `device` offers none. Everything that
+// compiles or runs a problem asks first.
+void require_images(const Problem& problem, const DeviceInfo& device);
+
 // Definitions, in order: WARPWRIGHT_<BACKEND> = 1 (WARPWRIGHT_CUDA, WARPWRIGHT_OPENCL); the problem's `defines`; each
 // `define` parameter as NAME=value (booleans 1 and 0; a string parameter NAME with value v gives NAME=<v's position in
 // the value list> and NAME_<w>=<position of w> for every value w, so that `#if layout == layout_row` works; characters

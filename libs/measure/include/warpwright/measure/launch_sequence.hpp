@@ -21,8 +21,8 @@
 
 namespace warpwright::measure {
 
-// The buffers behind a problem's arguments, as a launch sequence needs them. A "slot" is a buffer argument, numbered in
-// declaration order. The verifying runner fills them with test data; an application gives its own.
+// The buffers and images behind a problem's arguments, as a launch sequence needs them. A "slot" is one of them,
+// numbered in declaration order. The verifying runner fills them with test data; an application gives its own.
 class BufferSource {
  public:
   virtual ~BufferSource() = default;
@@ -30,6 +30,8 @@ class BufferSource {
   virtual std::optional<std::size_t> find(std::string_view name) const = 0;
   virtual const Argument& argument(std::size_t slot) const = 0;
   virtual device::Buffer& buffer(std::size_t slot) = 0;
+  // Null unless the argument is an image; then this is what kernels get.
+  virtual device::Image* image(std::size_t /*slot*/) { return nullptr; }
   virtual Bytes size(std::size_t slot) const = 0;
   // Changes when a buffer or the data of a constant was replaced.
   virtual std::uint64_t generation() const = 0;
@@ -100,8 +102,8 @@ class LaunchSequence {
   bool rebind_if_changed();
 
  private:
-  // Buffers and, for scalars and local memory, what is passed.
-  using Parameter = std::variant<std::size_t, device::ScalarArgument, device::LocalMemory>;
+  // Buffers and images and, for scalars, local memory and samplers, what is passed.
+  using Parameter = std::variant<std::size_t, device::ScalarArgument, device::LocalMemory, const device::Sampler*>;
   struct Step {
     const Launch* launch;
     std::string entry;
@@ -116,7 +118,7 @@ class LaunchSequence {
 
   void bind();
   void check_parameters(const Step& step);
-  Parameter parameter(const std::string& name, const Launch& launch, const Scope& scope) const;
+  Parameter parameter(const std::string& name, const Launch& launch, const Scope& scope);
   // Whether a constant is passed behind the arguments that a launch names.
   bool appends_constant(std::size_t slot, const Launch& launch) const;
 
@@ -127,6 +129,7 @@ class LaunchSequence {
   Scope scope_;
   std::unique_ptr<ModuleSet> modules_;
   std::map<std::string, std::unique_ptr<device::Kernel>> kernels_;
+  std::map<std::string, std::unique_ptr<device::Sampler>> samplers_;              // by argument
   std::vector<std::pair<std::size_t, std::unique_ptr<device::Buffer>>> symbols_;  // slot -> one of its symbols
   std::vector<Step> steps_;
   std::vector<std::size_t> final_slots_;

@@ -50,6 +50,7 @@ struct DeviceInfo {
   std::optional<int> memory_clock_mhz;
   std::optional<int> memory_bus_bits;
   std::optional<int> copy_engines;
+  std::array<std::int64_t, 2> max_image{};  // width and height of an image in pixels; 0: the device offers no images
 
   bool supports_cooperative_launch = false;
   bool supports_clusters = false;
@@ -57,6 +58,7 @@ struct DeviceInfo {
   bool supports_float64 = false;
   bool supports_float16 = false;
 
+  bool offers_images() const { return max_image[0] > 0 && max_image[1] > 0; }
   // The shared memory a block may use at most, static plus dynamic.
   Bytes shared_limit() const { return shared_per_block_optin.value_or(shared_per_block); }
 };

@@ -17,6 +17,7 @@
 #include <warpwright/model/data_type.hpp>
 #include <warpwright/model/device_info.hpp>
 #include <warpwright/model/expression.hpp>
+#include <warpwright/model/image.hpp>
 #include <warpwright/model/space.hpp>
 
 namespace warpwright {
@@ -85,6 +86,15 @@ struct StructField {
   std::optional<std::int64_t> offset;
 };
 
+// What makes an argument an image: `type` and `components` are those of its channels as they are stored, `size` is
+// image_pixels().
+struct ImageArgument {
+  Expression width, height;  // pixels
+  bool normalized = false;   // as in ImageFormat
+};
+// The number of pixels: width * height.
+Expression image_pixels(const Expression& width, const Expression& height);
+
 struct Argument {
   std::string name;
   DataType type = DataType::float32;
@@ -103,8 +113,15 @@ struct Argument {
   std::vector<StructField> fields;
   // Name of the parameter whose value is the element type ("float16"); empty: it is `type` in every configuration.
   std::string type_parameter;
+  // A two-dimensional image (OpenCL); access in, out, inout or scratch.
+  std::optional<ImageArgument> image = std::nullopt;
+  // A sampler (OpenCL), passed by value: access scalar. `type`, `components` and `value` mean nothing then.
+  std::optional<SamplerSettings> sampler = std::nullopt;
 
+  // Whether it lies in device memory: a buffer, or an image.
   bool is_buffer() const { return access != Access::scalar && access != Access::local; }
+  // Of an image.
+  ImageFormat image_format() const { return {components, type, image.has_value() && image->normalized}; }
   // The element type of a configuration. Throws Error(bad_input) where the parameter's value is no type.
   DataType type_in(const Scope& scope) const;
 };
@@ -276,7 +293,8 @@ struct Problem {
   Problem with_dimensions(const Configuration& overrides) const;
   // Throws like build_space(); dimensions are constants of the constraints.
   std::unique_ptr<Space> build_space() const;
-  // "float32,float32,int32": types of the arguments in order; part of the profile key.
+  // "float32,float32,int32": types of the arguments in order ("image:rgba_unorm8" and "sampler" among them); part of
+  // the profile key.
   std::string data_types() const;
 };
 

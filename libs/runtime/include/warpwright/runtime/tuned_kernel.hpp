@@ -82,12 +82,13 @@ class TunedKernel {
   Selection select(const Configuration& dimensions);
 
   // Enqueues every launch of the problem on `stream`. `buffers` by argument name, as large as the specification says
-  // for these dimensions; constants are given as buffers too. Scratch that is not given is the tuned kernel's own, one
-  // buffer for all launches of a size: such launches must not run at a time. Scalars are taken from the specification's
-  // values and dimensions. Throws as select() does, Error(bad_input) naming a missing or too small buffer,
-  // Error(launch) when the driver refuses.
+  // for these dimensions; constants are given as buffers too, and images in `images`. Scratch that is not given is the
+  // tuned kernel's own, one buffer for all launches of a size: such launches must not run at a time. Scalars are taken
+  // from the specification's values and dimensions. Throws as select() does, Error(bad_input) naming a missing or too
+  // small buffer and an image of another shape, Error(launch) when the driver refuses.
   void launch(device::Stream& stream, const Configuration& dimensions,
-              const std::map<std::string, device::Buffer*>& buffers);
+              const std::map<std::string, device::Buffer*>& buffers,
+              const std::map<std::string, device::Image*>& images = {});
 
   // Sizes that are ready now; at most TunedKernelOptions::max_prepared.
   std::size_t prepared_count() const { return prepared_.size(); }

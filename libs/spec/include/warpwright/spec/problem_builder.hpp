@@ -60,6 +60,19 @@ class ProblemBuilder {
                           std::optional<Fill> restored = {});
   // OpenCL: __local memory of `size` elements for each block, passed where a launch's arguments name it.
   ProblemBuilder& local(std::string name, DataType type, const std::string& size);
+  // Two-dimensional images on OpenCL; width and height in pixels. What outputs are compared with, and callbacks get, is
+  // dense: height x width x channels, as they are stored.
+  ProblemBuilder& input_image(std::string name, ImageFormat format, const std::string& width, const std::string& height,
+                              std::optional<Fill> fill = {});
+  ProblemBuilder& output_image(std::string name, ImageFormat format, const std::string& width,
+                               const std::string& height, double rtol, double atol);
+  ProblemBuilder& inout_image(std::string name, ImageFormat format, const std::string& width, const std::string& height,
+                              Fill fill, double rtol, double atol);
+  // Neither input nor output: what one launch leaves to the next.
+  ProblemBuilder& scratch_image(std::string name, ImageFormat format, const std::string& width,
+                                const std::string& height);
+  // OpenCL: how kernels read images, passed where a launch's arguments name it.
+  ProblemBuilder& sampler(std::string name, SamplerSettings settings);
   // The element type of an argument declared before is the value of this parameter ("float16").
   ProblemBuilder& type_from(const std::string& argument, std::string parameter);
   // Of an output declared before: compares only `count` elements from `first` (expressions; empty: from the first, to
@@ -105,6 +118,8 @@ class ProblemBuilder {
  private:
   ProblemBuilder& buffer(std::string name, DataType type, const std::string& size, Access access,
                          std::optional<Fill> fill, int components);
+  ProblemBuilder& image(std::string name, ImageFormat format, const std::string& width, const std::string& height,
+                        Access access, std::optional<Fill> fill);
   Launch& last_launch(const char* wanted);
   Output& output_of(const std::string& argument, const char* wanted);
 

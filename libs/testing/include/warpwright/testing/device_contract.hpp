@@ -13,6 +13,7 @@
 
 // IWYU pragma: begin_exports
 #include <warpwright/testing/contract/fixture.hpp>
+#include <warpwright/testing/contract/images.hpp>
 #include <warpwright/testing/contract/launches.hpp>
 #include <warpwright/testing/contract/memory.hpp>
 #include <warpwright/testing/contract/programs.hpp>
