@@ -424,7 +424,8 @@ void check_swap(const Checker& checker, const Launch& launch, const std::string&
                        first.image->width.text() != second.image->width.text())) ||
       (first.size && second.size && first.size->text() != second.size->text())) {
     checker.fail(path, "'" + first.name + "' and '" + second.name +
-                           "' are swapped, so both need the same type and the same size expression");
+                           "' are swapped, so both need the same type and the same size expression" +
+                           (first.image || second.image ? ", and of images the same format and width" : ""));
   }
 }
 

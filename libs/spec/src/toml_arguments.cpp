@@ -3,7 +3,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
+
+#include <warpwright/base/error.hpp>
+#include <warpwright/model/image.hpp>
 
 #include "toml_parts.hpp"
 #include "words.hpp"
@@ -147,14 +152,14 @@ void read_image(const Section& section, Argument& argument) {
     wrong_type(section.document(), *section.find("image"), section.key("image"), "a table such as " + example);
   }
   const Section image = *section.section("image", {"width", "height", "format"});
-  image.require("width", "\"width\"");
-  image.require("height", "\"height\"");
+  image.require("width", "width = \"width\"");
+  image.require("height", "height = \"height\"");
   const std::string text = image.required_string("format", "rgba_unorm8");
   const auto format = parse_image_format(text);
   if (!format) {
     std::vector<std::string> known;
     for (const ImageFormat& one : image_formats()) known.push_back(to_string(one));
-    std::string nearest = "";
+    std::string nearest;
     if (const auto match = closest_match(text, known)) nearest = "; did you mean '" + *match + "'?";
     image.fail("format", "'" + excerpt(text, 40) + "' is not an image format" + nearest +
                              "; it is r, rg or rgba, '_' and float32, float16, uint8, uint16, uint32, int8, int16, "
