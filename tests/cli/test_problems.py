@@ -130,8 +130,8 @@ class WholeProblem(CpuTest):
                  ("argument 'weights' (buffer of float32) is passed as parameter 1 of kernel 'smooth'", "it takes an image")),
                 ('["picture", "weights", "look", "smoothed", "width", "height"]',
                  ("argument 'weights' (buffer of float32) is passed as parameter 2", "it takes a sampler")),
-                ('["picture", "look", "look", "smoothed", "width", "height"]',
-                 ("argument 'look' (sampler) is passed as parameter 3", "a sampler is passed to sampler_t only")),
+                ('["picture", "look", "weights", "smoothed", "look", "height"]',
+                 ("argument 'look' (sampler) is passed as parameter 5", "a sampler is passed to sampler_t only")),
                 ('["smoothed", "look", "weights", "picture", "width", "height"]',
                  ("argument 'picture' (image) is passed as parameter 4", "write_only image2d_t",
                   'the kernel writes it, and the image has access = "in"'))):
