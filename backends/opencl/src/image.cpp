@@ -13,7 +13,7 @@ namespace warpwright::opencl {
 
 namespace {
 
-abi::ImageFormat native(const ImageFormat& format) {
+abi::ImageFormat native_format(const ImageFormat& format) {
   abi::ImageFormat result{};
   result.order = format.channels == 1 ? abi::channels_r : format.channels == 2 ? abi::channels_rg : abi::channels_rgba;
   switch (format.type) {
@@ -49,7 +49,7 @@ abi::Bitfield flags_of(device::ImageUse use) {
   return use == device::ImageUse::read ? abi::mem_read_only : abi::mem_read_write;
 }
 
-abi::Uint native(ImageAddressing addressing) {
+abi::Uint native_addressing(ImageAddressing addressing) {
   switch (addressing) {
     case ImageAddressing::none:
       return abi::address_none;
@@ -87,7 +87,7 @@ std::vector<ImageFormat> supported_formats(const ContextState& state, device::Im
   found.resize(std::min<std::size_t>(found.size(), count));
   std::vector<ImageFormat> formats;
   for (const ImageFormat& format : warpwright::image_formats()) {
-    const abi::ImageFormat wanted = native(format);
+    const abi::ImageFormat wanted = native_format(format);
     if (std::any_of(found.begin(), found.end(), [&](const abi::ImageFormat& candidate) {
           return candidate.order == wanted.order && candidate.type == wanted.type;
         }))
@@ -99,7 +99,7 @@ std::vector<ImageFormat> supported_formats(const ContextState& state, device::Im
 std::unique_ptr<device::Image> make_image(const std::shared_ptr<ContextState>& state, const ImageShape& shape,
                                           device::ImageUse use) {
   device::check_image(shape, use, supported_formats(*state, use), state->found.info);
-  const abi::ImageFormat format = native(shape.format);
+  const abi::ImageFormat format = native_format(shape.format);
   abi::ImageDescription description{};
   description.kind = abi::mem_object_image2d;
   description.width = static_cast<std::size_t>(shape.width);
@@ -120,10 +120,11 @@ std::unique_ptr<device::Sampler> make_sampler(const std::shared_ptr<ContextState
                                               const SamplerSettings& settings) {
   if (!state->found.info.offers_images()) throw Error(ErrorCode::unsupported, device::why_no_images(state->found.info));
   abi::Int status = abi::success;
-  OwnedSampler sampler(state->api,
-                       state->api->create_sampler(
-                           state->context.get(), settings.normalized ? abi::yes : abi::no, native(settings.addressing),
-                           settings.filter == ImageFilter::linear ? abi::filter_linear : abi::filter_nearest, &status));
+  OwnedSampler sampler(
+      state->api,
+      state->api->create_sampler(
+          state->context.get(), settings.normalized ? abi::yes : abi::no, native_addressing(settings.addressing),
+          settings.filter == ImageFilter::linear ? abi::filter_linear : abi::filter_nearest, &status));
   if (status != abi::success)
     check(status, Stage::allocate, "clCreateSampler",
           fmt::format("make a sampler with addressing {}, filter {} and {} coordinates", to_string(settings.addressing),
