@@ -30,7 +30,7 @@ std::string percent(Nanoseconds part, Nanoseconds whole) {
 }
 
 // What a row of the table of finalists has of one configuration.
-struct Row {
+struct FinalRow {
   std::string label;
   const Configuration& configuration;
   Nanoseconds median{}, spread{};
@@ -39,7 +39,7 @@ struct Row {
   const Finalist* finalist = nullptr;
 };
 
-std::vector<std::string> cells_of(const Row& row, const SessionRecord& record) {
+std::vector<std::string> cells_of(const FinalRow& row, const SessionRecord& record) {
   std::vector<std::string> cells{row.label, format_duration(row.median), "+- " + format_duration(row.spread / 2),
                                  row.speedup ? fmt::format("{:.2f}x", *row.speedup) : "-"};
   for (const std::string& name : record.metrics) {
