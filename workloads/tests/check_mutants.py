@@ -93,8 +93,10 @@ def try_mutant(mutant, stage, folder, options):
     program = folder / "mutant"
     source.write_text(mutate((stage / mutant.file).read_text(), mutant))
     links = [file for group in options.link for file in group.split(";") if file]
+    # Shared libraries of the build are found where they lie.
+    rpaths = sorted({f"-Wl,-rpath,{pathlib.Path(file).resolve().parent}" for file in links if ".so" in pathlib.Path(file).name})
     command = [options.compiler, "-std=c++20", "-O1", "-w", *(f"-I{path}" for path in options.include), "-o", str(program),
-               str(source), *links, "-pthread"]
+               str(source), *links, *rpaths, "-pthread"]
     compiled = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if compiled.returncode:
         return f"does not compile:\n{compiled.stdout}"
