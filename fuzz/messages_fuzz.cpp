@@ -17,6 +17,7 @@ namespace {
 
 using execution::Message;
 using execution::MessageChannel;
+using execution::to_message;
 using store::Json;
 
 // Fits what a socket takes without a reader.
