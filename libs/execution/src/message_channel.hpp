@@ -1,15 +1,19 @@
-// Framed messages over a stream socket: 4-byte JSON length, 8-byte payload length (little-endian), JSON, payload.
+// Messages, JSON with a binary payload, as frames of a transport.
 #pragma once
 
 #include <array>
-#include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
+#include <poll.h>
 #include <string>
 #include <string_view>
+#include <utility>
 
-#include <warpwright/base/descriptor.hpp>
+#include <warpwright/base/error.hpp>
 #include <warpwright/store/json.hpp>
+
+#include "transport.hpp"
 
 namespace warpwright::execution {
 
@@ -18,58 +22,51 @@ struct Message {
   std::string payload;
 };
 
-// Owns the descriptor. One thread for each direction.
-class MessageChannel {
+// Move-only; what was moved from is only to be destroyed or assigned to. One thread for each direction.
+class MessageChannel final : private FrameReceiver {
  public:
-  // `doorbell`, an eventfd of the caller's or -1, is rung whenever something was sent. Who waits for that instead of
-  // the socket is woken on a processor of its own: a socket wakes its reader on the sender's, where it takes the time
-  // of a sender that would go on.
-  explicit MessageChannel(int descriptor, int doorbell = -1) : descriptor_(descriptor), doorbell_(doorbell) {}
-  MessageChannel(MessageChannel&& other) noexcept;
-  MessageChannel& operator=(MessageChannel&& other) noexcept;
+  explicit MessageChannel(std::unique_ptr<Transport> transport) : transport_(std::move(transport)) {}
+  // Over the socket `descriptor`, which it owns; `doorbell` as SocketTransport's `ring`.
+  explicit MessageChannel(int descriptor, int doorbell = -1);
+  MessageChannel(MessageChannel&&) noexcept = default;
+  MessageChannel& operator=(MessageChannel&&) noexcept = default;
+  ~MessageChannel() = default;
 
-  int descriptor() const { return descriptor_.value(); }
-  // The bytes of a message on the wire. Text that is no UTF-8 (a compiler's log) is replaced where it is not.
+  // The bytes of a message on a socket. Text that is no UTF-8 (a compiler's log) is replaced where it is not.
   static std::string frame(const Message& message);
-  // Blocks until all is written. Throws Error(io) when the other side is gone, Error(timeout) when it does not read for
-  // `patience_ms`; negative: waits for ever.
+  // Throw what Transport::post() throws. send() blocks until all is written, and throws what drain() throws.
   void send(const Message& message, int patience_ms = -1);
-  // As send(), without the doorbell: for what is of use only together with what comes after it.
+  // As send(), without waking the other side: for what is of use only together with what comes after it.
   void send_in_passing(const Message& message);
   // Writes as much as the other side has room for and keeps the rest for flush(). Throws Error(io) when the other side
   // is gone.
   void post(const Message& message);
-  void flush();
-  bool has_unsent() const { return !outbox_.empty(); }
-  // Blocks for one message and leaves what comes after it unread; nullopt when the other side closed. Throws Error(io)
-  // / Error(corrupted).
+  void flush() { transport_->flush(); }
+  bool has_unsent() const { return transport_->has_unsent(); }
+  // To be polled while something is unsent, and to be polled for messages and the end of the other side (Transport).
+  pollfd room() const { return transport_->room(); }
+  std::array<pollfd, 2> news() const { return transport_->news(); }
+  // The other side is gone; what it sent may still be there to read.
+  bool peer_gone() const { return transport_->peer_gone(); }
+  // As Transport::last_words().
+  std::optional<LastWords> last_words(const Message& message) const;
+  // Blocks for one message and leaves what comes after it unread; nullopt when the other side closed. Throws
+  // Error(corrupted).
   std::optional<Message> receive();
   // Reads what is there without blocking; false when the other side is gone. Then next() gives whole messages. Both
-  // throw Error(corrupted) for what is none.
+  // throw Error(corrupted) for what is none, after the messages before it were given out.
   bool read_available();
   std::optional<Message> next();
 
  private:
-  static std::string begin_of(const Message& message);
-  // These say how much was sent without waiting; put() keeps the rest.
-  std::size_t put(const Message& message);
-  std::size_t write(const std::array<std::string_view, 2>& parts);
-  void ring();
-  void drain(int patience_ms);
-  enum class Got { some, nothing, end };
-  Got read_some();
-  void begin_next();
-  void end_if_whole();
+  void on_head(std::string_view head) override;
+  void on_payload(std::string payload) override;
+  Transport::Got read_some();
 
-  Descriptor descriptor_;
-  int doorbell_ = -1;
-  std::string inbox_, outbox_;
+  std::unique_ptr<Transport> transport_;
   std::deque<Message> whole_;
-  // The message that has begun to arrive, behind those.
-  std::optional<store::Json> head_;
-  std::string payload_;
-  std::uint64_t payload_size_ = 0;
-  std::size_t payload_read_ = 0;
+  std::optional<store::Json> head_;  // of the message that arrives, behind those
+  std::optional<Error> damage_;      // what came after those is not to be understood
 };
 
 }  // namespace warpwright::execution

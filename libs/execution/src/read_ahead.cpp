@@ -39,7 +39,8 @@ void ReadAhead::read() {
   std::unique_lock lock(mutex_);
   while (!ending_) {
     lock.unlock();
-    std::array<pollfd, 2> items{{{channel_.descriptor(), POLLIN, 0}, {wake_.value(), POLLIN, 0}}};
+    const auto news = channel_.news();
+    std::array<pollfd, 3> items{{news[0], news[1], {wake_.value(), POLLIN, 0}}};
     ::poll(items.data(), items.size(), -1);
     lock.lock();
     // What comes while the working thread waits is its own; then this one has nothing to do before the next Period.

@@ -5,6 +5,8 @@
 #include <mutex>
 #include <thread>
 
+#include <warpwright/base/descriptor.hpp>
+
 #include "message_channel.hpp"
 
 namespace warpwright::execution {

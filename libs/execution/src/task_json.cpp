@@ -7,6 +7,9 @@ namespace {
 
 using store::Json;
 
+constexpr std::size_t longest_log = std::size_t{1} << 20;
+constexpr std::size_t longest_message = std::size_t{1} << 16;
+
 Json samples_to_json(const std::vector<Nanoseconds>& samples) {
   Json json = Json::array();
   for (const auto sample : samples) json.push_back(sample.count());
@@ -24,6 +27,15 @@ TrialStatus status_from(const Json& json) {
   const auto status = parse_trial_status(text);
   if (!status) throw Error(ErrorCode::corrupted, "unknown trial status '" + text + "' in a message");
   return *status;
+}
+
+// The first part of what a compiler wrote. A message's head has a limit, and bytes that JSON must escape take six.
+std::string shortened(const std::string& text, std::size_t limit) {
+  if (text.size() <= limit) return text;
+  const std::string note = "\n[the rest of " + std::to_string(text.size()) + " bytes is left out]";
+  std::size_t end = limit - note.size();
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // not within a character
+  return text.substr(0, end) + note;
 }
 
 Json timing_to_json(const measure::TimingOptions& timing) {
@@ -157,8 +169,8 @@ Message to_message(const CompileDone& done) {
            {"id", done.id},
            {"status", std::string(to_string(done.status))},
            {"binary", store::to_json(done.binary)},
-           {"message", done.message},
-           {"log", done.log},
+           {"message", shortened(done.message, longest_message)},
+           {"log", shortened(done.log, longest_log)},
            {"specification_mistake", done.specification_mistake},
            {"from_cache", done.from_cache},
            {"wall_ns", done.wall.count()},
@@ -244,6 +256,14 @@ InterleaveDone interleave_done_from(const Message& message) {
   done.power_limited = message.head.at("power_limited").get<bool>();
   done.message = message.head.at("message").get<std::string>();
   return done;
+}
+
+Message to_message(const Error& error) {
+  return {{{"type", "error"},
+           {"code", std::string(to_string(error.code()))},
+           {"message", shortened(error.what(), longest_log)},
+           {"position", error.position().has_value()}},
+          {}};
 }
 
 Message to_message(const EvaluationInfo& info) {

@@ -1,6 +1,7 @@
 // Tasks and completions as messages.
 #pragma once
 
+#include <warpwright/base/error.hpp>
 #include <warpwright/execution/evaluation.hpp>
 
 #include "message_channel.hpp"
@@ -13,10 +14,13 @@ inline constexpr const char* out_of_memory_phase = "out of memory";
 Message to_message(const CompileTask& task);
 Message to_message(const RunTask& task);
 Message to_message(const InterleaveTask& task);
+// A log over 1 MiB is cut.
 Message to_message(const CompileDone& done);
 Message to_message(const RunDone& done);
 Message to_message(const InterleaveDone& done);
 Message to_message(const EvaluationInfo& info);
+// What a worker cannot go on after.
+Message to_message(const Error& error);
 
 CompileTask compile_task_from(const Message& message);
 RunTask run_task_from(Message message);

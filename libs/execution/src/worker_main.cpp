@@ -22,12 +22,6 @@ namespace {
 constexpr int exit_ok = 0;
 constexpr int exit_failed = 1;
 
-Message error_message(const Error& error) {
-  Message message{{{"type", "error"}, {"code", std::string(to_string(error.code()))}, {"message", error.what()}}, {}};
-  message.head["position"] = error.position().has_value();
-  return message;
-}
-
 class Worker {
  public:
   Worker(const device::BackendRegistry& backends, MessageChannel channel)
@@ -39,10 +33,10 @@ class Worker {
         handle(std::move(*message));
       } catch (const Error& error) {
         // A lost context or a failed start: the coordinator replaces this process.
-        channel_.send(error_message(error));
+        channel_.send(to_message(error));
         return exit_failed;
       } catch (const std::exception& error) {
-        channel_.send(error_message(Error(ErrorCode::internal, error.what())));
+        channel_.send(to_message(Error(ErrorCode::internal, error.what())));
         return exit_failed;
       }
     }
@@ -98,8 +92,8 @@ class Worker {
       // A driver with an open device reserves huge ranges of addresses: no limit there.
       if (memory.count > 0 && !compiler_->compiler().needs_device()) {
         limit_memory(memory);
-        report_out_of_memory(channel_.descriptor(),
-                             MessageChannel::frame({{{"type", "phase"}, {"phase", out_of_memory_phase}}, {}}));
+        if (auto words = channel_.last_words({{{"type", "phase"}, {"phase", out_of_memory_phase}}, {}}))
+          report_out_of_memory(words->descriptor, std::move(words->bytes));
       }
       channel_.send({{{"type", "ready"}}, {}});
     } else {

@@ -26,6 +26,8 @@ constexpr std::uint64_t proof_id = ~std::uint64_t{0};
 constexpr int send_patience_ms = 30'000;
 // A wait that lasted this much longer than was asked for: the whole machine stood still, and the workers with it.
 constexpr Nanoseconds standstill{2e9};
+// To be polled for each worker: two for news, one for room.
+constexpr std::size_t items_each = 3;
 // Longest single wait, so that a stop flag is seen.
 constexpr Nanoseconds longest_wait{200e6};
 
@@ -99,7 +101,8 @@ class WorkerPool final : public Evaluation {
     if (can_queue_run()) {
       try {
         device_slot().process->channel().post(to_message(task));
-      } catch (const Error&) {
+      } catch (const Error& error) {
+        if (error.code() == ErrorCode::bad_input) throw;
         // The worker is gone. What is read from its channel says so, and the next one gets the task.
       }
       queued_ = std::move(task);
@@ -189,11 +192,7 @@ class WorkerPool final : public Evaluation {
       auto& folders = hello.head["confined_to"] = store::Json::array();
       for (const auto& folder : *options_.confined_to) folders.push_back(folder.string());
     }
-    try {
-      slot.process->channel().send(hello, send_patience_ms);
-    } catch (const Error&) {
-      on_closed(slot);
-    }
+    send(slot, hello);
   }
 
   std::vector<std::pair<std::string, std::string>> environment() const {
@@ -211,9 +210,14 @@ class WorkerPool final : public Evaluation {
     slot.phase.clear();
     slot.begin = look();
     slot.deadline = slot.begin + deadline;
+    send(slot, message);
+  }
+
+  void send(Slot& slot, const Message& message) {
     try {
       slot.process->channel().send(message, send_patience_ms);
-    } catch (const Error&) {
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::bad_input) throw;  // it is too large for a message, whoever is to read it
       on_closed(slot);
     }
   }
@@ -228,10 +232,9 @@ class WorkerPool final : public Evaluation {
     Nanoseconds wake = now + timeout;
     for (auto& slot : slots_) {
       if (!slot.process) continue;
-      // Of its socket the end of a process and, for what could not be sent yet, room; of its doorbell the messages.
       const MessageChannel& channel = slot.process->channel();
-      items.push_back({channel.descriptor(), static_cast<short>(channel.has_unsent() ? POLLOUT : 0), 0});
-      items.push_back({slot.process->doorbell(), POLLIN, 0});
+      for (const pollfd& news : channel.news()) items.push_back(news);
+      items.push_back(channel.has_unsent() ? channel.room() : pollfd{-1, 0, 0});
       owners.push_back(&slot);
       if (timed(slot)) wake = std::min(wake, slot.deadline);
     }
@@ -244,13 +247,14 @@ class WorkerPool final : public Evaluation {
     if (ready < 0 && errno == EINTR) return false;
     std::vector<bool> speaks(owners.size());
     for (std::size_t i = 0; i < owners.size(); ++i) {
-      if ((items[2 * i].revents & POLLOUT) != 0) {
+      const pollfd* const of = &items[items_each * i];
+      if (of[2].revents != 0) {
         try {
           owners[i]->process->channel().flush();
         } catch (const Error&) {  // as in run()
         }
       }
-      speaks[i] = (items[2 * i].revents & ~POLLOUT) != 0 || items[2 * i + 1].revents != 0;
+      speaks[i] = of[0].revents != 0 || of[1].revents != 0;
     }
     // What the device answered comes first and alone: the messages of compile workers wait for the next call.
     for (std::size_t i = 0; i < owners.size() && completions_.empty(); ++i) {
@@ -294,7 +298,6 @@ class WorkerPool final : public Evaluation {
     const std::uint64_t generation = slot.generation;
     // A message may end this process and start the next one, whose channel is not the one that was read.
     const auto same = [&] { return slot.process && slot.generation == generation; };
-    slot.process->quiet();  // before reading: what comes later rings again
     bool open = true;
     try {
       open = slot.process->channel().read_available();

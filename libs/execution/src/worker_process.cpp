@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <array>
-#include <fcntl.h>
-#include <poll.h>
+#include <memory>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utility>
 
 #include <warpwright/base/error.hpp>
+
+#include "socket_transport.hpp"
 
 namespace warpwright::execution {
 
@@ -21,7 +23,7 @@ WorkerProcess WorkerProcess::start(const std::filesystem::path& executable,
   std::array<int, 2> sockets{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()) != 0)
     throw Error(ErrorCode::io, "cannot create a socket pair for a worker", last_native_error());
-  MessageChannel ours(sockets[0]);
+  Descriptor ours(sockets[0]);
   const Descriptor theirs(sockets[1]);
   Descriptor doorbell(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!doorbell) throw Error(ErrorCode::io, "cannot create an event descriptor for a worker", last_native_error());
@@ -36,7 +38,9 @@ WorkerProcess WorkerProcess::start(const std::filesystem::path& executable,
   options.descriptors = {{theirs.value(), channel_descriptor}, {doorbell.value(), doorbell_descriptor}};
   if (error_file) options.descriptors.emplace_back(error_file.value(), STDERR_FILENO);
   try {
-    return WorkerProcess(Process::start(options), std::move(ours), std::move(doorbell), std::move(error_file));
+    Process process = Process::start(options);
+    auto transport = std::make_unique<SocketTransport>(std::move(ours), "the worker process", -1, std::move(doorbell));
+    return WorkerProcess(std::move(process), MessageChannel(std::move(transport)), std::move(error_file));
   } catch (const Error& error) {
     throw Error(ErrorCode::io, "cannot start the worker program '" + executable.string() + "'",
                 error.native().value_or(NativeError{}));
@@ -50,17 +54,10 @@ WorkerProcess::~WorkerProcess() {
   }
 }
 
-void WorkerProcess::quiet() {
-  std::uint64_t rung = 0;
-  static_cast<void>(!::read(doorbell_.value(), &rung, sizeof rung));
-}
-
 std::string WorkerProcess::end() {
   if (!process_) return "not running";
   // A worker that died by itself has a status worth telling; give a closing one a moment before killing it.
-  pollfd hung_up{channel_.descriptor(), POLLIN | POLLRDHUP, 0};
-  const bool closing = ::poll(&hung_up, 1, 0) > 0 && (hung_up.revents & (POLLHUP | POLLRDHUP)) != 0;
-  std::optional<ProcessEnd> ended = process_->wait(Nanoseconds{closing ? 500e6 : 0});
+  std::optional<ProcessEnd> ended = process_->wait(Nanoseconds{channel_.peer_gone() ? 500e6 : 0});
   if (ended)
     process_->kill_group();  // what it started
   else

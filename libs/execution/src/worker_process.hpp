@@ -29,31 +29,27 @@ class WorkerProcess {
   static WorkerProcess start(const std::filesystem::path& executable,
                              const std::vector<std::pair<std::string, std::string>>& environment);
   ~WorkerProcess();
-  WorkerProcess(WorkerProcess&& other) noexcept = default;
-  WorkerProcess& operator=(WorkerProcess&& other) noexcept = default;
+  WorkerProcess(WorkerProcess&& other) noexcept
+      : process_(std::exchange(other.process_, std::nullopt)),
+        channel_(std::move(other.channel_)),
+        error_file_(std::move(other.error_file_)) {}
+  WorkerProcess& operator=(WorkerProcess&& other) = delete;
 
   MessageChannel& channel() { return channel_; }
   const MessageChannel& channel() const { return channel_; }
   pid_t pid() const { return process_ ? process_->pid() : -1; }
-  // Readable when the child has sent something since quiet(). The channel's descriptor tells of its end.
-  int doorbell() const { return doorbell_.value(); }
-  void quiet();
 
   // Ends the child (if it still lives) and says how it ended: "exited with status 3", "killed by SIGSEGV", followed by
   // the last line it wrote to its standard error, if any.
   std::string end();
 
  private:
-  WorkerProcess(Process process, MessageChannel channel, Descriptor doorbell, Descriptor error_file)
-      : process_(std::move(process)),
-        channel_(std::move(channel)),
-        doorbell_(std::move(doorbell)),
-        error_file_(std::move(error_file)) {}
+  WorkerProcess(Process process, MessageChannel channel, Descriptor error_file)
+      : process_(std::move(process)), channel_(std::move(channel)), error_file_(std::move(error_file)) {}
   std::string last_error_line() const;
 
   std::optional<Process> process_;  // until end()
   MessageChannel channel_;
-  Descriptor doorbell_;
   Descriptor error_file_;  // anonymous file behind the child's standard error
 };
 
