@@ -37,8 +37,8 @@ void record_failure(Trial& trial, const Verified& failed);
 // reference itself fails.
 class SecondVerification {
  public:
-  SecondVerification(const Problem& problem, const EvaluationInfo& info, std::uint64_t seed,
-                     Evaluator& evaluator, TimeAccount::Part part, const std::atomic<bool>* stop)
+  SecondVerification(const Problem& problem, const EvaluationInfo& info, std::uint64_t seed, Evaluator& evaluator,
+                     TimeAccount::Part part, const std::atomic<bool>* stop)
       : problem_(problem), info_(info), seed_(seed), evaluator_(evaluator), part_(part), stop_(stop) {}
 
   // Whether there is a reference that can be computed again.

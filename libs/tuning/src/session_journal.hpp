@@ -27,9 +27,8 @@ struct SessionJournal {
 };
 
 // Throws as Journal::create() and Journal::resume() do.
-SessionJournal open_session_journal(const Problem& problem, const Space& space,
-                                    const EvaluationInfo& evaluation, const std::string& strategy,
-                                    const SessionOptions& options);
+SessionJournal open_session_journal(const Problem& problem, const Space& space, const EvaluationInfo& evaluation,
+                                    const std::string& strategy, const SessionOptions& options);
 
 // Ordinals for new trials beside those that are taken: the smallest that is free, so that a session that was killed and
 // resumed numbers its trials as one that was not.
