@@ -1,11 +1,14 @@
 // What a session reports of its trials, and by which rules it ends, races, stops and resumes.
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <set>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/store/json.hpp>
+#include <warpwright/store/session_record.hpp>
 
 #include "session_fixture.hpp"
 
@@ -163,6 +166,39 @@ TEST_F(SessionTest, StopFlagEndsInOrder) {
   EXPECT_EQ(result.stop_reason, "interrupted");
   EXPECT_TRUE(result.best) << "what was measured is reported";
   EXPECT_EQ(store::Journal::read(folder_).trials.size(), result.trials.size());
+}
+
+TEST_F(SessionTest, LeavesARecordOfAllThatItReturns) {
+  SessionOptions options;
+  options.session_folder = folder_;
+  options.max_evaluations = 12;
+  const SessionRecord result = run(options);
+  const SessionRecord read = store::read_session(folder_);
+  EXPECT_TRUE(read.complete);
+  EXPECT_EQ(store::to_json(read).dump(1), store::to_json(result).dump(1));
+  ASSERT_EQ(read.trials.size(), result.trials.size());
+  Nanoseconds before{};
+  for (std::size_t i = 0; i < read.trials.size(); ++i) {
+    EXPECT_EQ(read.trials[i].configuration, result.trials[i].configuration);
+    ASSERT_TRUE(read.trials[i].since_start);
+    EXPECT_GE(*read.trials[i].since_start, before) << "trials of one device end one after the other";
+    before = *read.trials[i].since_start;
+  }
+  ASSERT_TRUE(read.comparison);
+  EXPECT_EQ(read.comparison->choosing_rounds + read.comparison->reported_rounds, read.finalists.front().samples.size());
+  EXPECT_EQ(read.baseline_samples.size(), read.finalists.front().samples.size());
+}
+
+TEST_F(SessionTest, ARecordThatCannotBeWrittenCostsAWarning) {
+  // A folder that is not empty stands in its place.
+  std::filesystem::create_directories(folder_ / store::SessionRecord::file_name / "in the way");
+  SessionOptions options;
+  options.session_folder = folder_;
+  options.max_evaluations = 5;
+  const SessionRecord result = run(options);
+  EXPECT_TRUE(result.best);
+  EXPECT_THAT(result.warnings, Contains(HasSubstr("the record of the session was not written")));
+  EXPECT_EQ(store::Journal::read(folder_).trials.size(), 5u);
 }
 
 TEST_F(SessionTest, ResumeMeasuresNothingTwice) {
