@@ -20,11 +20,6 @@ using store::Finalist;
 using store::Json;
 using store::SessionRecord;
 
-double tuner_per_evaluation_ms(const SessionRecord& record) {
-  const auto now = record.evaluations - std::min(record.evaluations, record.resumed_from);
-  return now == 0 ? 0 : record.times.tuner.count() / 1e6 / static_cast<double>(now);
-}
-
 std::string percent(Nanoseconds part, Nanoseconds whole) {
   return whole.count() > 0 ? fmt::format("{:.1f} %", 100 * (part / whole)) : "0 %";
 }
@@ -141,7 +136,7 @@ void print_times(const SessionRecord& record, std::FILE* out) {
   part("copy", times.copy);
   part("verify", times.verify);
   part("measure", times.measure);
-  part("tuner", times.tuner, fmt::format("{:.3f} ms a configuration", tuner_per_evaluation_ms(record)));
+  part("tuner", times.tuner, fmt::format("{:.3f} ms a configuration", record.tuner_per_evaluation().count() / 1e6));
   part("finish", times.finish, "final comparison and second verification");
   table.print(out, 2);
 }

@@ -200,6 +200,11 @@ void read_baseline(const Json& json, const Where& where, SessionRecord& record) 
 
 std::string_view to_string(ClockState state) noexcept { return state == ClockState::boost ? "boost" : "sustained"; }
 
+Nanoseconds SessionRecord::tuner_per_evaluation() const {
+  const std::uint64_t now = evaluations - std::min(evaluations, resumed_from);
+  return now == 0 ? Nanoseconds{} : times.tuner / static_cast<double>(now);
+}
+
 Json to_json(const SessionRecord& record) {
   Json json{{"schema_version", record_schema},
             {"kernel", text_json(record.kernel)},
@@ -243,8 +248,7 @@ Json to_json(const SessionRecord& record) {
   json["stop_reason"] = text_json(record.stop_reason);
   json["interrupted"] = record.interrupted;
   json["time"] = times_json(record.times);
-  const std::uint64_t now = record.evaluations - std::min(record.evaluations, record.resumed_from);
-  json["tuner_ms_per_evaluation"] = now == 0 ? 0 : record.times.tuner.count() / 1e6 / static_cast<double>(now);
+  json["tuner_ms_per_evaluation"] = double_json(record.tuner_per_evaluation().count() / 1e6);
   json["warnings"] = texts_json(record.warnings);
   return json;
 }

@@ -119,6 +119,9 @@ struct SessionRecord {
   // False while the session is at work, where it was killed, and where it went on after the record was written. Then
   // what is known comes from the journal alone, and what came of it is empty.
   bool complete = true;
+
+  // times.tuner for each configuration of this run; 0 where there was none.
+  Nanoseconds tuner_per_evaluation() const;
 };
 
 // Writes everything but the trials to `folder`, replacing an older record in one step. Throws Error with
