@@ -1,27 +1,32 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <poll.h>
 #include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/processors.hpp>
+#include <warpwright/execution/lanes.hpp>
 #include <warpwright/execution/worker.hpp>
 
+#include "device_lane.hpp"
 #include "scheduling.hpp"
 #include "task_json.hpp"
 #include "worker_process.hpp"
+#include "worker_slot.hpp"
 
 namespace warpwright::execution {
 namespace {
 
 // Attempts to bring a worker back before its device or compiler counts as lost.
 constexpr int max_restart_attempts = 3;
-// The task that proves a doubtful device.
-constexpr std::uint64_t proof_id = ~std::uint64_t{0};
 // A worker that does not read its next task for this long hangs.
 constexpr int send_patience_ms = 30'000;
 // A wait that lasted this much longer than was asked for: the whole machine stood still, and the workers with it.
@@ -37,94 +42,64 @@ ErrorCode error_code_from(const std::string& text) {
   return ErrorCode::internal;
 }
 
-// One worker process and what it is doing.
-struct Slot {
-  enum class State { dead, starting, idle, busy };
-  bool compiles = false;
-  State state = State::dead;
-  std::optional<WorkerProcess> process;
-  std::uint64_t generation = 0;  // counts the processes this slot has had
-  int attempts = 0;              // starts in a row that failed
-  std::uint64_t task = 0;
-  bool interleaving = false;
-  std::string phase;  // of a compilation
-  Nanoseconds begin{}, deadline{};
-};
-
-class WorkerPool final : public Evaluation {
+// Compile workers and lanes. Devices that are no CPUs are measured while compilers work.
+class WorkerPool final : public LanePool, private LaneHost {
  public:
-  WorkerPool(DeviceInfo device, Problem problem, const Clock& clock, WorkerPoolOptions options)
-      : device_(std::move(device)), problem_(std::move(problem)), clock_(clock), options_(std::move(options)) {
-    const bool cpu = device_.kind == DeviceKind::cpu;
+  WorkerPool(std::vector<DeviceInfo> devices, Problem problem, const Clock& clock, WorkerPoolOptions options)
+      : problem_(std::move(problem)), clock_(clock), options_(std::move(options)) {
+    const DeviceInfo& first = devices.at(0);
+    overlaps_ = first.kind != DeviceKind::cpu;
     int compilers = options_.compile_workers;
     // On a CPU nothing is measured while compilers work, so they get all cores.
-    if (compilers <= 0) compilers = std::max(1, available_processors() - (cpu ? 0 : 1));
-    overlaps_ = !cpu;
-    slots_.resize(static_cast<std::size_t>(compilers) + 1);
-    for (std::size_t i = 1; i < slots_.size(); ++i) slots_[i].compiles = true;
+    if (compilers <= 0)
+      compilers = std::max(1, available_processors() - (overlaps_ ? static_cast<int>(devices.size()) : 0));
+    compilers_.resize(static_cast<std::size_t>(compilers));
+    LaneHost& host = *this;
+    for (auto& device : devices) lanes_.push_back(std::make_unique<DeviceLane>(std::move(device), options_, host));
+    for (const auto& lane : lanes_) slots_.push_back(&lane->worker());
+    for (auto& compiler : compilers_) slots_.push_back(&compiler);
   }
 
   EvaluationInfo start() override {
     // Compilers first: they start up while the device opens.
-    for (auto& slot : slots_)
-      if (slot.compiles) spawn(slot);
-    spawn(device_slot());
-    while (device_slot().state != Slot::State::idle) {
+    for (auto& slot : compilers_) spawn(slot);
+    for (const auto& lane : lanes_) spawn(lane->worker());
+    while (!std::all_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return lane->can_run(); })) {
       if (options_.stop != nullptr && options_.stop->load()) throw Error(ErrorCode::interrupted, "interrupted");
       pump(longest_wait);
     }
     started_ = true;
-    return info_;
+    return lanes_.front()->status().info;
   }
 
   bool can_compile() const override {
-    return std::any_of(slots_.begin(), slots_.end(),
-                       [](const Slot& slot) { return slot.compiles && slot.state == Slot::State::idle; });
+    return std::any_of(compilers_.begin(), compilers_.end(),
+                       [](const WorkerSlot& slot) { return slot.state == WorkerSlot::State::idle; });
   }
-  bool can_run() const override { return slots_.front().state == Slot::State::idle; }
-  bool can_queue_run() const override {
-    const Slot& slot = slots_.front();
-    return slot.state == Slot::State::busy && slot.process && slot.task != proof_id && !slot.interleaving && !queued_ &&
-           !slot.process->channel().has_unsent();
-  }
+  bool can_run() const override { return lanes_.front()->can_run(); }
+  bool can_queue_run() const override { return lanes_.front()->can_queue_run(); }
   bool compiles_while_running() const override { return overlaps_; }
-  Nanoseconds restart_time() const override { return restart_time_; }
+  Nanoseconds restart_time() const override {
+    Nanoseconds sum{};
+    for (const auto& lane : lanes_) sum += lane->restart_time();
+    return sum;
+  }
 
   void compile(CompileTask task) override {
-    const auto slot = std::find_if(slots_.begin(), slots_.end(), [](const Slot& candidate) {
-      return candidate.compiles && candidate.state == Slot::State::idle;
+    const auto slot = std::find_if(compilers_.begin(), compilers_.end(), [](const WorkerSlot& candidate) {
+      return candidate.state == WorkerSlot::State::idle;
     });
-    if (slot == slots_.end()) throw Error(ErrorCode::internal, "no idle compile worker");
-    dispatch(*slot, task.id, to_message(task), options_.compile_deadline);
+    if (slot == compilers_.end()) throw Error(ErrorCode::internal, "no idle compile worker");
+    give(*slot, task.id, to_message(task), options_.compile_deadline);
   }
-  void run(RunTask task) override {
-    if (can_queue_run()) {
-      try {
-        device_slot().process->channel().post(to_message(task));
-      } catch (const Error& error) {
-        if (error.code() == ErrorCode::bad_input) throw;
-        // The worker is gone. What is read from its channel says so, and the next one gets the task.
-      }
-      queued_ = std::move(task);
-      return;
-    }
-    device_slot().interleaving = false;
-    const Nanoseconds deadline = deadline_of(task);
-    dispatch(device_slot(), task.id, to_message(task), deadline);
-    remember(std::move(task));
-  }
-  void interleave(InterleaveTask task) override {
-    device_slot().interleaving = true;
-    // A round of one configuration is one sample of a run, and a whole run with up to 30 of them kept to its deadline.
-    const double samples = static_cast<double>(task.configurations.size()) * std::max(1.0, task.rounds / 30.0);
-    Nanoseconds deadline = options_.run_deadline * std::max(1.0, samples);
-    // Blocks have a fixed length, and end after the run under way.
-    if (task.sustained)
-      deadline +=
-          2 * (task.sustained->probe + task.sustained->settle +
-               task.sustained->block * task.sustained->rounds * static_cast<double>(task.configurations.size()));
-    dispatch(device_slot(), task.id, to_message(task), deadline);
-  }
+  void run(RunTask task) override { lanes_.front()->run(std::move(task)); }
+  void interleave(InterleaveTask task) override { lanes_.front()->interleave(std::move(task)); }
+
+  std::size_t lanes() const override { return lanes_.size(); }
+  LaneStatus lane(std::size_t index) const override { return lane_at(index).status(); }
+  void run_on(std::size_t index, RunTask task) override { lane_at(index).run(std::move(task)); }
+  void interleave_on(std::size_t index, InterleaveTask task) override { lane_at(index).interleave(std::move(task)); }
+  std::optional<RunTask> take_back(std::size_t index) override { return lane_at(index).take_back(); }
 
   std::optional<Completion> wait(Nanoseconds timeout) override {
     const Nanoseconds end = clock_.now() + timeout;
@@ -145,46 +120,33 @@ class WorkerPool final : public Evaluation {
   }
 
  private:
-  Slot& device_slot() { return slots_.front(); }
-
-  // A run at another size computes a reference of its own first.
-  static bool is_fresh(const RunTask& task) { return !task.dimensions.empty() || task.input_salt != 0; }
-  Nanoseconds deadline_of(const RunTask& task) const {
-    Nanoseconds deadline = options_.run_deadline;
-    if (task.deadline.count() > 0) deadline = std::min(deadline, task.deadline);
-    return is_fresh(task) ? deadline + options_.startup_deadline : deadline;
+  DeviceLane& lane_at(std::size_t index) const {
+    if (index >= lanes_.size())
+      throw Error(ErrorCode::bad_input, "there is no lane " + std::to_string(index) + ": the pool has " +
+                                            std::to_string(lanes_.size()) + ", counted from 0");
+    return *lanes_[index];
   }
-  void remember(RunTask task) {
-    if (!is_fresh(task)) last_run_ = std::move(task);
+  // Compile workers serve all lanes, whose devices are alike.
+  const DeviceInfo& device_of(const WorkerSlot& slot) const {
+    return (slot.lane != nullptr ? slot.lane : lanes_.front().get())->device();
   }
 
-  // The worker has ended a run and goes on with the one that waits in its channel.
-  void begin_queued(Slot& slot) {
-    if (!queued_) return;
-    RunTask task = *std::exchange(queued_, std::nullopt);
-    slot.state = Slot::State::busy;
-    slot.task = task.id;
-    slot.begin = look();
-    slot.deadline = slot.begin + deadline_of(task);
-    remember(std::move(task));
-  }
-
-  void spawn(Slot& slot) {
+  void spawn(WorkerSlot& slot) {
     deference_.reset();  // which a child would inherit
     slot.process.emplace(WorkerProcess::start(options_.executable, environment()));
     if (!overlaps_) deference_.emplace();
     ++slot.generation;
-    slot.state = Slot::State::starting;
+    slot.state = WorkerSlot::State::starting;
     slot.phase.clear();
     slot.begin = look();
     slot.deadline = slot.begin + options_.startup_deadline;
     Message hello{{{"type", "hello"},
-                   {"role", slot.compiles ? "compile" : "device"},
-                   {"device", store::to_json(device_)},
+                   {"role", slot.compiles() ? "compile" : "device"},
+                   {"device", store::to_json(device_of(slot))},
                    {"problem", store::to_json(problem_)},
                    {"cache_folder", options_.use_cache ? (options_.cache_folder / "binaries").string() : std::string()},
                    {"compile_memory", options_.compile_memory.count},
-                   {"yields", slot.compiles && overlaps_},
+                   {"yields", slot.compiles() && overlaps_},
                    {"cache", std::string(measure::to_string(options_.cache))},
                    {"allow_commands", options_.allow_commands}},
                   {}};
@@ -203,9 +165,19 @@ class WorkerPool final : public Evaluation {
     return variables;
   }
 
-  void dispatch(Slot& slot, std::uint64_t id, const Message& message, Nanoseconds deadline) {
-    if (slot.state != Slot::State::idle) throw Error(ErrorCode::internal, "a busy worker was given a task");
-    slot.state = Slot::State::busy;
+  Nanoseconds now() const override { return clock_.now(); }
+  void complete(Completion completion) override { completions_.push_back(std::move(completion)); }
+  void lane_changed() override { became_idle_ = true; }
+  // With the last lane the session ends, at the next wait().
+  void lane_lost(const std::string& why) override {
+    became_idle_ = true;
+    if (std::all_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return lane->lost(); }))
+      fatal_.emplace(ErrorCode::device, why + "; everything measured so far is kept");
+  }
+
+  void give(WorkerSlot& slot, std::uint64_t id, const Message& message, Nanoseconds deadline) override {
+    if (slot.state != WorkerSlot::State::idle) throw Error(ErrorCode::internal, "a busy worker was given a task");
+    slot.state = WorkerSlot::State::busy;
     slot.task = id;
     slot.phase.clear();
     slot.begin = look();
@@ -213,7 +185,7 @@ class WorkerPool final : public Evaluation {
     send(slot, message);
   }
 
-  void send(Slot& slot, const Message& message) {
+  void send(WorkerSlot& slot, const Message& message) {
     try {
       slot.process->channel().send(message, send_patience_ms);
     } catch (const Error& error) {
@@ -222,21 +194,19 @@ class WorkerPool final : public Evaluation {
     }
   }
 
-  static bool timed(const Slot& slot) { return slot.state == Slot::State::busy || slot.state == Slot::State::starting; }
-
   // Waits for messages, deaths and deadlines, at most `timeout`; false when a signal interrupted.
   bool pump(Nanoseconds timeout) {
     std::vector<pollfd> items;
-    std::vector<Slot*> owners;
+    std::vector<WorkerSlot*> owners;
     const Nanoseconds now = look();
     Nanoseconds wake = now + timeout;
-    for (auto& slot : slots_) {
-      if (!slot.process) continue;
-      const MessageChannel& channel = slot.process->channel();
+    for (WorkerSlot* const slot : slots_) {
+      if (!slot->process) continue;
+      const MessageChannel& channel = slot->process->channel();
       for (const pollfd& news : channel.news()) items.push_back(news);
       items.push_back(channel.has_unsent() ? channel.room() : pollfd{-1, 0, 0});
-      owners.push_back(&slot);
-      if (timed(slot)) wake = std::min(wake, slot.deadline);
+      owners.push_back(slot);
+      if (slot->timed()) wake = std::min(wake, slot->deadline);
     }
     const Nanoseconds asked = std::clamp(wake - now, Nanoseconds{}, Nanoseconds(60e9));
     const int ready = ::poll(items.data(), items.size(), static_cast<int>(std::ceil(asked.count() / 1e6)));
@@ -256,15 +226,15 @@ class WorkerPool final : public Evaluation {
       }
       speaks[i] = of[0].revents != 0 || of[1].revents != 0;
     }
-    // What the device answered comes first and alone: the messages of compile workers wait for the next call.
-    for (std::size_t i = 0; i < owners.size() && completions_.empty(); ++i) {
-      if (!speaks[i]) continue;
+    // What devices answered comes first and alone: the messages of compile workers wait for the next call.
+    for (std::size_t i = 0; i < owners.size(); ++i) {
+      if (!speaks[i] || (owners[i]->compiles() && !completions_.empty())) continue;
       speaks[i] = false;
       read(*owners[i]);
     }
     // Not the time of now: if everything stood still since, the next call forgives that.
     for (std::size_t i = 0; i < owners.size(); ++i) {
-      const auto late = [&] { return timed(*owners[i]) && *last_seen_ >= owners[i]->deadline; };
+      const auto late = [&] { return owners[i]->timed() && *last_seen_ >= owners[i]->deadline; };
       if (speaks[i] || !late()) continue;
       read(*owners[i]);  // it may have said in passing what it is at
       if (late()) on_deadline(*owners[i]);
@@ -273,7 +243,7 @@ class WorkerPool final : public Evaluation {
   }
 
   // The time, after what stood still since the last look is forgiven: a time that begins now takes no part in that.
-  Nanoseconds look() {
+  Nanoseconds look() override {
     const Nanoseconds now = clock_.now();
     if (last_seen_) forgive_standstill(now - *last_seen_, now);
     last_seen_ = now;
@@ -284,16 +254,11 @@ class WorkerPool final : public Evaluation {
   // work, and no deadline counts it.
   void forgive_standstill(Nanoseconds jump, Nanoseconds now) {
     if (jump.count() >= 0 && jump < standstill) return;
-    const auto move = [&](Nanoseconds& begin) { begin = std::min(begin + jump, now); };
-    for (auto& slot : slots_) {
-      const Nanoseconds allowed = slot.deadline - slot.begin;
-      move(slot.begin);
-      slot.deadline = slot.begin + allowed;
-    }
-    move(restart_begin_);
+    for (auto& slot : compilers_) slot.forgive(jump, now);
+    for (const auto& lane : lanes_) lane->forgive(jump, now);
   }
 
-  void read(Slot& slot) {
+  void read(WorkerSlot& slot) {
     if (!slot.process) return;
     const std::uint64_t generation = slot.generation;
     // A message may end this process and start the next one, whose channel is not the one that was read.
@@ -315,7 +280,7 @@ class WorkerPool final : public Evaluation {
     if (!open && same()) on_closed(slot);
   }
 
-  void on_message(Slot& slot, Message message) {
+  void on_message(WorkerSlot& slot, Message message) {
     const auto type = message.head.at("type").get<std::string>();
     if (type == "log") {
       const auto text = message.head.at("text").get<std::string>();
@@ -329,103 +294,37 @@ class WorkerPool final : public Evaluation {
     } else if (type == "error") {
       const ErrorCode code = error_code_from(message.head.at("code").get<std::string>());
       on_failure(slot, code, message.head.at("message").get<std::string>());
-    } else if (slot.state != Slot::State::busy) {
+    } else if (slot.state != WorkerSlot::State::busy) {
       throw Error(ErrorCode::corrupted, "a '" + type + "' that nobody asked for");
-    } else if (type == "compiled") {
-      finish_task(slot, compile_done_from(std::move(message)));
-    } else if (type == "ran") {
-      RunDone done = run_done_from(message);
-      const bool right = done.result.status == TrialStatus::ok || done.result.status == TrialStatus::censored;
-      if (slot.task == proof_id) {
-        check_id(slot, done.id);
-        if (!right) {
-          fail_for_good(device_failed_text() +
-                        ", and then also with a configuration that was right before: " + done.result.message);
-          return;
-        }
-        device_failures_ = 0;
-        device_is_back(slot);
-        return;
-      }
-      if (right) {
-        device_failures_ = 0;
-        if (last_run_ && last_run_->id == done.id) right_run_ = std::move(last_run_);
-      }
-      finish_task(slot, std::move(done));
-      begin_queued(slot);
-    } else if (type == "interleaved") {
-      device_failures_ = 0;
-      finish_task(slot, interleave_done_from(message));
+    } else if (slot.compiles() && type == "compiled") {
+      CompileDone done = compile_done_from(std::move(message));
+      if (done.id != slot.task) throw Error(ErrorCode::corrupted, "the result of another task");
+      slot.state = WorkerSlot::State::idle;
+      complete(std::move(done));
+    } else if (!slot.compiles() && type == "ran") {
+      slot.lane->on_ran(run_done_from(message));
+    } else if (!slot.compiles() && type == "interleaved") {
+      slot.lane->on_interleaved(interleave_done_from(message));
     } else {
       throw Error(ErrorCode::corrupted, "a message of unknown type '" + type + "'");
     }
   }
 
-  static void check_id(const Slot& slot, std::uint64_t id) {
-    if (id != slot.task) throw Error(ErrorCode::corrupted, "the result of another task");
-  }
-
-  template <class Done>
-  void finish_task(Slot& slot, Done done) {
-    check_id(slot, done.id);
-    slot.state = Slot::State::idle;
-    completions_.emplace_back(std::move(done));
-  }
-
-  void on_ready(Slot& slot, const Message& message) {
-    if (slot.state != Slot::State::starting) throw Error(ErrorCode::corrupted, "a worker is ready for the second time");
-    if (!slot.compiles) info_ = evaluation_info_from(message);
-    slot.state = Slot::State::idle;
-    slot.attempts = 0;
-    if (slot.compiles || !started_) {
+  void on_ready(WorkerSlot& slot, const Message& message) {
+    if (slot.state != WorkerSlot::State::starting)
+      throw Error(ErrorCode::corrupted, "a worker is ready for the second time");
+    if (slot.compiles()) {
+      slot.state = WorkerSlot::State::idle;
+      slot.attempts = 0;
       became_idle_ = started_;
-    } else if (device_failures_ >= options_.max_device_failures) {
-      prove(slot);
     } else {
-      device_is_back(slot);
+      slot.lane->on_ready(evaluation_info_from(message), started_);
     }
   }
 
-  // The device works again: the outcome of the run that failed on it may be told.
-  void device_is_back(Slot& slot) {
-    slot.state = Slot::State::idle;
-    restart_time_ += clock_.now() - restart_begin_;
-    release_held();
-    became_idle_ = true;
-    // The task behind the one that failed was lost with the worker.
-    if (queued_) run(*std::exchange(queued_, std::nullopt));
-  }
-
-  void release_held() {
-    if (held_) completions_.push_back(std::move(*held_));
-    held_.reset();
-  }
-
-  std::string device_failed_text() const {
-    return "the device failed " + std::to_string(device_failures_) + " times without a good run in between";
-  }
-
-  // Runs what was right before, to tell a bad device from bad configurations.
-  void prove(Slot& slot) {
-    RunTask task = *right_run_;
-    task.id = proof_id;
-    task.deadline = {};
-    slot.interleaving = false;
-    dispatch(slot, proof_id, to_message(task), options_.run_deadline);
-  }
-
-  // Ends the session at the next wait().
-  void fail_for_good(const std::string& text) {
-    device_slot().process.reset();
-    device_slot().state = Slot::State::dead;
-    queued_.reset();
-    release_held();
-    fatal_.emplace(ErrorCode::device, text + "; everything measured so far is kept");
-  }
-
   // The worker itself reported that it cannot go on.
-  void on_failure(Slot& slot, ErrorCode code, const std::string& text) {
-    if (slot.state == Slot::State::starting) {
+  void on_failure(WorkerSlot& slot, ErrorCode code, const std::string& text) {
+    if (slot.state == WorkerSlot::State::starting) {
       start_failed(slot, Error(code, text));
       return;
     }
@@ -433,12 +332,12 @@ class WorkerPool final : public Evaluation {
   }
 
   // The process is gone without a word.
-  void on_closed(Slot& slot) {
+  void on_closed(WorkerSlot& slot) {
     const std::string how = slot.process->end();
-    if (slot.state == Slot::State::starting) {
-      start_failed(slot,
-                   Error(ErrorCode::device, std::string(slot.compiles ? "the compile worker " : "the device worker ") +
-                                                how + " while starting on " + device_.id.to_string()));
+    if (slot.state == WorkerSlot::State::starting) {
+      start_failed(
+          slot, Error(ErrorCode::device, std::string(slot.compiles() ? "the compile worker " : "the device worker ") +
+                                             how + " while starting on " + device_of(slot).id.to_string()));
       return;
     }
     if (slot.phase == out_of_memory_phase) {
@@ -447,33 +346,34 @@ class WorkerPool final : public Evaluation {
                       " (--compile-memory); it was " + how);
       return;
     }
-    const bool building = slot.compiles && slot.phase != "first launch";
+    const bool building = slot.compiles() && slot.phase != "first launch";
     task_failed(slot, building ? TrialStatus::compile_failed : TrialStatus::crashed,
                 (building ? "the compiler process was " : "the worker process was ") + how);
   }
 
   // The process talks nonsense: its memory may have been overwritten by a kernel.
-  void on_garbage(Slot& slot, const std::string& what) {
-    if (slot.state == Slot::State::starting) {
+  void on_garbage(WorkerSlot& slot, const std::string& what) {
+    if (slot.state == WorkerSlot::State::starting) {
       start_failed(slot, Error(ErrorCode::corrupted, "a worker sent " + what));
       return;
     }
-    task_failed(slot, slot.compiles ? TrialStatus::compile_failed : TrialStatus::crashed,
+    task_failed(slot, slot.compiles() ? TrialStatus::compile_failed : TrialStatus::crashed,
                 "the worker process sent something that is no result: " + what);
   }
 
-  void on_deadline(Slot& slot) {
-    if (slot.state == Slot::State::starting) {
+  void on_deadline(WorkerSlot& slot) {
+    if (slot.state == WorkerSlot::State::starting) {
       const std::string limit = format_duration(options_.startup_deadline);
       start_failed(
           slot,
           Error(ErrorCode::timeout,
-                slot.compiles ? "opening the compiler for " + device_.id.to_string() + " took longer than " + limit
-                              : "opening " + device_.id.to_string() + " and computing the reference took longer than " +
-                                    limit + "; check the device and the [reference], or raise --startup-deadline"));
+                slot.compiles()
+                    ? "opening the compiler for " + device_of(slot).id.to_string() + " took longer than " + limit
+                    : "opening " + device_of(slot).id.to_string() + " and computing the reference took longer than " +
+                          limit + "; check the device and the [reference], or raise --startup-deadline"));
       return;
     }
-    if (slot.compiles) {
+    if (slot.compiles()) {
       std::string text = "no result within the compile deadline of " + format_duration(options_.compile_deadline);
       if (slot.phase == "first launch")
         text +=
@@ -486,71 +386,41 @@ class WorkerPool final : public Evaluation {
   }
 
   // The task of a worker is over and so is the worker: its outcome is recorded, and another process takes its place.
-  void task_failed(Slot& slot, TrialStatus status, const std::string& text) {
-    slot.process.reset();
-    const bool had_task = slot.state == Slot::State::busy;
-    slot.state = Slot::State::dead;
-    if (slot.compiles) {
-      if (had_task) completions_.emplace_back(failed_compilation(slot, status, text));
-      start_again(slot);
+  void task_failed(WorkerSlot& slot, TrialStatus status, const std::string& text) {
+    if (!slot.compiles()) {
+      slot.lane->on_worker_lost(status, text);
       return;
     }
-    restart_begin_ = look();
-    ++device_failures_;
-    if (had_task && slot.task == proof_id) {
-      fail_for_good(device_failed_text() + ", the last time with a configuration that was right before: " + text);
-      return;
-    }
-    if (had_task) held_ = failed_run(slot, status, text);
-    if (device_failures_ >= options_.max_device_failures && !right_run_) {
-      fail_for_good(device_failed_text() + ": " + text);
-      return;
+    const bool had_task = slot.state == WorkerSlot::State::busy;
+    slot.end();
+    if (had_task) {
+      CompileDone done;
+      done.id = slot.task;
+      done.status = status;
+      done.message = text;
+      done.wall = clock_.now() - slot.begin;
+      complete(std::move(done));
     }
     start_again(slot);
   }
 
-  Completion failed_compilation(const Slot& slot, TrialStatus status, const std::string& text) const {
-    CompileDone done;
-    done.id = slot.task;
-    done.status = status;
-    done.message = text;
-    done.wall = clock_.now() - slot.begin;
-    return done;
-  }
-
-  Completion failed_run(const Slot& slot, TrialStatus status, const std::string& text) const {
-    if (slot.interleaving) {
-      InterleaveDone done;
-      done.id = slot.task;
-      done.status = status;
-      done.message = text;
-      return done;
-    }
-    RunDone done;
-    done.id = slot.task;
-    done.result.status = status;
-    done.result.message = text;
-    done.result.measure = clock_.now() - slot.begin;
-    return done;
-  }
-
   // A worker did not come up. At the start of a session that is the user's to know at once; later it may be a passing
   // trouble, and there are results to keep.
-  void start_failed(Slot& slot, const Error& error) {
-    slot.process.reset();
-    slot.state = Slot::State::dead;
+  void start_failed(WorkerSlot& slot, const Error& error) {
+    slot.end();
     if (!started_) throw error;
     if (++slot.attempts < max_restart_attempts) {
       start_again(slot);
-    } else if (!slot.compiles) {
-      fail_for_good(std::string("the device worker could not be started again: ") + error.what());
-    } else if (std::none_of(slots_.begin(), slots_.end(),
-                            [](const Slot& other) { return other.compiles && other.process; })) {
-      fail_for_good(std::string("no compile worker could be started again: ") + error.what());
+    } else if (!slot.compiles()) {
+      slot.lane->give_up(std::string("the device worker could not be started again: ") + error.what());
+    } else if (std::none_of(compilers_.begin(), compilers_.end(),
+                            [](const WorkerSlot& other) { return other.process.has_value(); })) {
+      for (const auto& lane : lanes_)
+        lane->give_up(std::string("no compile worker could be started again: ") + error.what());
     }
   }
 
-  void start_again(Slot& slot) {
+  void start_again(WorkerSlot& slot) override {
     try {
       spawn(slot);
     } catch (const Error& error) {
@@ -558,32 +428,47 @@ class WorkerPool final : public Evaluation {
     }
   }
 
-  DeviceInfo device_;
   Problem problem_;
   const Clock& clock_;
   WorkerPoolOptions options_;
-  EvaluationInfo info_;
   bool overlaps_ = true;
   bool started_ = false;
   std::optional<DeferringThread> deference_;  // where the device's work needs the cores that this thread works on
-  std::vector<Slot> slots_;                   // the device's first
+  std::vector<std::unique_ptr<DeviceLane>> lanes_;
+  std::vector<WorkerSlot> compilers_;
+  std::vector<WorkerSlot*> slots_;  // of both, the lanes' first
   std::deque<Completion> completions_;
-  std::optional<Completion> held_;  // of the run that the device failed at, until it is back
-  std::optional<Error> fatal_;      // to be thrown by wait()
+  std::optional<Error> fatal_;  // to be thrown by wait()
   bool became_idle_ = false;
-  int device_failures_ = 0;
-  std::optional<RunTask> last_run_, right_run_;
-  std::optional<RunTask> queued_;  // behind the one that the device is busy with
   std::set<std::string> logged_;
-  Nanoseconds restart_begin_{}, restart_time_{};
   std::optional<Nanoseconds> last_seen_;  // when this process last looked at the clock
 };
+
+// Binaries go from any compile worker to any lane.
+void check_alike(const std::vector<DeviceInfo>& devices) {
+  if (devices.empty()) throw Error(ErrorCode::bad_input, "a pool of workers needs a device; none was given");
+  const DeviceInfo& first = devices.front();
+  for (const auto& device : devices)
+    if (device.id.backend != first.id.backend || device.kind != first.kind || device.name != first.name ||
+        device.architecture != first.architecture)
+      throw Error(ErrorCode::bad_input, "the devices of a pool must be of one model: " + first.id.to_string() +
+                                            " is a " + first.name + ", " + device.id.to_string() + " is a " +
+                                            device.name);
+}
 
 }  // namespace
 
 std::unique_ptr<Evaluation> make_worker_pool(DeviceInfo device, Problem problem, const Clock& clock,
                                              WorkerPoolOptions options) {
-  return std::make_unique<WorkerPool>(std::move(device), std::move(problem), clock, std::move(options));
+  std::vector<DeviceInfo> devices;
+  devices.push_back(std::move(device));
+  return make_lane_pool(std::move(devices), std::move(problem), clock, std::move(options));
+}
+
+std::unique_ptr<LanePool> make_lane_pool(std::vector<DeviceInfo> devices, Problem problem, const Clock& clock,
+                                         WorkerPoolOptions options) {
+  check_alike(devices);
+  return std::make_unique<WorkerPool>(std::move(devices), std::move(problem), clock, std::move(options));
 }
 
 }  // namespace warpwright::execution
