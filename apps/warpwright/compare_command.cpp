@@ -29,6 +29,7 @@ struct CompareArguments {
   std::string cache_mode = "cold";
   int rounds = 50;
   std::uint64_t seed = 0;
+  bool reference = false;
   bool json = false;
 };
 
@@ -93,6 +94,15 @@ store::Json compare_json(const Problem& problem, const CompareArguments& argumen
     }
     list.push_back(std::move(item));
   }
+  store::Json reference = nullptr;
+  if (result.reference) {
+    reference = {{"median_ns", result.reference->median.count()},
+                 {"spread_ns", result.reference->spread.count()},
+                 {"ratio", result.reference->ratio.median},
+                 {"ratio_interval", {result.reference->ratio.interval.low, result.reference->ratio.interval.high}}};
+    if (!result.reference->marks.empty()) reference["marks"] = result.reference->marks;
+    for (const auto sample : result.reference->samples) reference["samples"].push_back(sample.count());
+  }
   return {{"schema_version", 1},
           {"kernel", problem.name},
           {"device", store::to_json(result.evaluation.device)},
@@ -100,6 +110,7 @@ store::Json compare_json(const Problem& problem, const CompareArguments& argumen
           {"problem", store::to_json(problem.dimensions)},
           {"cache_mode", arguments.cache_mode},
           {"fastest", result.fastest ? store::Json(*result.fastest) : store::Json(nullptr)},
+          {"reference", std::move(reference)},
           {"configurations", std::move(list)}};
 }
 
@@ -133,6 +144,17 @@ void print_comparison(const Problem& problem, const tuning::ComparisonResult& re
                fmt::format("{:.4f}", entry.ratio.median),
                fmt::format("{:.4f} .. {:.4f}", entry.ratio.interval.low, entry.ratio.interval.high), std::move(verdict),
                entry.trial.configuration.describe()});
+  }
+  if (const auto& reference = result.reference) {
+    std::string verdict = "reference";
+    for (const std::string& mark : reference->marks) {
+      verdict += ", " + mark;
+      launch_bound = launch_bound || mark == measure::marks::launch_bound;
+    }
+    table.add({"", format_duration(reference->median), "+- " + format_duration(reference->spread / 2),
+               fmt::format("{:.4f}", reference->ratio.median),
+               fmt::format("{:.4f} .. {:.4f}", reference->ratio.interval.low, reference->ratio.interval.high),
+               std::move(verdict), "the reference kernel"});
   }
   table.print(out, 2);
   for (const auto& entry : result.configurations)
@@ -182,6 +204,7 @@ int compare(const CompareArguments& arguments, const Console& console) {
   const StopSignal stop;
   options.rounds = arguments.rounds;
   options.seed = arguments.seed;
+  options.with_reference = arguments.reference;
   options.stop = stop.flag();
   const auto result = tuning::compare_configurations(chosen.problem, recording ? recording->evaluation() : *pool, clock,
                                                      configurations, options);
@@ -221,6 +244,8 @@ void add_compare_command(CLI::App& app, const Console& console, int& exit_code) 
   command->add_option("--seed", arguments->seed, "Seed of the order within each round (default 0)")
       ->type_name("N")
       ->check(at_least(0));
+  command->add_flag("--reference", arguments->reference,
+                    "Time the reference kernel of the specification in turns with them: the speed-up over it");
   arguments->workers.add_to(*command);
   command->add_flag("--json", arguments->json, "Print JSON");
   command->callback([arguments, console, &exit_code] { exit_code = compare(*arguments, console); });

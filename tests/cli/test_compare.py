@@ -1,6 +1,7 @@
 """`warpwright compare`: given configurations, verified and timed against each other."""
 
 import json
+import pathlib
 
 from support import CpuTest, EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_SUCCESS, KERNELS, VECTOR_ADD
 
@@ -34,6 +35,35 @@ class Compare(CpuTest):
         self.assertEqual(result.returncode, EXIT_SUCCESS, result.stderr + result.stdout)
         self.assertRegex(result.stdout, r"(?m)^ +1 .* (fastest|tie|slower) ")
         self.assertIn("5 samples of each", result.stdout)
+
+    def test_the_reference_kernel_takes_its_turns(self):
+        spec = KERNELS.parent.parent / "workloads" / "control" / "control.toml"
+        arguments = ("compare", spec, *self.on_cpu, "--problem", "n=64", "--config", "baseline", "--rounds", 6, "--reference")
+        report = self.run_json(*arguments)
+        reference = report["reference"]
+        self.assertEqual(len(reference["samples"]), 6)
+        low, high = reference["ratio_interval"]
+        self.assertLessEqual(low, reference["ratio"])
+        self.assertLessEqual(reference["ratio"], high)
+        # Of the half that did not choose, pair by pair.
+        ratios = sorted(a / b for a, b in zip(reference["samples"][3:], report["configurations"][0]["samples"][3:]))
+        self.assertAlmostEqual(reference["ratio"], ratios[1], places=9)
+        self.assertIsNone(self.run_json(*arguments[:-1])["reference"])
+        text = self.run_program(*arguments)
+        self.assertRegex(text.stdout, r"(?m)^ .* reference +the reference kernel$")
+
+    def test_a_reference_that_is_no_kernel_has_no_time(self):
+        vector_add = pathlib.Path(VECTOR_ADD)
+        text = vector_add.read_text()
+        begin = text.index("[reference]")
+        text = text[:begin] + "[reference]\nconfiguration = { block_x = 64 }\n" + text[text.index("\n[", begin + 1):]
+        for name in ("vector_add.kernel", "vector_add_naive.kernel"):
+            (self.home / name).write_text((vector_add.parent / name).read_text())
+        spec = self.home / "vector_add.toml"
+        spec.write_text(text)
+        result = self.run_program("compare", spec, *self.on_cpu, *self.size, "--config", "baseline", "--reference")
+        self.assertEqual(result.returncode, EXIT_BAD_INPUT)
+        self.assertIn("cannot be timed: it is no kernel", result.stderr)
 
     def test_wrong_configuration_takes_no_part(self):
         spec = KERNELS / "faulty" / "faulty.toml"

@@ -213,7 +213,7 @@ InterleaveDone DeviceStation::interleave(const InterleaveTask& task) {
       done.power_limited = times.power_limited;
       done.samples = std::move(times.samples);
     } else {
-      auto times = runner_->run_interleaved(candidates, task.rounds, task.cache, task.seed);
+      auto times = runner_->run_interleaved(candidates, task.rounds, task.cache, task.seed, task.with_reference);
       done.samples = std::move(times.samples);
       done.marks = std::move(times.marks);
     }

@@ -104,6 +104,8 @@ class RecordedAnswers final : public Evaluation {
     done.id = task.id;
     // Recordings know no power limit.
     if (task.sustained) return finish(Nanoseconds{}, std::move(done));
+    if (task.with_reference)
+      throw Error(ErrorCode::unsupported, name_ + " is a recording, which has no reference kernel");
     Nanoseconds total{};
     for (const Configuration& configuration : task.configurations) {
       const RecordedTrial* const trial = find(configuration);

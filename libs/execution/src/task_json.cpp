@@ -126,7 +126,8 @@ Message to_message(const InterleaveTask& task) {
                   {"candidates", std::move(candidates)},
                   {"rounds", task.rounds},
                   {"cache", std::string(measure::to_string(task.cache))},
-                  {"seed", task.seed}};
+                  {"seed", task.seed},
+                  {"with_reference", task.with_reference}};
   if (task.sustained)
     message.head["sustained"] = {{"probe_ns", task.sustained->probe.count()},
                                  {"settle_ns", task.sustained->settle.count()},
@@ -143,6 +144,7 @@ InterleaveTask interleave_task_from(const Message& message) {
   task.rounds = message.head.at("rounds").get<int>();
   task.cache = cache_mode_from(message.head.at("cache"));
   task.seed = message.head.at("seed").get<std::uint64_t>();
+  task.with_reference = message.head.at("with_reference").get<bool>();
   if (const auto found = message.head.find("sustained"); found != message.head.end()) {
     measure::SustainedOptions& sustained = task.sustained.emplace();
     sustained.probe = Nanoseconds(found->at("probe_ns").get<double>());

@@ -215,6 +215,7 @@ TEST(TaskJson, RoundTrips) {
   interleave.binaries = {run.binary, run.binary};
   interleave.binaries[1].image = "second";
   interleave.rounds = 3;
+  interleave.with_reference = true;
   const InterleaveTask both = interleave_task_from(to_message(interleave));
   EXPECT_EQ(both.binaries[0].image, run.binary.image);
   EXPECT_EQ(both.binaries[1].image, "second");

@@ -20,6 +20,12 @@
 namespace warpwright::measure {
 namespace {
 
+std::vector<std::string> reference_entries(const ReferenceKernel& kernel) {
+  std::vector<std::string> entries;
+  for (const Launch& launch : kernel.launches) entries.push_back(launch.entry);
+  return entries;
+}
+
 std::uint8_t poison_of(DataType type, bool second) { return second ? second_poison : first_poison(type); }
 
 bool consists_of(const std::byte* element, std::size_t size, std::uint8_t value) {
@@ -151,14 +157,14 @@ void ProblemRunner::State::compute_reference() {
                          std::holds_alternative<ReferenceConfiguration>(problem.reference);
   const Configuration baseline = problem.baseline_configuration();
   const Scope scope = problem.scope(baseline);
-  device::Binary binary;
+  device::Binary& binary = reference_binary;
   Configuration configuration;
   std::vector<std::string> entries;
   std::string what = "computing the reference of '" + problem.name + "'";
   try {
     if (const auto* kernel = std::get_if<ReferenceKernel>(&problem.reference)) {
       binary = compiler.compile(reference_job(problem, context.device()));
-      for (const Launch& launch : kernel->launches) entries.push_back(launch.entry);
+      entries = reference_entries(*kernel);
       compute = [&, kernel](Surroundings around) {
         return reference_on_device(baseline, kernel->launches, entries, binary, around);
       };
@@ -285,6 +291,22 @@ void ProblemRunner::State::compare_on_device() {
     for (ExpectedOutput& item : expected) item.on_device.reset();
     comparer.reset();
   }
+}
+
+LaunchSequence ProblemRunner::State::make_reference_sequence() {
+  const auto* kernel = std::get_if<ReferenceKernel>(&problem.reference);
+  if (kernel == nullptr)
+    throw Error(ErrorCode::unsupported,
+                "the reference of '" + problem.name + "' is not a kernel, so it has no time here");
+  if (!reference_ready)
+    throw Error(ErrorCode::conflict, "the reference of '" + problem.name + "' was not computed yet");
+  const Configuration baseline = problem.baseline_configuration();
+  Geometries geometries = evaluate_geometries(kernel->launches, problem.scope(baseline), context.device());
+  if (geometries.refused) throw Error(ErrorCode::launch, *geometries.refused);
+  LaunchSequence sequence(context, *stream, problem, kernel->launches, reference_entries(*kernel),
+                          std::move(geometries), baseline, reference_binary, *buffers);
+  sequence.require_match();
+  return sequence;
 }
 
 HostBuffers ProblemRunner::State::reference_on_device(const Configuration& configuration,

@@ -71,6 +71,8 @@ struct ProblemRunner::State {
   void check_problem() const;
   void fit_baseline();
   LaunchSequence make_sequence(const Configuration& configuration, const device::Binary& binary);
+  // Of the reference kernel. Throws Error(unsupported) where the reference is none.
+  LaunchSequence make_reference_sequence();
   void attempt(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing,
                std::optional<LaunchSequence>& sequence, RunResult& result, PhaseTimer& timer);
   RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing);
@@ -130,6 +132,7 @@ struct ProblemRunner::State {
   std::vector<ReferenceOutput> described;    // of `expected`
   std::unique_ptr<DeviceComparer> comparer;  // null: outputs are compared on the host
   bool reference_ready = false;
+  device::Binary reference_binary;  // of a reference kernel
 };
 
 }  // namespace warpwright::measure

@@ -12,18 +12,23 @@ namespace {
 // refused.
 template <class State>
 struct Lineup {
-  Lineup(State& state_used, const std::vector<ProblemRunner::Candidate>& candidates_used)
-      : state(state_used), candidates(candidates_used) {}
+  Lineup(State& state_used, const std::vector<ProblemRunner::Candidate>& candidates_used, bool with_reference_used)
+      : state(state_used), with_reference(with_reference_used) {
+    for (const ProblemRunner::Candidate& candidate : candidates_used) configurations.push_back(candidate.configuration);
+    for (const ProblemRunner::Candidate& candidate : candidates_used) binaries.push_back(candidate.binary);
+    if (with_reference) configurations.push_back(state.problem.baseline_configuration());
+  }
   ~Lineup() { state.drain(); }
   Lineup(const Lineup&) = delete;
   Lineup& operator=(const Lineup&) = delete;
 
   // Apart from the constructor, so that what was enqueued is waited for when one of them fails.
   void load() {
-    for (const ProblemRunner::Candidate& candidate : candidates) {
-      state.buffers->fit(candidate.configuration);
-      sequences.push_back(
-          std::make_unique<LaunchSequence>(state.make_sequence(candidate.configuration, *candidate.binary)));
+    for (std::size_t i = 0; i < configurations.size(); ++i) {
+      state.buffers->fit(configurations[i]);
+      sequences.push_back(std::make_unique<LaunchSequence>(i < binaries.size()
+                                                               ? state.make_sequence(configurations[i], *binaries[i])
+                                                               : state.make_reference_sequence()));
     }
     if (state.buffers->runs_change_inputs()) before = [this] { state.buffers->restore_changed_inputs(); };
     state.buffers->restore_inputs();
@@ -32,13 +37,15 @@ struct Lineup {
   // Gives the buffers the sizes of this candidate; says whether its launches have other arguments now.
   bool make_room(std::size_t i) {
     const std::uint64_t generation = state.buffers->generation();
-    state.buffers->fit(candidates[i].configuration);
+    state.buffers->fit(configurations[i]);
     if (state.buffers->generation() != generation) state.buffers->restore_inputs();
     return sequences[i]->rebind_if_changed();
   }
 
   State& state;
-  const std::vector<ProblemRunner::Candidate>& candidates;
+  const bool with_reference;  // takes part as the last one, at the sizes of the baseline
+  std::vector<Configuration> configurations;
+  std::vector<const device::Binary*> binaries;
   std::vector<std::unique_ptr<LaunchSequence>> sequences;
   std::function<void()> before;  // each run; empty where runs leave the inputs as they are
 };
@@ -46,10 +53,10 @@ struct Lineup {
 }  // namespace
 
 ProblemRunner::Interleaved ProblemRunner::run_interleaved(const std::vector<Candidate>& candidates, int rounds,
-                                                          CacheMode cache, std::uint64_t seed) {
+                                                          CacheMode cache, std::uint64_t seed, bool with_reference) {
   State& state = *state_;
   CacheFlusher* const flusher = state.flusher_for(cache);
-  Lineup lineup(state, candidates);
+  Lineup lineup(state, candidates, with_reference);
   lineup.load();
   std::vector<WorkTimer> timers;
   timers.reserve(candidates.size());
@@ -64,8 +71,8 @@ ProblemRunner::Interleaved ProblemRunner::run_interleaved(const std::vector<Cand
   };
 
   Interleaved result;
-  result.samples.resize(candidates.size());
-  std::vector<std::size_t> order(candidates.size());
+  result.samples.resize(timers.size());
+  std::vector<std::size_t> order(timers.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   Rng rng(seed);
   for (int round = 0; round < rounds; ++round) {
@@ -81,7 +88,7 @@ SustainedTimes ProblemRunner::run_sustained(const std::vector<Candidate>& candid
                                             const std::function<std::optional<bool>()>& power_limited,
                                             const SustainedOptions& options) {
   State& state = *state_;
-  Lineup lineup(state, candidates);
+  Lineup lineup(state, candidates, false);
   lineup.load();
   std::vector<SustainedWork> works;
   for (std::size_t i = 0; i < candidates.size(); ++i)

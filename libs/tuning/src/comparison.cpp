@@ -27,6 +27,10 @@ ComparisonResult compare_configurations(const Problem& problem, execution::Evalu
                                         const std::vector<Configuration>& configurations,
                                         const ComparisonOptions& options) {
   check_complete(problem, configurations);
+  if (options.with_reference && !std::holds_alternative<ReferenceKernel>(problem.reference))
+    throw Error(ErrorCode::bad_input, fmt::format("the reference of '{}' cannot be timed: it is no kernel; give "
+                                                  "[reference] a kernel and its launches",
+                                                  problem.name));
   ComparisonResult result;
   result.evaluation = evaluation.start();
   TimeAccount account(clock, {});
@@ -56,6 +60,7 @@ ComparisonResult compare_configurations(const Problem& problem, execution::Evalu
   task.id = evaluator.next_id();
   task.cache = options.cache;
   task.seed = options.seed;
+  task.with_reference = options.with_reference;
   std::vector<std::size_t> taking_part;
   Nanoseconds one_round{};
   for (std::size_t c = 0; c < candidates.size(); ++c) {
@@ -100,6 +105,15 @@ ComparisonResult compare_configurations(const Problem& problem, execution::Evalu
     entry.spread = ranking.standings[i].spread;
     entry.ratio = ranking.standings[i].ratio;
     entry.tie = ranking.standings[i].tie;
+  }
+  if (options.with_reference) {
+    ComparedReference& reference = result.reference.emplace();
+    reference.samples = done.samples.at(taking_part.size());
+    if (taking_part.size() < done.marks.size()) reference.marks = done.marks[taking_part.size()];
+    const std::vector<double> times = counts_of(reported_part(reference.samples));
+    reference.median = Nanoseconds(median(times));
+    reference.spread = Nanoseconds(interquartile_range(times));
+    reference.ratio = speedup_over(reference.samples, result.configurations[*result.fastest].samples);
   }
   return result;
 }

@@ -61,6 +61,8 @@ struct InterleaveTask {
   int rounds = 10;
   measure::CacheMode cache = measure::CacheMode::cold;
   std::uint64_t seed = 0;
+  // The problem's reference kernel takes its turns too, as the last series of samples; not with `sustained`.
+  bool with_reference = false;
   // Instead of rounds of single samples: ProblemRunner::run_sustained() with these estimates, the least one first.
   std::optional<measure::SustainedOptions> sustained;
   std::vector<Nanoseconds> estimates;

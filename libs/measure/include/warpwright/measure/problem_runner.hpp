@@ -97,6 +97,8 @@ class ProblemRunner {
   RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions& timing);
 
   // Rounds of one sample of each, in a fresh seeded order each round, so that drift hits all alike. No verification.
+  // With `with_reference` the reference kernel takes its turn in each round, as the last series of the result; throws
+  // Error(unsupported) where the reference is no kernel, Error(conflict) where it was not computed.
   // Throws what loading and launching throw.
   struct Candidate {
     Configuration configuration;
@@ -106,8 +108,8 @@ class ProblemRunner {
     std::vector<std::vector<Nanoseconds>> samples;  // [candidate][round]
     std::vector<std::vector<std::string>> marks;    // of each candidate: WorkTimer::marks()
   };
-  Interleaved run_interleaved(const std::vector<Candidate>& candidates, int rounds, CacheMode cache,
-                              std::uint64_t seed);
+  Interleaved run_interleaved(const std::vector<Candidate>& candidates, int rounds, CacheMode cache, std::uint64_t seed,
+                              bool with_reference = false);
 
   // The candidates at the power limit: sustained.hpp. estimates[i] is the time of a run of candidates[i], the least one
   // first. Cold runs are flushed before each where that is short against a run (largest_flush_share). No verification.

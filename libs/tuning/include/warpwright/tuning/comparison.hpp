@@ -21,6 +21,9 @@ struct ComparisonOptions {
   int rounds = 50;  // samples of each; fewer, but at least 6, where they would take more than about 5 s
   double tie_margin = 0.01;
   std::uint64_t seed = 0;  // of the order within each round
+  // Times the problem's reference kernel in turns with the configurations: what a speed-up over it is quoted from. The
+  // reference is what judges the configurations, so it is not verified itself.
+  bool with_reference = false;
   const std::atomic<bool>* stop = nullptr;
 };
 
@@ -38,15 +41,27 @@ struct ComparedConfiguration {
       impossible;  // why a median of all samples cannot be (Conditions::impossible); then it is never the fastest
 };
 
+// The reference kernel beside the configurations; it is never the fastest, and no configuration ties with it.
+struct ComparedReference {
+  std::vector<Nanoseconds> samples;  // as those of the configurations
+  std::vector<std::string> marks;
+  Nanoseconds median{}, spread{};  // of their second half
+  // Its times by those of the fastest configuration, pair by pair, with an interval of its own at 95 %: the speed-up.
+  PairedRatio ratio;
+};
+
 struct ComparisonResult {
   EvaluationInfo evaluation;
   std::vector<ComparedConfiguration> configurations;  // in the order given
   // By the median of the first half of the interleaved samples; nullopt if none is ok and possible.
   std::optional<std::size_t> fastest;
+  // Where it was asked for and there is a fastest one.
+  std::optional<ComparedReference> reference;
 };
 
 // A configuration may be given several times (a kernel against itself). Throws Error(bad_input) where there is none or
-// one lacks a parameter, Error(interrupted) when stopped, Error(device) when the device fails in the comparison itself.
+// one lacks a parameter, or where the reference is to take part and is no kernel, Error(interrupted) when stopped,
+// Error(device) when the device fails in the comparison itself.
 ComparisonResult compare_configurations(const Problem& problem, execution::Evaluation& evaluation, const Clock& clock,
                                         const std::vector<Configuration>& configurations,
                                         const ComparisonOptions& options = {});
