@@ -107,6 +107,7 @@ void compute_oscillators(const Configuration& dimensions, HostBuffers& buffers) 
   }
   store(state.phases, buffers["phases"]);
   store(state.velocities, buffers.at("velocities"));
+  store(state.heat, buffers["heat"]);
 }
 
 // `count` floats from element `first`.
