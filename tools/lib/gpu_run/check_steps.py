@@ -55,6 +55,15 @@ def opencl(runner):
         test_programs(runner, "opencl", "opencl")
 
 
+def nsight(runner):
+    """Theoretical occupancy beside Nsight Compute's calculator."""
+    code, seconds = runner.execute([sys.executable, ROOT / "tools" / "lib" / "gpu_run" / "nsight_occupancy.py", runner.program],
+                                   "nsight.log", 120, stdout="nsight-occupancy.json")
+    report = runner.load("nsight-occupancy.json")
+    asked, agreed = (sum(report[key].values()) for key in ("asked", "agreed")) if report else (0, 0)
+    runner.row("nsight", "occupancy", code == 0 and asked, seconds, f"{agreed} of {asked} answers agree" if asked else f"exit code {code}")
+
+
 def example(runner):
     """The C++ example on the profile that the step tune stored."""
     specification = KERNELS / "vector_add" / "vector_add.toml"
@@ -102,32 +111,39 @@ def pipeline_sanitize(runner):
                    f"{sum(int(a or b) for a, b in found)} found" if found else f"no report (exit code {code})")
 
 
-def sanitize(runner):
-    import tomllib  # Python 3.11; only this step needs it
+def check_under(runner, step, name, path, kind, configuration):
+    """A verified run of one configuration under compute-sanitizer, at the first size of [verify]."""
+    import tomllib  # Python 3.11; only these steps need it
     tool = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
+    specification = tomllib.loads(path.read_text())
+    sizes = specification.get("verify", {}).get("sizes", [{}])[0]
+    # A small size: every access is checked, which costs a factor of ten to a hundred.
+    problem = [word for dimension, value in sizes.items() for word in ("--problem", f"{dimension}={value}")]
+    # Beside what its sources include.
+    copy = path.with_name(f".{path.stem}-{kind}.toml")
+    copy.write_text(with_baseline(path.read_text(), configuration))
+    log = f"{step}-{kind}-{name}.log"
+    # Refused driver calls are checked by the program; this looks for bad accesses.
+    options = ["--report-api-errors", "no"] if kind == "memcheck" else []
+    try:
+        code, seconds = runner.execute([tool, "--tool", kind, "--target-processes", "all", *options, "--error-exitcode", 9,
+                                        runner.program, "check", copy, "--device", DEVICE, "--run-deadline", "120s",
+                                        "--no-cache", *problem], log, 240)
+    finally:
+        copy.unlink()
+    text = (runner.output / log).read_text()
+    found = [int(count) for count in re.findall(r"(?:ERROR|RACECHECK) SUMMARY: (\d+) (?:error|hazard)", text)]
+    runner.row(step, f"{name} {kind}", code == 0 and found and not any(found), seconds,
+               f"{sum(found)} found in {len(found)} processes" if found else f"no report (exit code {code})")
+
+
+def sanitize(runner):
     for name, path in runner.specifications().items():
         report = runner.load(f"tune-{name}.json")
         if not report or not report.get("best"):
             runner.row("sanitize", name, False, 0, "needs the winner of the step tune")
             continue
-        specification = tomllib.loads(path.read_text())
-        sizes = specification.get("verify", {}).get("sizes", [{}])[0]
-        # A small size: every access is checked, which costs a factor of ten to a hundred.
-        problem = [word for dimension, value in sizes.items() for word in ("--problem", f"{dimension}={value}")]
-        folder = runner.work / f"sanitize-{name}"
-        shutil.copytree(path.parent, folder)
-        copy = folder / path.name
-        copy.write_text(with_baseline(path.read_text(), report["best"]["configuration"]))
-        log = f"sanitize-{name}.log"
-        code, seconds = runner.execute([tool, "--tool", "memcheck", "--target-processes", "all",
-                                        # Refused driver calls are checked by the program; this looks for bad accesses.
-                                        "--report-api-errors", "no", "--error-exitcode", 9,
-                                        runner.program, "check", copy, "--device", DEVICE, "--run-deadline", "120s",
-                                        "--no-cache", *problem], log, 240)
-        text = (runner.output / log).read_text()
-        errors = [int(count) for count in re.findall(r"ERROR SUMMARY: (\d+) error", text)]
-        runner.row("sanitize", name, code == 0 and errors and not any(errors), seconds,
-                   f"{sum(errors)} errors in {len(errors)} processes" if errors else f"no report (exit code {code})")
+        check_under(runner, "sanitize", name, path, "memcheck", report["best"]["configuration"])
 
 
 def with_baseline(text, configuration):

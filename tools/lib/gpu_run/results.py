@@ -46,6 +46,14 @@ def sessions_of(source, step):
     return found
 
 
+def comparison_in_short(report):
+    """Configurations beside the reference kernel, without their samples."""
+    keys = ("configuration", "status", "median_ns", "spread_ns", "ratio", "ratio_interval", "tie", "marks")
+    return {"reference": {key: value for key, value in report["reference"].items() if key != "samples"},
+            "fastest": report["fastest"],
+            "configurations": [{key: entry[key] for key in keys if key in entry} for entry in report["configurations"]]}
+
+
 def write_result(name, contents):
     RESULTS.mkdir(parents=True, exist_ok=True)
     target = RESULTS / name
@@ -136,6 +144,19 @@ def collect(folder):
                     for name in ("cuda", "opencl") for cache in ("cold", "warm")
                     for report in [load(f"cold-{name}-{cache}.json")] if report and report.get("configurations")],
             }, rows("flush", "cold"))
+        steps = ("workloads", "workload_libraries", "workload_sanitize", "frame")
+        if rows(*steps):
+            compared = {}
+            for path in sorted(source.glob("workload-compare-*.json")):
+                name, _, cache = path.stem.removeprefix("workload-compare-").rpartition("-")
+                if path.stat().st_size > 0 and (report := json.loads(path.read_text())).get("reference"):
+                    compared.setdefault(name, {})[cache] = {"problem": report["problem"], **comparison_in_short(report)}
+            write_sections(f"workloads-{machine}.json", head, {
+                "stages": compared, "libraries": load("workload-libraries.json"),
+                "sessions": sessions_of(source, "workloads"),
+                "frame": {path.stem.removeprefix("frame-"): json.loads(path.read_text())
+                          for path in sorted(source.glob("frame-*.json")) if path.stat().st_size > 0},
+            }, rows(*steps))
         if rows("public"):
             write_sections(f"public-{machine}.json", head, {"results": sessions_of(source, "public")}, rows("public"))
         if rows("racing", "parallel", "repeat", "faults"):
