@@ -1,8 +1,4 @@
 #include <algorithm>
-#include <cmath>
-#include <ctime>
-#include <deque>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <limits>
 #include <unordered_map>
@@ -20,25 +16,14 @@
 #include "kept_binaries.hpp"
 #include "second_verification.hpp"
 #include "session_journal.hpp"
+#include "session_log.hpp"
 #include "time_account.hpp"
+#include "trial_schedule.hpp"
 
 namespace warpwright::tuning {
 namespace {
 
 using Part = TimeAccount::Part;
-
-// Binaries compiled ahead of the device beyond this wait in vain.
-constexpr std::size_t max_compiled_ahead = 32;
-// How many times over the configurations under way keep the device busy until one more could be compiled, and how many
-// there are beyond that. More would be chosen without the results of those that wait.
-constexpr double supply_margin = 2;
-constexpr std::size_t least_under_way = 3;
-// Where the device is the CPU, compiling and measuring alternate. Compiled in batches, configurations keep every core
-// busy in the compiling phase; small batches let the strategy hear of results soon.
-constexpr std::size_t alternating_batch = 8;
-// Behind a run that took longer nothing is queued: an end of the session waits for what the device was given, and there
-// is nothing to gain.
-constexpr Nanoseconds longest_to_queue_behind{1e9};
 
 // Configurations that fail the second verification are replaced by others for this long, or as long as the search took.
 constexpr Nanoseconds least_patience{60e9};
@@ -46,25 +31,6 @@ constexpr Nanoseconds least_patience{60e9};
 constexpr std::size_t most_kept_binaries = 256;
 constexpr Bytes kept_binaries_limit{64 << 20};
 
-// The mean of what was added lately.
-class RecentMean {
- public:
-  void add(Nanoseconds time) {
-    constexpr int window = 16;
-    count_ = std::min(count_ + 1, window);
-    mean_ += (time - mean_) / static_cast<double>(count_);
-  }
-  bool known() const { return count_ > 0; }
-  Nanoseconds mean() const { return mean_; }
-
- private:
-  int count_ = 0;
-  Nanoseconds mean_{};
-};
-
-// The run deadline: see run_deadline(). The least one covers a device worker that has to wait for a busy machine.
-constexpr Nanoseconds least_run_deadline{3e9};
-constexpr double handling_factor = 10, deadline_factor = 600;
 class Session {
  public:
   Session(const Problem& problem, const Space& space, const StrategyRegistry& strategies,
@@ -77,12 +43,16 @@ class Session {
         options_(options),
         account_(clock, options.time_before),
         begin_(clock.now() - options.time_before),
-        evaluator_(problem, evaluation, options.timing, account_) {}
+        evaluator_(problem, evaluation, options.timing, account_),
+        log_(space, options, evaluator_, begin_),
+        result_(log_.record()),
+        schedule_(options.max_evaluations) {}
 
   SessionRecord run() {
     describe_request();
     strategy_ = make_strategy();  // a name or option that is wrong is an error before anything is opened
     result_.evaluation = evaluation_.start();
+    if (!evaluation_.compiles_while_running()) schedule_.share(TrialSchedule::Sharing::alternating);
     for (auto& warning : measure::warnings_about(result_.evaluation.reference_outputs))
       result_.warnings.push_back(std::move(warning));
     open_journal();
@@ -102,16 +72,9 @@ class Session {
       settle_by_search(result_, evaluator_);
     }
     if (result_.interrupted && !result_.best) settle_by_search(result_, evaluator_);
-    std::sort(result_.trials.begin(), result_.trials.end(),
-              [](const Trial& a, const Trial& b) { return a.ordinal < b.ordinal; });
-    result_.evaluations = result_.trials.size();
-    result_.finished_at = utc_now();
-    if (journal_) {
-      journal_->append_note("summary", store::text_of(summary_note()));
-      journal_->flush();
-    }
+    log_.close();
     result_.times = account_.finish();
-    write_record();
+    log_.write_record();
     return std::move(result_);
   }
 
@@ -133,16 +96,6 @@ class Session {
     result_.began_at = utc_now();
   }
 
-  // The journal has the trials, so that a disk that is full by now costs what came of them, and not the result.
-  void write_record() {
-    if (!journal_) return;
-    try {
-      store::write_session_record(*options_.session_folder, result_);
-    } catch (const Error& error) {
-      result_.warnings.push_back(std::string("the record of the session was not written: ") + error.what());
-    }
-  }
-
   std::unique_ptr<SearchAlgorithm> make_strategy() const {
     StrategySettings settings = options_.strategy_settings;
     settings.budget = {options_.max_evaluations, options_.time_limit};
@@ -156,7 +109,7 @@ class Session {
 
   void open_journal() {
     SessionJournal opened = open_session_journal(problem_, space_, result_.evaluation, result_.strategy, options_);
-    journal_ = std::move(opened.journal);
+    log_.write_to(std::move(opened.journal));
     result_.baseline = std::move(opened.baseline);
     result_.resumed_from = opened.kept.size();
     result_.warnings.insert(result_.warnings.end(), opened.warnings.begin(), opened.warnings.end());
@@ -164,13 +117,12 @@ class Session {
     for (const Trial& trial : opened.kept) {
       const std::uint64_t index = space_.index_of(trial.configuration).value();
       kept_order_.push_back(index);
-      kept_.emplace(index, outcome_of(trial));
+      kept_.emplace(index, log_.outcome_of(trial));
     }
     strategy_ = make_strategy();
     for (Trial& trial : opened.kept) {
-      ordinals_.take(trial.ordinal);
-      ++asked_;
-      record(std::move(trial), false);
+      schedule_.keep(trial.ordinal);
+      log_.keep(std::move(trial), clock_.now());
     }
   }
 
@@ -178,11 +130,10 @@ class Session {
     const Configuration configuration = problem_.baseline_configuration();
     if (!result_.baseline || !(result_.baseline->configuration == configuration)) {
       device::Binary binary;
-      result_.baseline = evaluator_.evaluate_alone(configuration, result_.evaluation.device, options_.stop, &binary);
-      result_.baseline->since_start = clock_.now() - begin_;
-      if (result_.baseline->ok())
+      Trial baseline = evaluator_.evaluate_alone(configuration, result_.evaluation.device, options_.stop, &binary);
+      if (baseline.ok())
         kept_binaries_.keep(configuration, std::move(binary), -std::numeric_limits<double>::infinity());
-      if (journal_) journal_->append_note("baseline", store::text_of(store::to_json(*result_.baseline)));
+      log_.set_baseline(std::move(baseline), clock_.now());
     }
     if (!result_.baseline->ok())
       result_.warnings.push_back(fmt::format("the baseline ({}) failed: {}: {}; there is no speed-up to report",
@@ -192,12 +143,6 @@ class Session {
   }
 
   // ---- search -------------------------------------------------------------------------------------------------------
-
-  struct InFlight {
-    std::uint64_t index = 0;
-    Trial trial;
-    device::Binary binary;
-  };
 
   bool stopping() {
     if (options_.stop != nullptr && options_.stop->load()) {
@@ -212,70 +157,65 @@ class Session {
     return false;
   }
 
-  bool may_ask() const { return !strategy_ended_ && (!options_.max_evaluations || asked_ < *options_.max_evaluations); }
+  Room room() const { return {evaluation_.can_compile(), evaluation_.can_run(), evaluation_.can_queue_run()}; }
 
   void search() {
-    search_begin_ = clock_.now();
+    log_.begin_search(clock_.now());
     for (;;) {
       if (stopping()) break;
       feed();
-      if (in_flight_.empty() && !may_ask()) break;
+      if (schedule_.empty() && !schedule_.may_ask()) break;
       const bool look = more_to_ask_ || !looked_;
       // With nothing in flight the compilers are still starting.
-      if (!look) account_.enter(runs_.empty() ? Part::compile_wait : Part::device);
+      if (!look) account_.enter(schedule_.device_idle() ? Part::compile_wait : Part::device);
       auto completion = evaluation_.wait(look ? Nanoseconds{} : poll_interval);
       account_.settle(completion.has_value());
       looked_ = !completion;
-      if (runs_.empty()) account_.enter(completion ? Part::tuner : idle_part());
+      if (schedule_.device_idle()) account_.enter(completion ? Part::tuner : idle_part());
       if (completion) take(std::move(*completion));
     }
     // What the device was given ends by its deadline at the latest; what was only compiled is left for another day.
-    ending_ = true;
-    while (!runs_.empty()) {
+    schedule_.close();
+    while (!schedule_.device_idle()) {
       if (auto completion = evaluation_.wait(poll_interval)) take(std::move(*completion));
     }
-    in_flight_.clear();
-    ready_.clear();
+    schedule_.drop();
     account_.enter(Part::tuner);
     if (result_.stop_reason.empty()) {
       if (result_.trials.size() >= space_.size())
         result_.stop_reason = "space exhausted";
-      else if (options_.max_evaluations && asked_ >= *options_.max_evaluations)
-        result_.stop_reason = fmt::format("{} evaluations", asked_);
+      else if (schedule_.budget_spent())
+        result_.stop_reason = fmt::format("{} evaluations", schedule_.asked());
       else
         result_.stop_reason = "strategy ended";
     }
   }
 
-  // What the tuner does while the device has nothing to do. Beside compilers it delays nothing unless one of them has
-  // something to say meanwhile; where the device waits for all of them, one that could have a task is kept waiting too.
-  Part idle_part() const {
-    if (compiling_ == 0) return Part::tuner;
-    return evaluation_.compiles_while_running() || !room_to_compile() ? Part::beside_compilers : Part::tuner;
-  }
+  // What the tuner does while the device has nothing to do.
+  Part idle_part() const { return schedule_.leisure(room()) ? Part::beside_compilers : Part::tuner; }
 
   // Keeps the compilers and the device busy. While one of them works one question is asked at a time: what it answers
   // meanwhile is not kept waiting for the others.
   void feed() {
     more_to_ask_ = false;
     start_runs();
-    while (may_ask() && !stopping() && room_to_compile()) {
-      if (runs_.empty()) account_.enter(idle_part());
+    while (schedule_.may_ask() && !stopping() && schedule_.wants_compilation(room())) {
+      if (schedule_.device_idle()) account_.enter(idle_part());
       const auto next = asked_ahead_ ? std::exchange(asked_ahead_, std::nullopt) : ask();
       if (!next) {
-        strategy_ended_ = in_flight_.empty();
+        if (schedule_.empty()) schedule_.end();
         break;
       }
       begin_trial(*next);
       start_runs();
-      if (!runs_.empty() || idle_part() == Part::beside_compilers) {
+      if (!schedule_.device_idle() || idle_part() == Part::beside_compilers) {
         looked_ = false;
-        more_to_ask_ = may_ask() && room_to_compile();
+        more_to_ask_ = schedule_.may_ask() && schedule_.wants_compilation(room());
         return;
       }
     }
-    if (looked_ && !asked_ahead_ && !asked_in_vain_ && wants_question_soon()) {
-      if (runs_.empty()) account_.enter(idle_part());
+    if (looked_ && !asked_ahead_ && !asked_in_vain_ && schedule_.wants_question_soon(room()) && !stopping()) {
+      if (schedule_.device_idle()) account_.enter(idle_part());
       asked_ahead_ = ask();
       asked_in_vain_ = !asked_ahead_;
       looked_ = false;
@@ -293,41 +233,18 @@ class Session {
     }
   }
 
-  bool room_to_compile() const { return evaluation_.can_compile() && wants_binaries(ready_.size(), compiling_); }
-
-  // Whether one more is to be compiled while so many wait for the device and so many are being compiled.
-  bool wants_binaries(std::size_t ready, std::size_t compiling) const {
-    if (!evaluation_.compiles_while_running()) return runs_.empty() && ready < alternating_batch;
-    return ready < max_compiled_ahead && ready + compiling < under_way_for_device();
-  }
-
-  std::size_t under_way_for_device() const {
-    constexpr std::size_t any = std::numeric_limits<std::size_t>::max();
-    if (!device_time_.known() || !compile_time_.known() || device_time_.mean().count() <= 0) return any;
-    const double runs = supply_margin * (compile_time_.mean() / device_time_.mean());
-    return runs < 1e6 ? least_under_way + static_cast<std::size_t>(std::ceil(runs)) : any;
-  }
-
-  // Every compiler is busy, and the first to end will have another task. Not where the device would be disturbed by the
-  // question, nor where the answer can wait for results, nor where one configuration follows the other.
-  bool wants_question_soon() {
-    if (!may_ask() || compiling_ == 0 || in_flight_.size() < 2 || evaluation_.can_compile()) return false;
-    return wants_binaries(ready_.size() + 1, compiling_ - 1) && !stopping();
-  }
-
   void begin_trial(std::uint64_t index) {
-    ++asked_;
-    const std::uint64_t ordinal = ordinals_.next();
-    InFlight item;
+    TrialSchedule::Item item;
     item.index = index;
-    item.trial.ordinal = ordinal;
     item.trial.configuration = space_.at(index);
+    const std::uint64_t ordinal = schedule_.ask();
     if (baseline_index_ == index && result_.baseline->configuration == item.trial.configuration) {
       item.trial = *result_.baseline;
       item.trial.ordinal = ordinal;
       finish_trial(index, std::move(item.trial));
       return;
     }
+    item.trial.ordinal = ordinal;
     if (auto reason = unlaunchable_reason(problem_, item.trial.configuration, result_.evaluation.device)) {
       item.trial.status = TrialStatus::pruned;
       item.trial.message = *reason;
@@ -335,84 +252,61 @@ class Session {
       finish_trial(index, std::move(item.trial));
       return;
     }
-    ++compiling_;
     evaluation_.compile({ordinal, item.trial.configuration, {}});
-    in_flight_.emplace(ordinal, std::move(item));
-  }
-
-  bool may_run() const {
-    if (ending_) return false;
-    if (!evaluation_.compiles_while_running() && compiling_ > 0) return false;
-    return runs_.empty() ? evaluation_.can_run()
-                         : evaluation_.can_queue_run() && last_run_time_ < longest_to_queue_behind;
+    schedule_.compile(std::move(item));
   }
 
   void start_runs() {
-    while (!ready_.empty() && may_run()) {
-      const std::uint64_t ordinal = ready_.front();
-      ready_.pop_front();
-      InFlight& item = in_flight_.at(ordinal);
-      runs_.push_back(ordinal);
+    while (schedule_.wants_run(room())) {
+      const TrialSchedule::Item& item = schedule_.run();
       execution::RunTask task;
-      task.id = ordinal;
+      task.id = item.trial.ordinal;
       task.configuration = item.trial.configuration;
       task.binary = item.binary;
       task.timing = options_.timing;
-      task.deadline = run_deadline();
-      if (options_.racing && problem_.objective.metric == "time") task.timing.incumbent = incumbent_;
+      task.deadline = log_.run_deadline();
+      if (options_.racing && problem_.objective.metric == "time") task.timing.incumbent = log_.incumbent();
       account_.enter(Part::device);  // which may begin before run() returns
       evaluation_.run(std::move(task));
     }
   }
 
-  // Relative to the best so far: what a configuration may take that is two hundred times as slow, in each of the runs
-  // before the race can end it. 0 (the evaluation's own deadline) while nothing is known.
-  Nanoseconds run_deadline() const {
-    if (!incumbent_) return {};
-    return least_run_deadline + slowest_handling_ * handling_factor + incumbent_->median * deadline_factor;
-  }
-
   void take(execution::Completion completion) {
     asked_in_vain_ = false;
     if (auto* compiled = std::get_if<execution::CompileDone>(&completion)) {
-      --compiling_;
       account_.times().compile_cpu += compiled->cpu;
-      const auto found = in_flight_.find(compiled->id);
-      if (found == in_flight_.end()) return;
-      InFlight& item = found->second;
-      evaluator_.apply(*compiled, item.trial, result_.evaluation.device);
-      compile_time_.add(compiled->wall);
-      if (item.trial.status == TrialStatus::ok) {
-        item.binary = std::move(compiled->binary);
-        ready_.push_back(compiled->id);
+      TrialSchedule::Item* const item = schedule_.compiled(compiled->id, compiled->wall);
+      if (item == nullptr) return;
+      evaluator_.apply(*compiled, item->trial, result_.evaluation.device);
+      if (item->trial.status == TrialStatus::ok) {
+        item->binary = std::move(compiled->binary);
+        schedule_.make_ready(compiled->id);
         start_runs();
       } else {
-        device_time_.add({});
-        end_trial(found);
+        schedule_.skip_device();
+        end_trial(compiled->id);
       }
     } else if (auto* ran = std::get_if<execution::RunDone>(&completion)) {
-      last_run_time_ = ran->result.copy + ran->result.verify + ran->result.measure;
-      device_time_.add(last_run_time_);
-      std::erase(runs_, ran->id);
+      const measure::RunResult& done = ran->result;
+      TrialSchedule::Item* const item = schedule_.ran(ran->id, done.copy + done.verify + done.measure);
       using Next = TimeAccount::Next;
-      const Part then = ready_.empty() ? idle_part() : Part::tuner;
-      account_.device_done(ran->result.copy, ran->result.verify, ran->result.measure, evaluator_.restarted_since_last(),
-                           !runs_.empty()                   ? Next::running
+      const Part then = schedule_.waiting() ? Part::tuner : idle_part();
+      account_.device_done(done.copy, done.verify, done.measure, evaluator_.restarted_since_last(),
+                           !schedule_.device_idle()         ? Next::running
                            : then == Part::beside_compilers ? Next::compiling
                                                             : Next::held_up);
-      if (runs_.empty()) account_.enter(then);
-      const auto found = in_flight_.find(ran->id);
-      if (found == in_flight_.end()) return;
-      evaluator_.apply(std::move(*ran), found->second.trial, result_.evaluation.device);
+      if (schedule_.device_idle()) account_.enter(then);
+      if (item == nullptr) return;
+      const std::uint64_t ordinal = ran->id;
+      evaluator_.apply(std::move(*ran), item->trial, result_.evaluation.device);
       start_runs();  // the device goes on while this trial is recorded
-      if (runs_.empty()) account_.enter(idle_part());
-      end_trial(found);
+      if (schedule_.device_idle()) account_.enter(idle_part());
+      end_trial(ordinal);
     }
   }
 
-  void end_trial(std::unordered_map<std::uint64_t, InFlight>::iterator found) {
-    InFlight item = std::move(found->second);
-    in_flight_.erase(found);
+  void end_trial(std::uint64_t ordinal) {
+    TrialSchedule::Item item = schedule_.remove(ordinal);
     item.trial.finished_at = utc_now();
     if (item.trial.median)
       kept_binaries_.keep(item.trial.configuration, std::move(item.binary),
@@ -420,136 +314,22 @@ class Session {
     finish_trial(item.index, std::move(item.trial));
   }
 
-  SearchOutcome outcome_of(const Trial& trial) const {
-    SearchOutcome outcome;
-    // To the search a time that cannot be is no better than a wrong result.
-    outcome.status = trial.conditions.impossible.empty() ? trial.status : TrialStatus::wrong_result;
-    if (!trial.conditions.impossible.empty())
-      outcome.objective.reset();
-    else if (trial.bound)
-      outcome.objective = evaluator_.objective(trial.configuration, *trial.bound);
-    else if (trial.median)
-      outcome.objective = evaluator_.objective(trial.configuration, *trial.median);
-    outcome.cost = trial.times.compile_wall + trial.times.copy + trial.times.verify + trial.times.measure;
-    return outcome;
-  }
-
   void finish_trial(std::uint64_t index, Trial trial) {
-    trial.since_start = clock_.now() - begin_;
-    strategy_->tell(index, outcome_of(trial));
-    if (journal_) journal_->append(trial);
-    record(std::move(trial), true);
-  }
-
-  void record(Trial trial, bool is_new) {
-    ++result_.by_status[static_cast<std::size_t>(trial.status)];
-    result_.trials.push_back(std::move(trial));
-    const Trial& last = result_.trials.back();
-    const double objective =
-        measure::can_win(last) ? evaluator_.objective(last.configuration, *last.median) : best_objective_;
-    if (objective < best_objective_) {
-      best_objective_ = objective;
-      best_trial_ = result_.trials.size() - 1;
-      if (!last.samples.empty()) incumbent_ = measure::Incumbent::of(last.samples);
-    }
-    if (last.ok()) slowest_handling_ = std::max(slowest_handling_, last.times.copy + last.times.verify);
-    if (is_new) ++measured_now_;
-    report_progress(last);
-  }
-
-  void report_progress(const Trial& last) {
-    if (!options_.progress) return;
-    Progress progress;
-    progress.evaluations = result_.trials.size();
-    progress.planned = std::min<std::uint64_t>(space_.size(), options_.max_evaluations.value_or(space_.size()));
-    progress.by_status = result_.by_status;
-    progress.last = &last;
-    if (best_trial_) progress.best = &result_.trials[*best_trial_];
-    if (result_.baseline) progress.baseline = result_.baseline->median;
-    progress.elapsed = clock_.now() - begin_;
-    if (measured_now_ > 0 && progress.planned) {
-      const double left = static_cast<double>(*progress.planned) - static_cast<double>(progress.evaluations);
-      progress.remaining = (clock_.now() - search_begin_) * (left / static_cast<double>(measured_now_));
-    }
-    if (options_.time_limit) {
-      const Nanoseconds until_limit = std::max(Nanoseconds{}, *options_.time_limit - progress.elapsed);
-      progress.remaining = std::min(progress.remaining.value_or(until_limit), until_limit);
-    }
-    options_.progress(progress);
+    strategy_->tell(index, log_.outcome_of(trial));
+    log_.add(std::move(trial), clock_.now());
   }
 
   // ---- the end ------------------------------------------------------------------------------------------------------
 
-  // What the trials say about the device: impossible times, drifting ones, and a clock that was held down.
-  void warn_of_conditions() {
-    constexpr double notable_drift = 0.05;
-    std::size_t drifted = 0, throttled = 0, impossible = 0, launch_bound = 0;
-    const Trial* example = nullptr;
-    double largest = 0;
-    std::string reasons;
-    for (const auto& trial : result_.trials) {
-      if (trial.conditions.drift && std::abs(*trial.conditions.drift) >= notable_drift) {
-        ++drifted;
-        if (std::abs(*trial.conditions.drift) > std::abs(largest)) largest = *trial.conditions.drift;
-      }
-      if (!trial.conditions.impossible.empty()) {
-        ++impossible;
-        if (example == nullptr) example = &trial;
-      }
-      const auto& marks = trial.conditions.marks;
-      if (std::find(marks.begin(), marks.end(), measure::marks::launch_bound) != marks.end()) ++launch_bound;
-      if (trial.conditions.throttling.empty()) continue;
-      ++throttled;
-      for (const auto& reason : trial.conditions.throttling)
-        if (reasons.find(reason) == std::string::npos) reasons += (reasons.empty() ? "" : ", ") + reason;
-    }
-    if (example != nullptr)
-      result_.warnings.push_back(fmt::format(
-          "{} configuration{} took less time than the device can; none of them wins. {}: {}. Check the formula of the "
-          "metric, and whether the reference covers what the kernel does",
-          impossible, impossible == 1 ? "" : "s", example->configuration.describe(), example->conditions.impossible));
-    if (launch_bound > 0)
-      result_.warnings.push_back(fmt::format(
-          "the times of {} configuration{} are bounded by the host's launches, not by the device (marked launch_bound)",
-          launch_bound, launch_bound == 1 ? "" : "s"));
-    if (drifted > 0)
-      result_.warnings.push_back(fmt::format(
-          "the time of {} configuration{} drifted while it was sampled, by up to {:.1f} %; the final comparison is "
-          "interleaved and does not suffer from it",
-          drifted, drifted == 1 ? "" : "s", 100 * largest));
-    if (throttled > 0)
-      result_.warnings.push_back(fmt::format("the clock was held down during {} of {} configurations: {}", throttled,
-                                             result_.trials.size(), reasons));
-  }
-
   void finish() {
-    warn_of_conditions();
+    log_.warn_of_conditions();
     if (result_.interrupted) {
       settle_by_search(result_, evaluator_);
       return;
     }
-    const auto record = [&](const Trial& trial, bool is_baseline) {
-      if (!journal_) return;
-      if (is_baseline)
-        journal_->append_note("baseline", store::text_of(store::to_json(trial)));
-      else
-        journal_->append(trial);
-    };
-    FinalComparison(problem_, space_, options_, evaluator_, clock_, kept_binaries_, record)
+    FinalComparison(problem_, space_, options_, evaluator_, clock_, kept_binaries_,
+                    [&](const Trial& trial, bool is_baseline) { log_.changed(trial, is_baseline); })
         .run(result_, std::max(least_patience, clock_.now() - begin_));
-  }
-
-  store::Json summary_note() const {
-    store::Json note{{"finished_at", utc_now()}, {"stop_reason", result_.stop_reason}};
-    if (result_.best) {
-      note["best"] = store::to_json(*result_.best);
-      note["best_median_ns"] = result_.best_median.count();
-      if (result_.speedup) note["speedup"] = *result_.speedup;
-      if (result_.speedup_interval)
-        note["speedup_interval"] = {result_.speedup_interval->low, result_.speedup_interval->high};
-      note["verification"] = result_.verification;
-    }
-    return note;
   }
 
   const Problem& problem_;
@@ -559,35 +339,20 @@ class Session {
   const Clock& clock_;
   const SessionOptions& options_;
   TimeAccount account_;
-  Nanoseconds begin_, search_begin_{};
+  Nanoseconds begin_;
   Evaluator evaluator_;
+  SessionLog log_;
+  SessionRecord& result_;  // the log's
+  TrialSchedule schedule_;
   std::unique_ptr<SearchAlgorithm> strategy_;
-  std::optional<store::Journal> journal_;
   std::unordered_map<std::uint64_t, SearchOutcome> kept_;  // by index, of a resumed session
   std::vector<std::uint64_t> kept_order_;                  // indices of these, by ordinal
-  Ordinals ordinals_;
   std::optional<std::uint64_t> baseline_index_;
-
-  std::unordered_map<std::uint64_t, InFlight> in_flight_;  // by ordinal
-  std::deque<std::uint64_t> ready_;                        // compiled, waiting for the device
-  std::deque<std::uint64_t> runs_;                         // given to the device; the first is under way
-  Nanoseconds last_run_time_{};
-  RecentMean compile_time_, device_time_;  // of a configuration; the device has none for what does not compile
-  std::size_t compiling_ = 0;
-  std::uint64_t asked_ = 0;  // new ones and kept ones
-  std::uint64_t measured_now_ = 0;
-  bool strategy_ended_ = false;
-  bool ending_ = false;                       // nothing is started any more
   bool more_to_ask_ = false;                  // the compilers have room for another question
   bool looked_ = true;                        // nothing was done since the evaluation had nothing to tell
   std::optional<std::uint64_t> asked_ahead_;  // a configuration for the compiler that is free first
   bool asked_in_vain_ = false;                // the strategy has none before it is told more
-  double best_objective_ = std::numeric_limits<double>::infinity();
-  std::optional<std::size_t> best_trial_;
-  std::optional<measure::Incumbent> incumbent_;
   KeptBinaries kept_binaries_{most_kept_binaries, kept_binaries_limit};
-  Nanoseconds slowest_handling_{};  // copying and verifying of a correct configuration
-  SessionRecord result_;
 };
 
 }  // namespace

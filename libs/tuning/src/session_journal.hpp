@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -29,20 +28,5 @@ struct SessionJournal {
 // Throws as Journal::create() and Journal::resume() do.
 SessionJournal open_session_journal(const Problem& problem, const Space& space, const EvaluationInfo& evaluation,
                                     const std::string& strategy, const SessionOptions& options);
-
-// Ordinals for new trials beside those that are taken: the smallest that is free, so that a session that was killed and
-// resumed numbers its trials as one that was not.
-class Ordinals {
- public:
-  void take(std::uint64_t ordinal) { taken_.insert(ordinal); }
-  std::uint64_t next() {
-    while (taken_.erase(next_) > 0) ++next_;
-    return next_++;
-  }
-
- private:
-  std::uint64_t next_ = 0;
-  std::set<std::uint64_t> taken_;
-};
 
 }  // namespace warpwright::tuning
