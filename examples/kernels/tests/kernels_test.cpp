@@ -46,7 +46,7 @@ const std::vector<Example>& examples_with_sizes() {
       {"reduction", 2310, {{"n", int64_t{100003}}}},
       {"transpose", 1510, {{"width", int64_t{131}}, {"height", int64_t{277}}}},
       {"convolution", 3684, {{"width", int64_t{201}}, {"height", int64_t{77}}, {"filter", int64_t{5}}}},
-      {"gemm", 44910, {{"m", int64_t{131}}, {"n", int64_t{97}}, {"k", int64_t{75}}}},
+      {"gemm", 66840, {{"m", int64_t{131}}, {"n", int64_t{97}}, {"k", int64_t{75}}}},
       {"nbody", 510, {{"n", int64_t{517}}}},
       {"stencil", 1054, {{"width", int64_t{133}}, {"height", int64_t{71}}, {"steps", int64_t{3}}}},
       {"histogram", 2700, {{"n", int64_t{50021}}}},

@@ -35,6 +35,22 @@ def timed(work):
     return {"median_us": statistics.median(times), "p99_us": times[-(-99 * len(times) // 100) - 1]}
 
 
+def timed_cold(work, flush):
+    """The same of single runs, each after `flush`."""
+    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    times = []
+    for sample in range(WARM_UP + SAMPLES):
+        flush()
+        begin.record()
+        work()
+        end.record()
+        end.synchronize()
+        if sample >= WARM_UP:
+            times.append(begin.elapsed_time(end) * 1e3)
+    times.sort()
+    return {"median_us": statistics.median(times), "p99_us": times[-(-99 * len(times) // 100) - 1]}
+
+
 def main():
     torch.backends.cuda.matmul.allow_tf32 = False
     n, ld, units = 900, 928, 1000
@@ -69,6 +85,10 @@ def main():
     for size in (1024, 2048, 4096):
         a, b = torch.rand(size, size, device=device), torch.rand(size, size, device=device)
         row(f"gemm {size}", "cuBLAS fp32, warm", lambda a=a, b=b: torch.mm(a, b))
+        # As our own cold runs: everything out of the cache, and nothing dirty left in it.
+        dirty, clean = torch.zeros(2**26, device=device), torch.zeros(2**26, device=device)
+        rows.append({"name": f"gemm {size} cold", "what": "cuBLAS fp32, after a flush",
+                     **timed_cold(lambda a=a, b=b: torch.mm(a, b), lambda: (dirty.fill_(1.0), torch.sum(clean)))})
     print(json.dumps({"device": torch.cuda.get_device_name(0), "torch": torch.__version__, "cuda": torch.version.cuda,
                       "runs_a_graph": INNER, "samples": SAMPLES, "rows": rows}, indent=2))
 

@@ -144,7 +144,7 @@ def collect(folder):
                     for name in ("cuda", "opencl") for cache in ("cold", "warm")
                     for report in [load(f"cold-{name}-{cache}.json")] if report and report.get("configurations")],
             }, rows("flush", "cold"))
-        steps = ("workloads", "workload_libraries", "workload_sanitize", "frame")
+        steps = ("workloads", "workload_libraries", "gemm", "workload_sanitize", "frame")
         if rows(*steps):
             compared = {}
             for path in sorted(source.glob("workload-compare-*.json")):
@@ -153,7 +153,7 @@ def collect(folder):
                     compared.setdefault(name, {})[cache] = {"problem": report["problem"], **comparison_in_short(report)}
             write_sections(f"workloads-{machine}.json", head, {
                 "stages": compared, "libraries": load("workload-libraries.json"),
-                "sessions": sessions_of(source, "workloads"),
+                "sessions": sessions_of(source, "workloads"), "gemm": sessions_of(source, "gemm"),
                 "frame": {path.stem.removeprefix("frame-"): json.loads(path.read_text())
                           for path in sorted(source.glob("frame-*.json")) if path.stat().st_size > 0},
             }, rows(*steps))

@@ -72,6 +72,18 @@ def record(runner):
             record_space(runner, "record", name, path, 300)
 
 
+def gemm(runner):
+    """The product of square matrices at three sizes; cuBLAS beside it is in the step workload_libraries."""
+    libraries = {row["name"]: row["median_us"] for row in (runner.load("workload-libraries.json") or {"rows": []})["rows"]}
+    for size in (1024, 2048, 4096):
+        report = runner.tune_one("gemm", str(size), KERNELS / "gemm" / "gemm.toml", 90, "--time-limit", "25s", "--no-profile",
+                                 *(word for name in "mnk" for word in ("--problem", f"{name}={size}")))
+        library = libraries.get(f"gemm {size} cold")
+        if report and library:
+            share = library / (report["best"]["median_ns"] / 1e3)
+            runner.row("gemm", f"{size} beside cuBLAS", share >= 0.95, 0, f"{share:.1%} of cuBLAS, {library:.1f} us (goal 95 %)")
+
+
 def racing(runner):
     """Device time of the search with racing and with fixed numbers of samples; the same questions in all three."""
     specification = runner.specifications()["convolution"]
