@@ -1,5 +1,6 @@
 // Kernels of the reference workloads on a device: what B0 and a seeded sample of the tunable version compute is
-// compared with the oracle, at the sizes of the specification and at an odd one, and B0 accepts the baseline.
+// compared with the oracle, at the sizes of the specification and at an odd one, and B0 accepts the baseline. What CUDA
+// makes of them is compiled where there is NVRTC, with a GPU or without.
 //
 // WARPWRIGHT_REQUIRE_DEVICE=opencl|cuda turns the skip for a missing device into a failure.
 // WARPWRIGHT_TEST_CONFIGURATIONS=n sets the size of the sample.
@@ -34,6 +35,7 @@
 #include "workloads/control/oracle.hpp"
 #include "workloads/coupling/oracle.hpp"
 #include "workloads/oscillators/oracle.hpp"
+#include "workloads/quantum/oracle.hpp"
 #include "workloads/synchronisation/oracle.hpp"
 #include "workloads/transfer_entropy/oracle.hpp"
 
@@ -164,6 +166,24 @@ void compute_synchronisation(const Configuration& dimensions, HostBuffers& buffe
   }
 }
 
+// The state as real and imaginary part of each amplitude, and what a frame reads of it.
+void store_state(const quantum::State& psi, HostBuffers& buffers) {
+  std::vector<double> parts;
+  for (const quantum::Amplitude& amplitude : psi) parts.insert(parts.end(), {amplitude.real(), amplitude.imag()});
+  store(parts, buffers.at("psi"));
+  store(quantum::probabilities(psi), buffers.at("probability"));
+  store(quantum::phases(psi), buffers.at("phase"));
+}
+
+void compute_wave(const Configuration& dimensions, HostBuffers& buffers) {
+  const auto number = [&](const char* name) { return std::get<double>(dimensions.at(name)); };
+  store_state(
+      quantum::propagate(
+          matrix_of(buffers.at("coupling"), whole(dimensions, "n")), quantum::prepare(vector_of(buffers.at("theta"))),
+          {.hopping = number("hopping"), .dt = number("dt"), .terms = static_cast<int>(whole(dimensions, "terms"))}),
+      buffers);
+}
+
 void compute_transfer_entropy(const Configuration& dimensions, HostBuffers& buffers) {
   const std::size_t n = whole(dimensions, "n");
   const std::size_t frames = whole(dimensions, "frames");
@@ -195,6 +215,7 @@ const std::vector<Workload>& workloads_with_kernels() {
       {"control", 144, {{"n", std::int64_t{77}}, {"batch", std::int64_t{3}}}, compute_control},
       {"coupling", 900, {{"n", std::int64_t{77}}}, compute_coupling},
       {"oscillators", 348, {{"n", std::int64_t{77}}, {"steps", std::int64_t{4}}}, compute_oscillators},
+      {"quantum", 1146, {{"n", std::int64_t{77}}, {"dt", -0.02}, {"terms", std::int64_t{13}}}, compute_wave},
       {"synchronisation", 8088, {{"n", std::int64_t{77}}, {"batch", std::int64_t{2}}}, compute_synchronisation},
       {"transfer_entropy",
        300,
@@ -248,6 +269,39 @@ TEST_P(EachWorkload, ReadsWithItsSpace) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Specification, EachWorkload, testing::ValuesIn(workloads_with_kernels()),
+                         [](const auto& instance) { return std::string(instance.param.stage); });
+
+// What CUDA makes of B0, the baseline and a sample, on machines without a GPU: NVRTC needs none.
+class WorkloadForHopper : public testing::TestWithParam<Workload> {};
+
+TEST_P(WorkloadForHopper, IsCompiledByNvrtc) {
+  std::unique_ptr<device::Compiler> compiler;
+  try {
+    compiler = cuda::make_nvrtc_compiler("sm_90");
+  } catch (const Error& error) {
+    GTEST_SKIP() << error.what();
+  }
+  DeviceInfo info;
+  info.id.backend = "cuda";
+  info.kind = DeviceKind::gpu;
+  info.name = "sm_90";
+  info.supports_cooperative_launch = true;
+  info.supports_clusters = true;
+  const Problem problem = read_problem(GetParam()).for_device(info, {});
+  const std::unique_ptr<Space> space = problem.build_space();
+  std::vector<Configuration> configurations = sample(problem, *space, 6);
+  configurations.push_back(problem.baseline_configuration());
+  for (const Configuration& configuration : configurations) {
+    const device::Binary binary = compiler->compile(measure::kernel_job(problem, configuration, info));
+    EXPECT_THAT(binary.resources, testing::Not(testing::IsEmpty()));
+    for (const KernelResources& kernel : binary.resources) {
+      EXPECT_EQ(kernel.spill_stores.value_or(Bytes{}), Bytes{}) << kernel.entry << ": " << configuration.describe();
+    }
+  }
+  (void)compiler->compile(measure::reference_job(problem, info));
+}
+
+INSTANTIATE_TEST_SUITE_P(Nvrtc, WorkloadForHopper, testing::ValuesIn(workloads_with_kernels()),
                          [](const auto& instance) { return std::string(instance.param.stage); });
 
 class WorkloadOnDevice : public testing::TestWithParam<std::tuple<const char*, Workload>> {

@@ -1,0 +1,34 @@
+/* A barrier of all blocks of a cooperative launch, for kernels of the dialect on CUDA. OpenCL has no such launch: there blocks may
+ * run one after the other, and a barrier would wait for ever. The same method as the grid synchronisation of NVIDIA's cooperative
+ * groups, which would need a header of the toolkit.
+ *
+ * Include <warpwright/dialect.h> first. The launch must be cooperative (one-dimensional grid): without that nothing promises that
+ * all blocks run at the same time.
+ */
+#ifndef WARPWRIGHT_WORKLOADS_GRID_BARRIER_H
+#define WARPWRIGHT_WORKLOADS_GRID_BARRIER_H
+
+#if !WARPWRIGHT_CUDA
+#error "grid_barrier.h: a barrier of the whole grid needs a cooperative launch, which OpenCL does not have"
+#endif
+
+/* What another block has written before a barrier. Past the first-level cache, which is not kept coherent. */
+#define LOAD_OF_OTHERS(pointer) __ldcg(pointer)
+
+/* All threads of all blocks come here; what they have written to global memory before is seen behind. *state: 0 before the first
+ * launch that uses it, shared by no other kernel that runs at the same time. Each barrier adds 2^31 in all: the top bit turns over
+ * when the last block arrives, the others are 0 again, so that nothing has to be reset between launches. */
+WW_DEVICE void grid_barrier(WW_GLOBAL ww_uint32* state) {
+  WW_BARRIER();
+  if (WW_THREAD_X == 0) {
+    const ww_uint32 share = WW_BLOCK_X == 0 ? 0x80000000u - (ww_uint32)(WW_GRID_DIM_X - 1) : 1u;
+    WW_GLOBAL_FENCE();
+    const ww_uint32 before = WW_ATOMIC_ADD(state, share);
+    while (((before ^ *(volatile WW_GLOBAL ww_uint32*)state) & 0x80000000u) == 0u) {
+    }
+    WW_GLOBAL_FENCE();
+  }
+  WW_BARRIER();
+}
+
+#endif /* WARPWRIGHT_WORKLOADS_GRID_BARRIER_H */
