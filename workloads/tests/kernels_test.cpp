@@ -166,22 +166,32 @@ void compute_synchronisation(const Configuration& dimensions, HostBuffers& buffe
   }
 }
 
-// The state as real and imaginary part of each amplitude, and what a frame reads of it.
-void store_state(const quantum::State& psi, HostBuffers& buffers) {
+// Real and imaginary part of each amplitude.
+std::vector<double> parts_of(const quantum::State& psi) {
   std::vector<double> parts;
   for (const quantum::Amplitude& amplitude : psi) parts.insert(parts.end(), {amplitude.real(), amplitude.imag()});
-  store(parts, buffers.at("psi"));
-  store(quantum::probabilities(psi), buffers.at("probability"));
-  store(quantum::phases(psi), buffers.at("phase"));
+  return parts;
 }
 
 void compute_wave(const Configuration& dimensions, HostBuffers& buffers) {
   const auto number = [&](const char* name) { return std::get<double>(dimensions.at(name)); };
-  store_state(
-      quantum::propagate(
-          matrix_of(buffers.at("coupling"), whole(dimensions, "n")), quantum::prepare(vector_of(buffers.at("theta"))),
-          {.hopping = number("hopping"), .dt = number("dt"), .terms = static_cast<int>(whole(dimensions, "terms"))}),
-      buffers);
+  const quantum::State psi = quantum::propagate(
+      matrix_of(buffers.at("coupling"), whole(dimensions, "n")), quantum::prepare(vector_of(buffers.at("theta"))),
+      {.hopping = number("hopping"), .dt = number("dt"), .terms = static_cast<int>(whole(dimensions, "terms"))});
+  store(parts_of(psi), buffers.at("psi"));
+  store(quantum::probabilities(psi), buffers.at("probability"));
+  store(quantum::phases(psi), buffers.at("phase"));
+}
+
+void compute_circuit(const Configuration& dimensions, HostBuffers& buffers) {
+  const std::size_t n = whole(dimensions, "n");
+  const quantum::Circuit circuit{.qubits = static_cast<int>(whole(dimensions, "qubits")),
+                                 .layers = static_cast<int>(whole(dimensions, "layers"))};
+  for (std::size_t instance = 0; instance < whole(dimensions, "batch"); ++instance) {
+    const quantum::State psi = quantum::run_circuit(values_of(buffers.at("theta"), instance * n, n), circuit);
+    store_at(parts_of(psi), buffers.at("psi"), instance * 2 * psi.size());
+    store_at(quantum::probabilities(psi), buffers.at("probability"), instance * psi.size());
+  }
 }
 
 void compute_transfer_entropy(const Configuration& dimensions, HostBuffers& buffers) {
@@ -202,16 +212,27 @@ void compute_transfer_entropy(const Configuration& dimensions, HostBuffers& buff
 }
 
 struct Workload {
-  const char* stage;
+  const char* name;  // of the specification, NAME.toml
   std::uint64_t space_size;
   Configuration odd_size;
   Compute oracle;
+  const char* stage = nullptr;  // the folder, where it has another name
+
+  std::filesystem::path specification() const {
+    return std::filesystem::path(WARPWRIGHT_WORKLOADS) / (stage != nullptr ? stage : name) /
+           (std::string(name) + ".toml");
+  }
 };
 
-void PrintTo(const Workload& workload, std::ostream* out) { *out << workload.stage; }
+void PrintTo(const Workload& workload, std::ostream* out) { *out << workload.name; }
 
 const std::vector<Workload>& workloads_with_kernels() {
   static const std::vector<Workload> all = {
+      {"circuit",
+       120,
+       {{"n", std::int64_t{77}}, {"qubits", std::int64_t{7}}, {"layers", std::int64_t{3}}, {"batch", std::int64_t{2}}},
+       compute_circuit,
+       "quantum"},
       {"control", 144, {{"n", std::int64_t{77}}, {"batch", std::int64_t{3}}}, compute_control},
       {"coupling", 900, {{"n", std::int64_t{77}}}, compute_coupling},
       {"oscillators", 348, {{"n", std::int64_t{77}}, {"steps", std::int64_t{4}}}, compute_oscillators},
@@ -229,14 +250,11 @@ const std::vector<Workload>& workloads_with_kernels() {
 std::vector<Workload> workloads_that_wrap() {
   std::vector<Workload> result;
   std::ranges::copy_if(workloads_with_kernels(), std::back_inserter(result),
-                       [](const Workload& workload) { return std::string(workload.stage) == "synchronisation"; });
+                       [](const Workload& workload) { return std::string(workload.name) == "synchronisation"; });
   return result;
 }
 
-Problem read_problem(const Workload& workload) {
-  const std::string stage = workload.stage;
-  return spec::read(std::filesystem::path(WARPWRIGHT_WORKLOADS) / stage / (stage + ".toml"));
-}
+Problem read_problem(const Workload& workload) { return spec::read(workload.specification()); }
 
 // Random configurations, `wanted` or more: every word that a parameter may be (an algorithm, say) is in one of them.
 std::vector<Configuration> sample(const Problem& problem, const Space& space, std::uint64_t wanted) {
@@ -269,7 +287,7 @@ TEST_P(EachWorkload, ReadsWithItsSpace) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Specification, EachWorkload, testing::ValuesIn(workloads_with_kernels()),
-                         [](const auto& instance) { return std::string(instance.param.stage); });
+                         [](const auto& instance) { return std::string(instance.param.name); });
 
 // What CUDA makes of B0, the baseline and a sample, on machines without a GPU: NVRTC needs none.
 class WorkloadForHopper : public testing::TestWithParam<Workload> {};
@@ -302,7 +320,7 @@ TEST_P(WorkloadForHopper, IsCompiledByNvrtc) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Nvrtc, WorkloadForHopper, testing::ValuesIn(workloads_with_kernels()),
-                         [](const auto& instance) { return std::string(instance.param.stage); });
+                         [](const auto& instance) { return std::string(instance.param.name); });
 
 class WorkloadOnDevice : public testing::TestWithParam<std::tuple<const char*, Workload>> {
  protected:
@@ -409,7 +427,7 @@ TEST_P(WorkloadOnDevice, NaiveKernelAcceptsTheBaseline) {
 }
 
 std::string device_test_name(const testing::TestParamInfo<std::tuple<const char*, Workload>>& instance) {
-  return std::get<1>(instance.param).stage;
+  return std::get<1>(instance.param).name;
 }
 
 INSTANTIATE_TEST_SUITE_P(OpenCl, WorkloadOnDevice,
