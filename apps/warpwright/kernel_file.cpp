@@ -214,8 +214,8 @@ Chosen choose_kernel(const Images& file, const std::string& target, const Kernel
                                                               arguments.file, all.size(), cuda::kernel_list(names)));
 }
 
-device::Binary as_binary(std::string image, const std::string& target, const KernelResources& kernel) {
-  device::Binary binary;
+Binary as_binary(std::string image, const std::string& target, const KernelResources& kernel) {
+  Binary binary;
   binary.backend = "cuda";
   binary.target = target;
   binary.format = "cubin";
@@ -275,7 +275,7 @@ KernelFile read_binary_file(const KernelFileArguments& arguments, std::string by
   return file;
 }
 
-device::Binary compile(const KernelFileArguments& arguments, const std::string& architecture, std::string& version) {
+Binary compile(const KernelFileArguments& arguments, const std::string& architecture, std::string& version) {
   if (architecture.empty())
     throw Error(ErrorCode::bad_input,
                 fmt::format("--kernel '{}' is source code: name what to compile it for with --arch "
@@ -304,8 +304,7 @@ device::Binary compile(const KernelFileArguments& arguments, const std::string& 
 }
 
 // What the cubin tells of each kernel, with the compiler's resources of those that were asked for.
-std::vector<cuda::KernelDescription> describe_compiled(const device::Binary& binary,
-                                                       cuda::CubinDescription& description) {
+std::vector<cuda::KernelDescription> describe_compiled(const Binary& binary, cuda::CubinDescription& description) {
   description = cuda::describe_cubin(binary.image);
   std::vector<cuda::KernelDescription> kernels;
   for (const KernelResources& resources : binary.resources) {
@@ -374,7 +373,7 @@ KernelList list_kernels(const KernelFileArguments& arguments, const KernelTarget
   KernelList list;
   if (kind == FileKind::source) {
     std::string version;
-    const device::Binary binary = compile(arguments, wanted.architecture, version);
+    const Binary binary = compile(arguments, wanted.architecture, version);
     cuda::CubinDescription description;
     for (auto& kernel : describe_compiled(binary, description))
       list.kernels.push_back({description.architecture, description.target, {}, std::move(kernel), std::nullopt});

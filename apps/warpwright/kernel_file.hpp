@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <warpwright/cuda/binaries.hpp>
-#include <warpwright/device/compiler.hpp>
+#include <warpwright/model/binary.hpp>
 
 namespace warpwright::app {
 
@@ -28,10 +28,10 @@ struct KernelFile {
   std::string architecture;  // what the binary is for: "sm_90"
   std::string target;        // "sm_90a"
   cuda::KernelDescription kernel;
-  std::optional<device::Binary> binary;  // ready to be loaded; of a binary file only where the target is a device
-  std::string origin;                    // "compiled by NVRTC 13.0", "read from the cubin"
-  std::optional<Bytes> dynamic_shared;   // of its launches, as metadata beside the file tells
-  std::vector<std::string> notes;        // what the file does not tell
+  std::optional<Binary> binary;         // ready to be loaded; of a binary file only where the target is a device
+  std::string origin;                   // "compiled by NVRTC 13.0", "read from the cubin"
+  std::optional<Bytes> dynamic_shared;  // of its launches, as metadata beside the file tells
+  std::vector<std::string> notes;       // what the file does not tell
 };
 
 // Throws Error(bad_input, not_found, unsupported, unavailable, compile, corrupted) naming the flag or the file.

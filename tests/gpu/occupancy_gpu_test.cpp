@@ -110,7 +110,7 @@ TEST_F(OccupancyOnGpu, BlocksPerSmAreThoseOfTheDriver) {
   const auto data = context->allocate(Bytes{1 << 20});
   const KernelArgument arguments[] = {data.get(), ScalarArgument::of(0)};
   // Compiling takes most of the time of this test.
-  std::vector<std::future<device::Binary>> binaries;
+  std::vector<std::future<Binary>> binaries;
   for (const int most : {24, 32, 40, 48, 56, 64, 72, 80, 96, 104, 128, 152, 168, 200, 224, 255}) {
     device::CompileJob job;
     job.source = source;
@@ -122,7 +122,7 @@ TEST_F(OccupancyOnGpu, BlocksPerSmAreThoseOfTheDriver) {
     }));
   }
   for (auto& compiling : binaries) {
-    const device::Binary binary = compiling.get();
+    const Binary binary = compiling.get();
     const auto module = context->load(binary);
     for (const auto& compiled : binary.resources) {
       const auto kernel = module->kernel(compiled.entry);

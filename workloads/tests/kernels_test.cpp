@@ -342,7 +342,7 @@ class WorkloadOnDevice : public testing::TestWithParam<std::tuple<const char*, W
   Problem problem(const Configuration& size) const { return read_problem(workload()).for_device(info_, size); }
 
   measure::RunResult run(measure::ProblemRunner& runner, const Configuration& configuration) {
-    const device::Binary binary = compiler_->compile(measure::kernel_job(runner.problem(), configuration, info_));
+    const Binary binary = compiler_->compile(measure::kernel_job(runner.problem(), configuration, info_));
     measure::TimingOptions once;
     once.warmup = 0;
     once.min_samples = 1;

@@ -92,7 +92,7 @@ class NvrtcCompiler final : public device::Compiler {
   std::string version() const override { return "NVRTC " + nvrtc_->version_text(); }
   std::string target() const override { return target_; }
   bool needs_device() const override { return false; }
-  device::Binary compile(const device::CompileJob& job) override;
+  Binary compile(const device::CompileJob& job) override;
 
  private:
   std::vector<std::string> command_line(const device::CompileJob& job) const;
@@ -219,7 +219,7 @@ std::map<std::string, std::string> NvrtcCompiler::lowered_names(const Program& p
   return names;
 }
 
-device::Binary NvrtcCompiler::compile(const device::CompileJob& job) {
+Binary NvrtcCompiler::compile(const device::CompileJob& job) {
   std::vector<std::string> line = command_line(job);
   std::optional<Program> attempt;
   const auto compile_with = [&] {
@@ -252,7 +252,7 @@ device::Binary NvrtcCompiler::compile(const device::CompileJob& job) {
   }
   program.check(result, ("compile " + (job.file_name.empty() ? "the source" : "'" + job.file_name + "'")).c_str());
 
-  device::Binary binary;
+  Binary binary;
   binary.backend = "cuda";
   binary.target = target_;
   binary.format = "cubin";

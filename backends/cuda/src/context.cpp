@@ -154,7 +154,7 @@ std::unique_ptr<device::PinnedBuffer> CudaContext::pin_host_memory(std::span<std
   return std::make_unique<CudaRegistration>(primary_, memory);
 }
 
-std::unique_ptr<device::Module> CudaContext::load(const device::Binary& binary) {
+std::unique_ptr<device::Module> CudaContext::load(const Binary& binary) {
   return std::make_unique<CudaModule>(primary_, binary);
 }
 

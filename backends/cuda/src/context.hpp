@@ -123,7 +123,7 @@ class CudaContext final : public device::Context {
   std::unique_ptr<device::Event> create_event() override;
   std::unique_ptr<device::Event> create_ordering_event() override;
   std::unique_ptr<device::PinnedBuffer> pin_host_memory(std::span<std::byte> memory) override;
-  std::unique_ptr<device::Module> load(const device::Binary& binary) override;
+  std::unique_ptr<device::Module> load(const Binary& binary) override;
   std::unique_ptr<device::Graph> record_graph(device::Stream& stream, const std::function<void()>& body) override;
   std::optional<device::MemoryUse> memory_use() const override;
   void reset_persisting_cache() override;

@@ -21,7 +21,7 @@ std::string list(const std::vector<std::string>& names) {
 }
 
 // The driver trusts the section table of what it loads; a truncated file from a damaged cache must not reach it.
-Cubin checked_cubin(const device::Binary& binary) {
+Cubin checked_cubin(const Binary& binary) {
   if (binary.backend != "cuda") {
     throw Error(ErrorCode::bad_input, "the binary was made for backend '" + binary.backend + "', not 'cuda'");
   }
@@ -37,7 +37,7 @@ Cubin checked_cubin(const device::Binary& binary) {
 
 }  // namespace
 
-LoadedModule::LoadedModule(PrimaryContextPtr context, const device::Binary& binary) : context_(std::move(context)) {
+LoadedModule::LoadedModule(PrimaryContextPtr context, const Binary& binary) : context_(std::move(context)) {
   const CudaDriver& driver = context_->driver();
   const CurrentContext current(*context_);
   std::array<char, load_log_size> log{};
@@ -142,10 +142,10 @@ KernelResources CudaKernel::resources() const {
   return resources;
 }
 
-std::optional<std::vector<device::KernelParameter>> CudaKernel::parameters() const {
+std::optional<std::vector<KernelParameter>> CudaKernel::parameters() const {
   const auto& sizes = function_->parameter_sizes();
   if (!sizes) return std::nullopt;
-  std::vector<device::KernelParameter> parameters(sizes->size());
+  std::vector<KernelParameter> parameters(sizes->size());
   for (std::size_t i = 0; i < sizes->size(); ++i) parameters[i].size = Bytes{(*sizes)[i]};
   return parameters;
 }
@@ -192,7 +192,7 @@ const CudaKernel& CudaKernel::of(const device::Kernel& kernel, const PrimaryCont
   return *ours;
 }
 
-CudaModule::CudaModule(PrimaryContextPtr context, const device::Binary& binary) : symbols_(binary.symbols) {
+CudaModule::CudaModule(PrimaryContextPtr context, const Binary& binary) : symbols_(binary.symbols) {
   kernels_ = checked_cubin(binary).kernels;
   loaded_ = std::make_shared<const LoadedModule>(std::move(context), binary);
 }

@@ -19,7 +19,7 @@ namespace warpwright::cuda {
 // A loaded module; unloaded with the last kernel, symbol view or module handle that uses it.
 class LoadedModule {
  public:
-  LoadedModule(PrimaryContextPtr context, const device::Binary& binary);
+  LoadedModule(PrimaryContextPtr context, const Binary& binary);
   ~LoadedModule();
   LoadedModule(const LoadedModule&) = delete;
   LoadedModule& operator=(const LoadedModule&) = delete;
@@ -82,7 +82,7 @@ class CudaKernel final : public device::Kernel {
 
   const std::string& name() const override { return function_->entry(); }
   KernelResources resources() const override;
-  std::optional<std::vector<device::KernelParameter>> parameters() const override;
+  std::optional<std::vector<KernelParameter>> parameters() const override;
   std::optional<std::array<std::int64_t, 3>> required_block() const override { return function_->required_block(); }
   std::optional<int> max_active_blocks(std::int64_t threads_per_block, Bytes dynamic_shared) const override;
   std::optional<int> max_active_clusters(const device::LaunchConfig& config) const override;
@@ -98,7 +98,7 @@ class CudaKernel final : public device::Kernel {
 
 class CudaModule final : public device::Module {
  public:
-  CudaModule(PrimaryContextPtr context, const device::Binary& binary);
+  CudaModule(PrimaryContextPtr context, const Binary& binary);
 
   std::unique_ptr<device::Kernel> kernel(const std::string& entry) override;
   std::unique_ptr<device::Buffer> symbol(const std::string& name) override;

@@ -62,7 +62,7 @@ class NvrtcTest : public ::testing::Test {
     ADD_FAILURE() << "compiled";
     return Error(ErrorCode::internal, "compiled");
   }
-  static const KernelResources& resources(const device::Binary& binary, std::string_view entry) {
+  static const KernelResources& resources(const Binary& binary, std::string_view entry) {
     for (const auto& one : binary.resources) {
       if (one.entry == entry) return one;
     }

@@ -29,11 +29,11 @@ std::unique_ptr<device::Backend> backend_on(const FakeDriver& fake) {
   return make_backend(Options{}, std::move(loaders));
 }
 
-device::Binary example_binary() {
+Binary example_binary() {
   CubinBuilder builder;
   builder.kernels.push_back({"gemm"});
   builder.kernels.push_back({"_Z5scalePf"});
-  device::Binary binary;
+  Binary binary;
   binary.backend = "cuda";
   binary.target = "sm_90a";
   binary.format = "cubin";
@@ -297,7 +297,7 @@ TEST_F(CudaContextTest, KernelsTellTheSizesOfTheirParameters) {
   ASSERT_TRUE(parameters);
   ASSERT_EQ(parameters->size(), 3u);
   EXPECT_EQ((*parameters)[2].size, Bytes{2});
-  EXPECT_EQ((*parameters)[0].kind, device::KernelParameter::Kind::unknown);
+  EXPECT_EQ((*parameters)[0].kind, KernelParameter::Kind::unknown);
 }
 
 TEST_F(CudaContextTest, MoreThan32ArgumentsArePassed) {
@@ -478,7 +478,7 @@ TEST_F(CudaContextTest, ModulesFindKernelsByEntryAndListThem) {
 
 TEST_F(CudaContextTest, ImagesThatAreNoCubinsNeverReachTheDriver) {
   open();
-  device::Binary binary = example_binary();
+  Binary binary = example_binary();
   binary.image.resize(100);
   Error error = error_of([&] { context->load(binary); });
   EXPECT_EQ(error.code(), ErrorCode::bad_input);

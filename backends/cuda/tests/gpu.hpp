@@ -48,7 +48,7 @@ class GpuTest : public ::testing::Test {
     context.reset();
   }
 
-  device::Binary compile(const std::string& source, std::vector<std::string> entries) {
+  Binary compile(const std::string& source, std::vector<std::string> entries) {
     device::CompileJob job;
     job.source = source;
     job.file_name = "gpu_test.cu";

@@ -249,7 +249,7 @@ TEST_F(CudaGpu, Clusters) {
 // ptxas accepts more than 48 KB of static shared memory for targets with an "a", and an H100 with driver 580 runs it
 // (measured). Whatever another driver makes of it, it must be a result or a refusal.
 TEST_F(CudaGpu, LargeStaticSharedMemoryIsRunOrRefused) {
-  device::Binary binary;
+  Binary binary;
   try {
     binary = compile(
         "extern \"C\" __global__ void big(int* a) { __shared__ int t[16384];\n"

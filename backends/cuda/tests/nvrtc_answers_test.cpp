@@ -117,7 +117,7 @@ class NvrtcAnswers : public ::testing::Test {
   }
   ~NvrtcAnswers() override { fake = nullptr; }
 
-  device::Binary compile(bool bundled_headers = true) {
+  Binary compile(bool bundled_headers = true) {
     return make_compiler(std::make_shared<const Nvrtc>(functions(bundled_headers)), "sm_90", options_)->compile(job_);
   }
   std::string refusal(bool bundled_headers = true) {

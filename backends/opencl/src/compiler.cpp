@@ -40,7 +40,7 @@ class OpenclCompiler final : public device::Compiler {
   }
   bool needs_device() const override { return true; }
 
-  device::Binary compile(const device::CompileJob& job) override {
+  Binary compile(const device::CompileJob& job) override {
     const std::string source = device::source_with_defines(job);
     const std::string options = complete_options(job, found_.nvidia_compiler_options, links_);
     const std::string file = job.file_name.empty() ? "the source" : job.file_name;
@@ -50,7 +50,7 @@ class OpenclCompiler final : public device::Compiler {
     OwnedProgram program(api_, api_->create_program_with_source(context(), 1, &text, &length, &status));
     check(status, Stage::build, "clCreateProgramWithSource", "compile " + file);
     status = api_->build_program(program.get(), 1, &found_.device, options.c_str(), nullptr, nullptr);
-    device::Binary binary;
+    Binary binary;
     binary.log = links_.with_folders(build_log(*api_, program.get(), found_.device));
     if (status != abi::success) throw_build_failure(status, file, options, binary.log);
     binary.backend = "opencl";

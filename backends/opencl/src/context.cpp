@@ -174,7 +174,7 @@ class OpenclContext final : public device::Context {
 
   std::unique_ptr<device::Event> create_event() override { return std::make_unique<MarkEvent>(state_); }
 
-  std::unique_ptr<device::Module> load(const device::Binary& binary) override { return load_module(state_, binary); }
+  std::unique_ptr<device::Module> load(const Binary& binary) override { return load_module(state_, binary); }
 
   std::unique_ptr<device::Graph> record_graph(device::Stream&, const std::function<void()>&) override {
     throw Error(ErrorCode::unsupported, "OpenCL has no graphs; launch the kernels one by one");

@@ -154,7 +154,7 @@ abi::Event enqueue_copy_to_image(const StreamState& stream, const DeviceImage& d
 abi::Event enqueue_copy_from_image(const StreamState& stream, const DeviceBuffer& destination, Bytes offset,
                                    const DeviceImage& source);
 
-std::unique_ptr<device::Module> load_module(const std::shared_ptr<ContextState>& state, const device::Binary& binary);
+std::unique_ptr<device::Module> load_module(const std::shared_ptr<ContextState>& state, const Binary& binary);
 // Sets the arguments and enqueues; the event of the command is returned.
 abi::Event enqueue_launch(const StreamState& stream, const device::Kernel& kernel, const device::LaunchConfig& config,
                           std::span<const device::KernelArgument> arguments);

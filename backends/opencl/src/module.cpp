@@ -14,7 +14,7 @@ namespace {
 class OpenclKernel final : public device::Kernel {
  public:
   OpenclKernel(std::shared_ptr<ContextState> state, OwnedKernel kernel, KernelResources resources,
-               std::optional<std::vector<device::KernelParameter>> declared)
+               std::optional<std::vector<KernelParameter>> declared)
       : state_(std::move(state)),
         kernel_(std::move(kernel)),
         resources_(std::move(resources)),
@@ -28,7 +28,7 @@ class OpenclKernel final : public device::Kernel {
 
   const std::string& name() const override { return resources_.entry; }
   KernelResources resources() const override { return resources_; }
-  std::optional<std::vector<device::KernelParameter>> parameters() const override { return declared_; }
+  std::optional<std::vector<KernelParameter>> parameters() const override { return declared_; }
   std::optional<std::array<std::int64_t, 3>> required_block() const override { return required_block_; }
   std::optional<int> max_active_blocks(std::int64_t, Bytes) const override { return std::nullopt; }
 
@@ -42,7 +42,7 @@ class OpenclKernel final : public device::Kernel {
   OwnedKernel kernel_;
   KernelResources resources_;
   abi::Uint parameters_ = 0;
-  std::optional<std::vector<device::KernelParameter>> declared_;
+  std::optional<std::vector<KernelParameter>> declared_;
   std::optional<std::array<std::int64_t, 3>> required_block_;
   // Arguments are state of the kernel object until it is enqueued, and streams may be used by different threads.
   mutable std::mutex mutex_;
@@ -140,7 +140,7 @@ abi::Event OpenclKernel::enqueue(const StreamState& stream, const device::Launch
 
 class OpenclModule final : public device::Module {
  public:
-  OpenclModule(std::shared_ptr<ContextState> state, OwnedProgram program, const device::Binary& binary)
+  OpenclModule(std::shared_ptr<ContextState> state, OwnedProgram program, const Binary& binary)
       : state_(std::move(state)),
         program_(std::move(program)),
         symbols_(binary.symbols),
@@ -180,12 +180,12 @@ class OpenclModule final : public device::Module {
   OwnedProgram program_;
   std::map<std::string, std::string> symbols_;
   std::vector<KernelResources> compiled_;
-  std::map<std::string, std::vector<device::KernelParameter>> parameters_;
+  std::map<std::string, std::vector<KernelParameter>> parameters_;
 };
 
 }  // namespace
 
-std::unique_ptr<device::Module> load_module(const std::shared_ptr<ContextState>& state, const device::Binary& binary) {
+std::unique_ptr<device::Module> load_module(const std::shared_ptr<ContextState>& state, const Binary& binary) {
   if (binary.backend != "opencl")
     throw Error(ErrorCode::bad_input,
                 "this binary was compiled for backend '" + binary.backend + "', not for 'opencl'");
@@ -264,8 +264,8 @@ KernelResources query_resources(const Api& api, abi::Kernel kernel, abi::Device 
   return resources;
 }
 
-device::KernelParameter parameter_of_type(std::string_view type_name) {
-  using Kind = device::KernelParameter::Kind;
+KernelParameter parameter_of_type(std::string_view type_name) {
+  using Kind = KernelParameter::Kind;
   static constexpr std::array<std::pair<std::string_view, DataType>, 21> names{
       {{"char", DataType::int8},           {"signed char", DataType::int8},      {"uchar", DataType::uint8},
        {"unsigned char", DataType::uint8}, {"short", DataType::int16},           {"signed short", DataType::int16},
@@ -274,7 +274,7 @@ device::KernelParameter parameter_of_type(std::string_view type_name) {
        {"unsigned int", DataType::uint32}, {"unsigned", DataType::uint32},       {"long", DataType::int64},
        {"signed long", DataType::int64},   {"ulong", DataType::uint64},          {"unsigned long", DataType::uint64},
        {"half", DataType::float16},        {"float", DataType::float32},         {"double", DataType::float64}}};
-  device::KernelParameter parameter;
+  KernelParameter parameter;
   parameter.text = type_name;
   parameter.kind = type_name.ends_with('*') ? Kind::buffer : Kind::scalar;
   while (!type_name.empty() && (type_name.back() == '*' || type_name.back() == ' ')) type_name.remove_suffix(1);
@@ -296,12 +296,12 @@ device::KernelParameter parameter_of_type(std::string_view type_name) {
   return parameter;
 }
 
-std::optional<std::vector<device::KernelParameter>> query_parameters(const Api& api, abi::Kernel kernel) {
-  using Kind = device::KernelParameter::Kind;
+std::optional<std::vector<KernelParameter>> query_parameters(const Api& api, abi::Kernel kernel) {
+  using Kind = KernelParameter::Kind;
   abi::Uint count = 0;
   check(api.get_kernel_info(kernel, abi::kernel_num_args, sizeof(count), &count, nullptr), Stage::query,
         "clGetKernelInfo", "count the parameters of a kernel");
-  std::vector<device::KernelParameter> parameters;
+  std::vector<KernelParameter> parameters;
   for (abi::Uint i = 0; i < count; ++i) {
     const auto text = [&](abi::Uint what) -> std::optional<std::string> {
       std::size_t size = 0;
@@ -319,7 +319,7 @@ std::optional<std::vector<device::KernelParameter>> query_parameters(const Api& 
     const auto type = text(abi::kernel_arg_type_name);
     const auto address = word(abi::kernel_arg_address_qualifier);
     if (!type || !address) return std::nullopt;
-    device::KernelParameter parameter = parameter_of_type(*type);
+    KernelParameter parameter = parameter_of_type(*type);
     const Kind named = parameter.kind;
     const auto access = word(abi::kernel_arg_access_qualifier);
     if (*address == abi::kernel_arg_address_local)

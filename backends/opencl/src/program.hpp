@@ -26,10 +26,10 @@ std::vector<std::string> kernel_names(const Api& api, abi::Program program);
 KernelResources query_resources(const Api& api, abi::Kernel kernel, abi::Device device, const std::string& entry);
 
 // Of a kernel built with -cl-kernel-arg-info; nullopt where the driver does not tell.
-std::optional<std::vector<device::KernelParameter>> query_parameters(const Api& api, abi::Kernel kernel);
+std::optional<std::vector<KernelParameter>> query_parameters(const Api& api, abi::Kernel kernel);
 // What an argument of this type name is: "uint" and "unsigned int" are uint32 with one component, "float4*" is float32
 // with four. Without a type for the names of structures and typedefs.
-device::KernelParameter parameter_of_type(std::string_view type_name);
+KernelParameter parameter_of_type(std::string_view type_name);
 // Declared by reqd_work_group_size; nullopt if any block will do.
 std::optional<std::array<std::int64_t, 3>> query_required_block(const Api& api, abi::Kernel kernel, abi::Device device);
 

@@ -37,7 +37,7 @@ void use_everything(FakeOpencl& fake) {
   auto backend = make_backend(fake.api());
   static_cast<void>(backend->probe());
   auto context = backend->open(device_id);
-  const device::Binary binary = backend->compiler(context->device())->compile(job());
+  const Binary binary = backend->compiler(context->device())->compile(job());
   auto module = context->load(binary);
   auto kernel = module->kernel("add");
   auto buffer = context->allocate(Bytes{64}), other = context->allocate(Bytes{64});
@@ -361,7 +361,7 @@ TEST_F(FakeDevice, CompileOptionsAndSource) {
   full.include_folders.clear();
   full.file_name.clear();
   full.defines.clear();
-  const device::Binary binary = compiler_->compile(full);
+  const Binary binary = compiler_->compile(full);
   EXPECT_EQ(fake_.options, "-cl-kernel-arg-info -cl-std=CL3.0");
   EXPECT_EQ(fake_.source, "#line 1\nthe source\n");
   EXPECT_EQ(binary.image, "code");
@@ -422,7 +422,7 @@ TEST_F(FakeDevice, LaunchesPassGeometryAndCheckArguments) {
 }
 
 TEST_F(FakeDevice, ParametersAreThoseTheCompilerTold) {
-  using Kind = device::KernelParameter::Kind;
+  using Kind = KernelParameter::Kind;
   fake_.parameters = 5;
   fake_.parameter_types = {{abi::kernel_arg_address_global, "float*"},
                            {abi::kernel_arg_address_constant, "uint4*"},
@@ -430,7 +430,7 @@ TEST_F(FakeDevice, ParametersAreThoseTheCompilerTold) {
                            {abi::kernel_arg_address_private, "pair"},
                            {abi::kernel_arg_address_local, "float*"}};
   open();
-  const device::Binary binary = compiler_->compile(job());
+  const Binary binary = compiler_->compile(job());
   // A program made from the binary does not tell them again.
   fake_.parameter_types.clear();
   const auto kernel = context_->load(binary)->kernel("add");
@@ -458,7 +458,7 @@ TEST_F(FakeDevice, ParametersAreThoseTheCompilerTold) {
 }
 
 TEST_F(FakeDevice, ParametersThatAreImagesAndSamplers) {
-  using Kind = device::KernelParameter::Kind;
+  using Kind = KernelParameter::Kind;
   fake_.parameters = 5;
   fake_.parameter_types = {{abi::kernel_arg_address_global, "image2d_t"},
                            {abi::kernel_arg_address_private, "sampler_t"},
@@ -580,7 +580,7 @@ TEST_F(FakeDevice, NvidiaAttributesAreRead) {
   fake_.build_log =
       "ptxas info    : Compiling entry function 'add' for 'sm_90'\nptxas info    : Used 12 registers, 376 bytes "
       "cmem[0]\n";
-  const device::Binary binary = compiler_->compile(job());
+  const Binary binary = compiler_->compile(job());
   EXPECT_THAT(fake_.options, HasSubstr("-cl-nv-verbose"));
   ASSERT_EQ(binary.resources.size(), 1u);
   EXPECT_EQ(binary.resources[0].registers_per_thread, 12);
@@ -647,7 +647,7 @@ TEST_F(FakeDevice, PoclsConstantIsNoResourceOfAKernel) {
   const auto private_memory = [&] {
     backend_ = make_backend(fake_.api());
     auto context = backend_->open(device_id);
-    const device::Binary binary = backend_->compiler(context->device())->compile(job());
+    const Binary binary = backend_->compiler(context->device())->compile(job());
     EXPECT_EQ(context->load(binary)->kernel("add")->resources().local_per_thread,
               binary.resources.at(0).local_per_thread);
     return binary.resources.at(0).local_per_thread;

@@ -18,13 +18,13 @@ class SimCompiler final : public device::Compiler {
   std::string target() const override { return target_; }
   bool needs_device() const override { return false; }
 
-  device::Binary compile(const device::CompileJob& job) override {
+  Binary compile(const device::CompileJob& job) override {
     const std::string file = job.file_name.empty() ? "<source>" : job.file_name;
     if (!job.options.empty())
       throw Error(ErrorCode::compile,
                   fmt::format("{}: error: the simulated compiler has no options, not '{}'", file, job.options.front()));
     const Program program = parse_program(job.source, job.file_name, job.defines, world_->behaviours, job.entries);
-    device::Binary binary;
+    Binary binary;
     binary.backend = "sim";
     binary.target = target_;
     binary.format = "sim";

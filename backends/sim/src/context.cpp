@@ -113,7 +113,7 @@ class SimContext final : public device::Context {
   std::unique_ptr<device::Stream> create_stream() override { return std::make_unique<SimStream>(state_); }
   std::unique_ptr<device::Event> create_event() override { return std::make_unique<SimEvent>(state_); }
 
-  std::unique_ptr<device::Module> load(const device::Binary& binary) override {
+  std::unique_ptr<device::Module> load(const Binary& binary) override {
     const std::lock_guard lock(state_->mutex);
     state_->enter(Fault::Call::load);
     return load_module(state_, binary);

@@ -197,7 +197,7 @@ class SimStream final : public device::Stream {
 };
 
 std::unique_ptr<device::Context> open_context(std::shared_ptr<const World> world, const DeviceInfo& info);
-std::unique_ptr<device::Module> load_module(const std::shared_ptr<DeviceState>& state, const device::Binary& binary);
+std::unique_ptr<device::Module> load_module(const std::shared_ptr<DeviceState>& state, const Binary& binary);
 // Checks the launch and returns what makes its command. The caller holds the state's mutex and has entered the call.
 CommandMaker prepare_launch(const std::shared_ptr<DeviceState>& state, const device::Kernel& kernel,
                             const device::LaunchConfig& config, std::span<const device::KernelArgument> arguments);

@@ -37,12 +37,12 @@ class SimKernel final : public device::Kernel {
 
   const std::string& name() const override { return text_.entry; }
   KernelResources resources() const override { return resources_; }
-  std::optional<std::vector<device::KernelParameter>> parameters() const override {
-    using Kind = device::KernelParameter::Kind;
+  std::optional<std::vector<KernelParameter>> parameters() const override {
+    using Kind = KernelParameter::Kind;
     if (!text_.arguments_declared) return std::nullopt;
-    std::vector<device::KernelParameter> parameters;
+    std::vector<KernelParameter> parameters;
     for (const ArgumentDeclaration& argument : text_.arguments) {
-      device::KernelParameter& parameter = parameters.emplace_back();
+      KernelParameter& parameter = parameters.emplace_back();
       parameter.kind = argument.is_buffer ? Kind::buffer : Kind::scalar;
       parameter.text = fmt::format("{}{} {}", to_string(argument.type), argument.is_buffer ? "*" : "", argument.name);
       parameter.type = argument.type;
@@ -285,7 +285,7 @@ int blocks_per_multiprocessor(const DeviceInfo& info, const KernelResources& res
   return static_cast<int>(std::max<std::int64_t>(0, blocks));
 }
 
-std::unique_ptr<device::Module> load_module(const std::shared_ptr<DeviceState>& state, const device::Binary& binary) {
+std::unique_ptr<device::Module> load_module(const std::shared_ptr<DeviceState>& state, const Binary& binary) {
   if (binary.backend != "sim")
     throw Error(ErrorCode::bad_input, "this binary was compiled for backend '" + binary.backend + "', not for 'sim'");
   return std::make_unique<SimModule>(

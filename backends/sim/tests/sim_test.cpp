@@ -36,7 +36,7 @@ class Session {
     stream = context->create_stream();
   }
 
-  device::Binary compile(const std::string& source, std::vector<std::pair<std::string, std::string>> defines = {}) {
+  Binary compile(const std::string& source, std::vector<std::pair<std::string, std::string>> defines = {}) {
     device::CompileJob job;
     job.source = source;
     job.file_name = "kernels.toml";

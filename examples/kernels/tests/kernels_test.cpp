@@ -222,8 +222,7 @@ class OnDevice : public testing::Test {
   }
 
   measure::RunResult run(measure::ProblemRunner& runner, const Configuration& configuration) {
-    const device::Binary binary =
-        device_.compiler->compile(measure::kernel_job(runner.problem(), configuration, device_.info));
+    const Binary binary = device_.compiler->compile(measure::kernel_job(runner.problem(), configuration, device_.info));
     measure::TimingOptions once;
     once.warmup = 0;
     once.min_samples = 1;

@@ -3,26 +3,6 @@
 
 namespace warpwright::device {
 
-std::string_view to_string(KernelParameter::Kind kind) noexcept {
-  switch (kind) {
-    case KernelParameter::Kind::unknown:
-      return "unknown";
-    case KernelParameter::Kind::buffer:
-      return "buffer";
-    case KernelParameter::Kind::local:
-      return "local";
-    case KernelParameter::Kind::scalar:
-      return "scalar";
-    case KernelParameter::Kind::image:
-      return "image";
-    case KernelParameter::Kind::sampler:
-      return "sampler";
-    case KernelParameter::Kind::other:
-      return "other";
-  }
-  return "unknown";
-}
-
 std::string source_with_defines(const CompileJob& job) {
   std::string text;
   for (const auto& [name, value] : job.defines) {

@@ -68,7 +68,7 @@ CompileDone CompileStation::compile(const CompileTask& task, const PhaseCallback
           const std::string key = device::cache_key(job, *compiler_);
           if (auto cached = cache_ ? cache_->find(key) : std::nullopt) return *std::move(cached);
           all_cached = false;
-          device::Binary compiled = compiler_->compile(job);
+          Binary compiled = compiler_->compile(job);
           if (cache_ && !cache_->put(key, compiled))
             log_to(options_.log, LogLevel::warning,
                    "compiled binaries cannot be kept in " + options_.cache_folder->string() +

@@ -248,9 +248,8 @@ std::vector<StageJob> kernel_jobs(const Problem& problem, const Configuration& c
   return jobs;
 }
 
-device::Binary compile_configuration(const Problem& problem, const Configuration& configuration,
-                                     const DeviceInfo& device,
-                                     const std::function<device::Binary(const device::CompileJob&)>& compile) {
+Binary compile_configuration(const Problem& problem, const Configuration& configuration, const DeviceInfo& device,
+                             const std::function<Binary(const device::CompileJob&)>& compile) {
   const std::vector<StageJob> jobs = kernel_jobs(problem, configuration, device);
   if (problem.stages.empty()) return compile(jobs.front().job);
   std::vector<StageBinary> binaries;

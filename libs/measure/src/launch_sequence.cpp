@@ -183,7 +183,7 @@ Geometries evaluate_geometries(const std::vector<Launch>& launches, const Scope&
 
 LaunchSequence::LaunchSequence(device::Context& context, device::Stream& stream, const Problem& problem,
                                const std::vector<Launch>& launches, const std::vector<std::string>& entries,
-                               Geometries geometries, const Configuration& configuration, const device::Binary& binary,
+                               Geometries geometries, const Configuration& configuration, const Binary& binary,
                                BufferSource& buffers)
     : LaunchSequence(context, stream, problem, launches, entries, std::move(geometries), configuration,
                      std::make_unique<ModuleSet>(context, binary), buffers) {}

@@ -50,11 +50,11 @@ std::string label_of(std::string_view stage, std::string_view entry) {
   return label += entry;
 }
 
-device::Binary join_binaries(std::vector<StageBinary> binaries) {
-  device::Binary joined;
+Binary join_binaries(std::vector<StageBinary> binaries) {
+  Binary joined;
   joined.format = joined_format;
   for (StageBinary& part : binaries) {
-    device::Binary& binary = part.binary;
+    Binary& binary = part.binary;
     if (joined.backend.empty()) {
       joined.backend = binary.backend;
       joined.target = binary.target;
@@ -77,7 +77,7 @@ device::Binary join_binaries(std::vector<StageBinary> binaries) {
   return joined;
 }
 
-std::vector<StageBinary> split_binary(const device::Binary& binary) {
+std::vector<StageBinary> split_binary(const Binary& binary) {
   if (binary.format != joined_format) return {{{}, binary}};
   std::vector<StageBinary> parts;
   for (std::size_t at = 0; at < binary.image.size();) {
@@ -101,7 +101,7 @@ std::vector<StageBinary> split_binary(const device::Binary& binary) {
   return parts;
 }
 
-ModuleSet::ModuleSet(device::Context& context, const device::Binary& binary) {
+ModuleSet::ModuleSet(device::Context& context, const Binary& binary) {
   if (binary.format != joined_format) {
     parts_.push_back({{}, context.load(binary)});
     return;

@@ -6,7 +6,6 @@
 namespace warpwright::measure {
 namespace {
 
-using device::KernelParameter;
 using Kind = KernelParameter::Kind;
 
 std::string describe(const PassedArgument& argument) {

@@ -30,7 +30,7 @@ struct PassedArgument {
 
 // What is wrong with passing `passed` to `kernel`, and what would be right; nullopt where nothing is known against it.
 // `local` is the __local memory that OpenCL passes behind the last argument (0: none).
-std::optional<std::string> parameter_mismatch(const std::vector<device::KernelParameter>& parameters,
+std::optional<std::string> parameter_mismatch(const std::vector<KernelParameter>& parameters,
                                               const std::vector<PassedArgument>& passed, Bytes local,
                                               const std::string& kernel);
 

@@ -176,7 +176,7 @@ bool ProblemRunner::State::compares_with_host() const {
   return context.device().kind != DeviceKind::simulated || options.clock_is_devices;
 }
 
-LaunchSequence ProblemRunner::State::make_sequence(const Configuration& configuration, const device::Binary& binary) {
+LaunchSequence ProblemRunner::State::make_sequence(const Configuration& configuration, const Binary& binary) {
   Geometries geometries = evaluate_geometries(problem.launches, problem.scope(configuration), context.device());
   if (geometries.refused) throw Error(ErrorCode::launch, *geometries.refused);
   LaunchSequence sequence(context, *stream, problem, problem.launches, entry_names(problem, configuration),
@@ -203,7 +203,7 @@ std::vector<LaunchTime> ProblemRunner::State::time_launches(LaunchSequence& sequ
 }
 
 // With `timing` null: one untimed run, not verified.
-void ProblemRunner::State::attempt(const Configuration& configuration, const device::Binary& binary,
+void ProblemRunner::State::attempt(const Configuration& configuration, const Binary& binary,
                                    const TimingOptions* timing, std::optional<LaunchSequence>& sequence,
                                    RunResult& result, PhaseTimer& timer) {
   Geometries geometries = evaluate_geometries(problem.launches, problem.scope(configuration), context.device());
@@ -310,7 +310,7 @@ void ProblemRunner::State::attempt(const Configuration& configuration, const dev
   result.mismatch = std::move(mismatch);
 }
 
-RunResult ProblemRunner::State::run(const Configuration& configuration, const device::Binary& binary,
+RunResult ProblemRunner::State::run(const Configuration& configuration, const Binary& binary,
                                     const TimingOptions* timing) {
   RunResult result;
   PhaseTimer timer(clock, result);
@@ -371,12 +371,11 @@ std::string ProblemRunner::reference_description() const {
   return std::visit(Describe{state_->problem, state_->context.device().id.backend}, state_->problem.reference);
 }
 
-RunResult ProblemRunner::run_once(const Configuration& configuration, const device::Binary& binary) {
+RunResult ProblemRunner::run_once(const Configuration& configuration, const Binary& binary) {
   return state_->run(configuration, binary, nullptr);
 }
 
-RunResult ProblemRunner::run(const Configuration& configuration, const device::Binary& binary,
-                             const TimingOptions& timing) {
+RunResult ProblemRunner::run(const Configuration& configuration, const Binary& binary, const TimingOptions& timing) {
   if (has_reference() && !state_->reference_ready) {
     throw Error(ErrorCode::conflict, "problem '" + state_->problem.name +
                                          "' has a reference that was not computed yet; call compute_reference() first");

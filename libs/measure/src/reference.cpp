@@ -157,7 +157,7 @@ void ProblemRunner::State::compute_reference() {
                          std::holds_alternative<ReferenceConfiguration>(problem.reference);
   const Configuration baseline = problem.baseline_configuration();
   const Scope scope = problem.scope(baseline);
-  device::Binary& binary = reference_binary;
+  Binary& binary = reference_binary;
   Configuration configuration;
   std::vector<std::string> entries;
   std::string what = "computing the reference of '" + problem.name + "'";
@@ -311,8 +311,8 @@ LaunchSequence ProblemRunner::State::make_reference_sequence() {
 
 HostBuffers ProblemRunner::State::reference_on_device(const Configuration& configuration,
                                                       const std::vector<Launch>& launches,
-                                                      const std::vector<std::string>& entries,
-                                                      const device::Binary& binary, Surroundings around) {
+                                                      const std::vector<std::string>& entries, const Binary& binary,
+                                                      Surroundings around) {
   Geometries geometries = evaluate_geometries(launches, problem.scope(configuration), context.device());
   if (geometries.refused) {
     throw Error(ErrorCode::bad_input, fmt::format("{}; the reference is computed with ({}), so choose another {}",

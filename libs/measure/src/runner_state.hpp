@@ -70,12 +70,12 @@ struct ProblemRunner::State {
   // problem_runner.cpp
   void check_problem() const;
   void fit_baseline();
-  LaunchSequence make_sequence(const Configuration& configuration, const device::Binary& binary);
+  LaunchSequence make_sequence(const Configuration& configuration, const Binary& binary);
   // Of the reference kernel. Throws Error(unsupported) where the reference is none.
   LaunchSequence make_reference_sequence();
-  void attempt(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing,
+  void attempt(const Configuration& configuration, const Binary& binary, const TimingOptions* timing,
                std::optional<LaunchSequence>& sequence, RunResult& result, PhaseTimer& timer);
-  RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions* timing);
+  RunResult run(const Configuration& configuration, const Binary& binary, const TimingOptions* timing);
   // The median of a few runs with events between the launches; set up as samples are.
   std::vector<LaunchTime> time_launches(LaunchSequence& sequence, CacheMode cache);
   // Whether the clock says anything about the device's time.
@@ -103,8 +103,7 @@ struct ProblemRunner::State {
   // reference.cpp
   void compute_reference();
   HostBuffers reference_on_device(const Configuration& configuration, const std::vector<Launch>& launches,
-                                  const std::vector<std::string>& entries, const device::Binary& binary,
-                                  Surroundings around);
+                                  const std::vector<std::string>& entries, const Binary& binary, Surroundings around);
   HostBuffers reference_from_files(const ReferenceNpy& reference, const Scope& scope);
   HostBuffers reference_from_callback(const ReferenceCallback& reference, bool second, const Scope& scope);
   HostBuffers reference_from_command(const ReferenceCommand& reference, const Scope& scope);
@@ -132,7 +131,7 @@ struct ProblemRunner::State {
   std::vector<ReferenceOutput> described;    // of `expected`
   std::unique_ptr<DeviceComparer> comparer;  // null: outputs are compared on the host
   bool reference_ready = false;
-  device::Binary reference_binary;  // of a reference kernel
+  Binary reference_binary;  // of a reference kernel
 };
 
 }  // namespace warpwright::measure

@@ -45,7 +45,7 @@ struct Lineup {
   State& state;
   const bool with_reference;  // takes part as the last one, at the sizes of the baseline
   std::vector<Configuration> configurations;
-  std::vector<const device::Binary*> binaries;
+  std::vector<const Binary*> binaries;
   std::vector<std::unique_ptr<LaunchSequence>> sequences;
   std::function<void()> before;  // each run; empty where runs leave the inputs as they are
 };

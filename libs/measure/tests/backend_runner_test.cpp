@@ -158,7 +158,7 @@ class BackendRunner : public ::testing::Test {
     runner->compute_reference();
     return runner;
   }
-  device::Binary compile(const Configuration& configuration) {
+  Binary compile(const Configuration& configuration) {
     return compiler->compile(kernel_job(problem, configuration, context->device()));
   }
   RunResult run(ProblemRunner& runner, const Configuration& configuration) {
@@ -545,7 +545,7 @@ __kernel __attribute__((reqd_work_group_size(32, 2, 1))) void tiled(__global con
 
 TEST_F(BackendRunner, RunOnceAndInterleavedRounds) {
   ProblemRunner runner(*context, *compiler, problem, clock);
-  const device::Binary binary = compile(bug(0));
+  const Binary binary = compile(bug(0));
   EXPECT_EQ(runner.run_once(bug(0), binary).status, TrialStatus::ok);
   const auto samples = runner.run_interleaved({{bug(0), &binary}, {bug(0), &binary}}, 3, CacheMode::cold, 1).samples;
   EXPECT_THAT(samples, AllOf(SizeIs(2), Each(AllOf(SizeIs(3), Each(Gt(Nanoseconds{0}))))));

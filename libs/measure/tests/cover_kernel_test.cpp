@@ -142,7 +142,7 @@ class CoveredRunner : public Cover {
     host.jobs.clear();
     ProblemRunner runner(context, compiler, problem, clock);
     const Configuration configuration{{"p", testing::integer(0)}};
-    const device::Binary binary = compiler.compile(kernel_job(problem, configuration, host.info));
+    const Binary binary = compiler.compile(kernel_job(problem, configuration, host.info));
     const RunResult result = runner.run(configuration, binary, timing);
     EXPECT_EQ(result.status, TrialStatus::ok) << result.message;
     auto marks =

@@ -101,9 +101,9 @@ struct Host {
   std::map<std::string, std::function<void(const Call&)>> kernels;
   std::map<std::string, Bytes> symbols;  // names every module has
   std::map<std::string, KernelResources> resources;
-  std::map<std::string, std::vector<device::KernelParameter>> parameters;  // of the kernels that tell
-  std::map<std::string, std::array<std::int64_t, 3>> required_blocks;      // of those that have one
-  std::vector<device::CompileJob> jobs;                                    // binaries refer to these by position
+  std::map<std::string, std::vector<KernelParameter>> parameters;      // of the kernels that tell
+  std::map<std::string, std::array<std::int64_t, 3>> required_blocks;  // of those that have one
+  std::vector<device::CompileJob> jobs;                                // binaries refer to these by position
   std::vector<std::string> operations;
   std::deque<Nanoseconds> launch_times;  // of the next launches; 1 us when empty
   Nanoseconds device_time{};
@@ -151,7 +151,7 @@ class HostKernel final : public device::Kernel {
     const auto found = host_.resources.find(name_);
     return found == host_.resources.end() ? KernelResources{} : found->second;
   }
-  std::optional<std::vector<device::KernelParameter>> parameters() const override {
+  std::optional<std::vector<KernelParameter>> parameters() const override {
     const auto found = host_.parameters.find(name_);
     return found == host_.parameters.end() ? std::nullopt : std::optional(found->second);
   }
@@ -170,7 +170,7 @@ class HostKernel final : public device::Kernel {
 
 class HostModule final : public device::Module {
  public:
-  HostModule(Host& host, const device::Binary& binary) : host_(host), job_(host.jobs.at(std::stoul(binary.image))) {
+  HostModule(Host& host, const Binary& binary) : host_(host), job_(host.jobs.at(std::stoul(binary.image))) {
     for (const auto& [name, size] : host.symbols) symbols_[name].resize(size.count);
     host_.live_modules += counts() ? 1 : 0;
   }
@@ -311,7 +311,7 @@ class HostContext final : public device::Context {
   }
   std::unique_ptr<device::Stream> create_stream() override { return std::make_unique<HostStream>(host_); }
   std::unique_ptr<device::Event> create_event() override { return std::make_unique<HostEvent>(); }
-  std::unique_ptr<device::Module> load(const device::Binary& binary) override {
+  std::unique_ptr<device::Module> load(const Binary& binary) override {
     return std::make_unique<HostModule>(host_, binary);
   }
   std::unique_ptr<device::Graph> record_graph(device::Stream&, const std::function<void()>&) override {
@@ -342,9 +342,9 @@ class HostCompiler final : public device::Compiler {
   std::string version() const override { return "host"; }
   std::string target() const override { return "host"; }
   bool needs_device() const override { return false; }
-  device::Binary compile(const device::CompileJob& job) override {
+  Binary compile(const device::CompileJob& job) override {
     host_.jobs.push_back(job);
-    device::Binary binary;
+    Binary binary;
     binary.backend = "sim";
     binary.image = std::to_string(host_.jobs.size() - 1);
     return binary;

@@ -194,10 +194,10 @@ TEST_F(Images, WhatTheDeviceDoesNotHaveIsToldBeforeAnythingIsCompiled) {
 }
 
 TEST_F(Images, AKernelThatTakesSomethingElseIsAMistakeOfTheSpecification) {
-  using Kind = device::KernelParameter::Kind;
-  const device::KernelParameter read{Kind::image, "read_only image2d_t in", {}, 1, {}};
-  const device::KernelParameter write{Kind::image, "write_only image2d_t out", {}, 1, {}, true};
-  const device::KernelParameter look{Kind::sampler, "sampler_t look", {}, 1, {}};
+  using Kind = KernelParameter::Kind;
+  const KernelParameter read{Kind::image, "read_only image2d_t in", {}, 1, {}};
+  const KernelParameter write{Kind::image, "write_only image2d_t out", {}, 1, {}, true};
+  const KernelParameter look{Kind::sampler, "sampler_t look", {}, 1, {}};
   host.parameters["sum"] = {read, look, write};
   EXPECT_EQ(run().status, TrialStatus::ok);
   host.parameters["sum"] = {write, look, write};

@@ -23,7 +23,7 @@ class WatchedCompiler final : public device::Compiler {
   std::string version() const override { return compiler_->version(); }
   std::string target() const override { return compiler_->target(); }
   bool needs_device() const override { return compiler_->needs_device(); }
-  device::Binary compile(const device::CompileJob& job) override {
+  Binary compile(const device::CompileJob& job) override {
     ++compiled;
     if (refuses) throw Error(ErrorCode::compile, "no such instruction");
     return compiler_->compile(job);

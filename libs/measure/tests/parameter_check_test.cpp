@@ -6,7 +6,6 @@
 namespace warpwright::measure {
 namespace {
 
-using device::KernelParameter;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using Kind = KernelParameter::Kind;

@@ -70,9 +70,8 @@ class ProblemModel : public ::testing::Test {
     return run(runner, {{"p", integer(p)}});
   }
   RunResult run(ProblemRunner& runner, const Configuration& configuration) {
-    const device::Binary binary =
-        compile_configuration(runner.problem(), configuration, host.info,
-                              [&](const device::CompileJob& job) { return compiler.compile(job); });
+    const Binary binary = compile_configuration(runner.problem(), configuration, host.info,
+                                                [&](const device::CompileJob& job) { return compiler.compile(job); });
     return runner.run(configuration, binary, timing);
   }
   // Of the configuration that was compiled last.
@@ -251,7 +250,7 @@ TEST_F(Stages, ScratchThatNobodyWroteIsPoison) {
 TEST_F(Stages, ACompilersErrorNamesTheStage) {
   try {
     compile_configuration(problem, {{"p", integer(0)}, {"q", integer(4)}}, host.info,
-                          [](const device::CompileJob& job) -> device::Binary {
+                          [](const device::CompileJob& job) -> Binary {
                             if (job.source != "source of first") throw Error(ErrorCode::compile, "no such thing");
                             return {};
                           });
@@ -264,7 +263,7 @@ TEST_F(Stages, ACompilersErrorNamesTheStage) {
 }
 
 TEST(JoinedBinaries, AreWhatTheyWereWhenTheyAreSplit) {
-  device::Binary one, two;
+  Binary one, two;
   one.backend = two.backend = "cuda";
   one.target = two.target = "sm_90a";
   one.format = two.format = "cubin";
@@ -277,8 +276,8 @@ TEST(JoinedBinaries, AreWhatTheyWereWhenTheyAreSplit) {
   resources.entry = "step";
   resources.registers_per_thread = 40;
   two.resources = {resources};
-  two.parameters["step"] = {{device::KernelParameter::Kind::buffer, "float* x", DataType::float32, 1, {}}};
-  const device::Binary joined = join_binaries({{"", one}, {"force", two}});
+  two.parameters["step"] = {{KernelParameter::Kind::buffer, "float* x", DataType::float32, 1, {}}};
+  const Binary joined = join_binaries({{"", one}, {"force", two}});
   EXPECT_EQ(joined.backend, "cuda");
   EXPECT_EQ(joined.resources.at(0).entry, "force/step");
   const auto parts = split_binary(joined);
@@ -294,7 +293,7 @@ TEST(JoinedBinaries, AreWhatTheyWereWhenTheyAreSplit) {
   EXPECT_EQ(parts[1].binary.resources.at(0).entry, "step");
   EXPECT_EQ(parts[1].binary.parameters.at("step").size(), 1U);
   for (std::size_t size = 1; size < joined.image.size(); ++size) {
-    device::Binary torn = joined;
+    Binary torn = joined;
     torn.image.resize(size);
     try {
       split_binary(torn);  // torn between two parts it has fewer of them
@@ -464,7 +463,7 @@ TEST_F(ProblemModel, LocalMemoryStandsAnywhereAmongTheArguments) {
   problem.arguments.push_back(buffer_argument("few", DataType::uint8, Access::local, "p + 8"));
   problem.launches[0].args = {"x", "y", "tile", "few"};
   host.info.id = DeviceId::parse("opencl:0:0");
-  using Kind = device::KernelParameter::Kind;
+  using Kind = KernelParameter::Kind;
   host.parameters["add"] = {{Kind::buffer, "int* x", DataType::int32, 1, {}},
                             {Kind::buffer, "int* y", DataType::int32, 1, {}},
                             {Kind::local, "__local float* tile", DataType::float32, 1, {}},

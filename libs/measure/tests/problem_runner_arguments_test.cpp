@@ -180,7 +180,7 @@ TEST_F(RunnerArguments, ScalarsOutOfRangeAreErrorsThatNameThem) {
 }
 
 TEST_F(RunnerArguments, ALaunchThatDoesNotFitTheKernelIsTheSpecificationsMistakeAndNeverRuns) {
-  using Kind = device::KernelParameter::Kind;
+  using Kind = KernelParameter::Kind;
   problem.launches[0].args_position = {"twice.toml", 12, 1, "launch[0].args"};
   host.parameters["twice"] = {{Kind::buffer, "float* x", DataType::float32, 1, {}},
                               {Kind::buffer, "float* y", DataType::float32, 1, {}},

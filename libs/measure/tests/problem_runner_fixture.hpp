@@ -95,7 +95,7 @@ class Runner : public ::testing::Test {
     return runner;
   }
   RunResult run(ProblemRunner& runner, const Configuration& configuration) {
-    const device::Binary binary = compiler.compile(kernel_job(runner.problem(), configuration, host.info));
+    const Binary binary = compiler.compile(kernel_job(runner.problem(), configuration, host.info));
     return runner.run(configuration, binary, timing);
   }
   // Of a fresh runner, for one configuration.

@@ -34,7 +34,7 @@ TEST_F(Runner, WallTimesAddUp) {
     clock.pass(Nanoseconds{5000});
     twice(call);
   };
-  const device::Binary binary = compiler.compile(kernel_job(problem, bug(none), host.info));
+  const Binary binary = compiler.compile(kernel_job(problem, bug(none), host.info));
   const Nanoseconds begin = clock.now();
   const RunResult result = runner->run(bug(none), binary, timing);
   const Nanoseconds total = clock.now() - begin;
@@ -166,7 +166,7 @@ TEST_F(Runner, AReferenceThatWasNotComputedIsNotForgotten) {
 
 TEST_F(Runner, RunOnceRunsOnceUntimedAndUnverified) {
   ProblemRunner runner(context, compiler, problem, clock);
-  const device::Binary binary = compiler.compile(kernel_job(problem, bug(one_wrong), host.info));
+  const Binary binary = compiler.compile(kernel_job(problem, bug(one_wrong), host.info));
   const RunResult result = runner.run_once(bug(one_wrong), binary);
   EXPECT_EQ(result.status, TrialStatus::ok);
   EXPECT_THAT(result.samples, IsEmpty());
@@ -224,7 +224,7 @@ TEST_F(Runner, InterleavedRoundsHaveAFreshSeededOrder) {
     host.launch_times = {Nanoseconds{1000.0 * order.back()}};
   };
   const auto runner = make_runner();
-  std::vector<device::Binary> binaries;
+  std::vector<Binary> binaries;
   std::vector<Configuration> configurations;
   for (int speed = 1; speed <= 4; ++speed) {
     configurations.push_back({{"bug", integer(0)}, {"speed", integer(speed)}});
@@ -269,8 +269,8 @@ TEST_F(Runner, InterleavingConfigurationsOfDifferentBufferSizesKeepsEachRight) {
   const auto runner = make_runner();
   const Configuration small{{"bug", integer(0)}, {"pad", integer(0)}},
       large{{"bug", integer(0)}, {"pad", integer(5000)}};
-  const device::Binary a = compiler.compile(kernel_job(problem, small, host.info));
-  const device::Binary b = compiler.compile(kernel_job(problem, large, host.info));
+  const Binary a = compiler.compile(kernel_job(problem, small, host.info));
+  const Binary b = compiler.compile(kernel_job(problem, large, host.info));
   for (const CacheMode cache : {CacheMode::cold, CacheMode::warm}) {
     EXPECT_THAT(runner->run_interleaved({{small, &a}, {large, &b}}, 3, cache, 1).samples, Each(SizeIs(3)));
   }
@@ -278,7 +278,7 @@ TEST_F(Runner, InterleavingConfigurationsOfDifferentBufferSizesKeepsEachRight) {
 
 TEST_F(Runner, InterleavedRefusalThrowsAndUnloads) {
   const auto runner = make_runner();
-  const device::Binary binary = compiler.compile(kernel_job(problem, bug(refused), host.info));
+  const Binary binary = compiler.compile(kernel_job(problem, bug(refused), host.info));
   EXPECT_THAT(error_of(ErrorCode::launch,
                        [&] {
                          runner->run_interleaved({{bug(refused), &binary}}, 1, CacheMode::cold, 1);
@@ -291,7 +291,7 @@ TEST_F(Runner, NoRoomForTheFlushIsNoConfigurationsFault) {
   host.info.l2_cache = Bytes{1 << 20};
   host.largest_allocation = 1 << 20;
   const auto runner = make_runner();
-  const device::Binary binary = compiler.compile(kernel_job(problem, bug(none), host.info));
+  const Binary binary = compiler.compile(kernel_job(problem, bug(none), host.info));
   EXPECT_THAT(error_of(ErrorCode::out_of_memory, [&] { runner->run(bug(none), binary, timing); }),
               HasSubstr("flush the cache"));
   timing.cache = CacheMode::warm;
@@ -306,7 +306,7 @@ TEST_F(Runner, OneFlusherServesManyRunners) {
   for (int i = 0; i < 2; ++i) {
     ProblemRunner runner(context, compiler, problem, clock, options);
     runner.compute_reference();
-    const device::Binary binary = compiler.compile(kernel_job(problem, bug(none), host.info));
+    const Binary binary = compiler.compile(kernel_job(problem, bug(none), host.info));
     EXPECT_EQ(runner.run(bug(none), binary, timing).status, TrialStatus::ok);
   }
   EXPECT_EQ(host.count("allocate 131072"), 0);
@@ -316,7 +316,7 @@ TEST_F(Runner, OneFlusherServesManyRunners) {
 TEST_F(Runner, TenThousandConfigurationsDoNotGrowDeviceMemory) {
   const auto runner = make_runner();
   timing.min_samples = timing.max_samples = 1;
-  const device::Binary binary = compiler.compile(kernel_job(problem, bug(none), host.info));
+  const Binary binary = compiler.compile(kernel_job(problem, bug(none), host.info));
   runner->run(bug(none), binary, timing);
   host.operations.clear();
   for (int i = 0; i < 10000; ++i) {

@@ -37,9 +37,8 @@ class WholeProblem : public ::testing::TestWithParam<const char*> {
     compiler = backend->compiler(context->device());
   }
   RunResult run(ProblemRunner& runner, const Configuration& configuration) {
-    const device::Binary binary =
-        compile_configuration(runner.problem(), configuration, context->device(),
-                              [&](const device::CompileJob& job) { return compiler->compile(job); });
+    const Binary binary = compile_configuration(runner.problem(), configuration, context->device(),
+                                                [&](const device::CompileJob& job) { return compiler->compile(job); });
     TimingOptions timing;
     timing.min_samples = timing.max_samples = 2;
     timing.launch_times = true;

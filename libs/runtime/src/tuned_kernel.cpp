@@ -204,7 +204,7 @@ class ApplicationBuffers final : public measure::BufferSource {
 struct TunedKernel::Prepared {
   Problem problem;  // with this size's dimensions
   Selection selection;
-  device::Binary binary;
+  Binary binary;
   measure::Geometries geometries;
   std::unique_ptr<measure::ModuleSet> modules;  // until `sequence` has them
   std::unique_ptr<ApplicationBuffers> buffers;
@@ -274,12 +274,12 @@ std::optional<std::string> TunedKernel::try_configuration(Prepared& prepared, co
   auto geometries = measure::evaluate_geometries(problem.launches, problem.scope(configuration), context_.device());
   if (geometries.refused) return geometries.refused;
   bool from_cache = true;
-  device::Binary binary =
+  Binary binary =
       measure::compile_configuration(problem, configuration, context_.device(), [&](const device::CompileJob& job) {
         const std::string key = device::cache_key(job, *compiler_);
         if (auto cached = cache_ ? cache_->find(key) : std::nullopt) return *std::move(cached);
         from_cache = false;
-        device::Binary compiled = compiler_->compile(job);
+        Binary compiled = compiler_->compile(job);
         if (cache_) cache_->put(key, compiled);
         return compiled;
       });

@@ -56,7 +56,7 @@ T take_number(std::string_view& bytes) {
 
 std::string checksum(std::string_view json, std::string_view image) { return ContentHash{}.add(json).add(image).hex(); }
 
-std::string encode(const std::string& key, const device::Binary& binary) {
+std::string encode(const std::string& key, const Binary& binary) {
   Json object = to_json(binary);
   object["key"] = text_json(key);
   const std::string json = dump(object);
@@ -72,7 +72,7 @@ std::string encode(const std::string& key, const device::Binary& binary) {
   return bytes;
 }
 
-std::optional<device::Binary> decode(const std::string& key, std::string_view bytes) {
+std::optional<Binary> decode(const std::string& key, std::string_view bytes) {
   if (bytes.size() < header_size || !bytes.starts_with(magic)) return std::nullopt;
   bytes.remove_prefix(magic.size());
   if (take_number<std::uint32_t>(bytes) != format_version) return std::nullopt;
@@ -177,7 +177,7 @@ BinaryCache::BinaryCache(fs::path folder, Bytes limit)
   make_private_folder(folder_);
 }
 
-std::optional<device::Binary> BinaryCache::find(const std::string& key) const {
+std::optional<Binary> BinaryCache::find(const std::string& key) const {
   const fs::path path = entry_path(folder_, key);
   std::string bytes;
   try {
@@ -194,7 +194,7 @@ std::optional<device::Binary> BinaryCache::find(const std::string& key) const {
   return binary;
 }
 
-bool BinaryCache::put(const std::string& key, const device::Binary& binary) const {
+bool BinaryCache::put(const std::string& key, const Binary& binary) const {
   const std::string bytes = encode(key, binary);
   if (bytes.size() > limit_.count || !write_entry(entry_path(folder_, key), bytes)) return false;
   const std::lock_guard lock(state_->mutex);

@@ -607,7 +607,7 @@ Trial trial_from_json(const Json& json) { return read_trial(json, Where("trial")
 
 namespace {
 
-Json kernel_parameter_json(const device::KernelParameter& parameter) {
+Json kernel_parameter_json(const KernelParameter& parameter) {
   Json object{{"kind", to_string(parameter.kind)}, {"text", text_json(parameter.text)}};
   if (parameter.type) object["type"] = to_string(*parameter.type);
   object["components"] = parameter.components;
@@ -616,12 +616,12 @@ Json kernel_parameter_json(const device::KernelParameter& parameter) {
   return object;
 }
 
-device::KernelParameter read_kernel_parameter(const Json& json, const Where& where) {
-  using Kind = device::KernelParameter::Kind;
+KernelParameter read_kernel_parameter(const Json& json, const Where& where) {
+  using Kind = KernelParameter::Kind;
   constexpr std::array all_kinds{Kind::unknown, Kind::buffer,  Kind::local, Kind::scalar,
                                  Kind::image,   Kind::sampler, Kind::other};
   const ObjectReader object(json, where);
-  device::KernelParameter parameter;
+  KernelParameter parameter;
   parameter.kind =
       object.get("kind", [&](const Json& kind, const Where& here) { return read_enum<Kind>(kind, here, all_kinds); });
   parameter.text = object.text("text");
@@ -638,7 +638,7 @@ device::KernelParameter read_kernel_parameter(const Json& json, const Where& whe
 
 }  // namespace
 
-Json to_json(const device::Binary& binary) {
+Json to_json(const Binary& binary) {
   Json object;
   object["backend"] = text_json(binary.backend);
   object["target"] = text_json(binary.target);
@@ -651,15 +651,15 @@ Json to_json(const device::Binary& binary) {
   Json& parameters = object["parameters"] = Json::object();
   for (const auto& [entry, list] : binary.parameters) {
     Json& of_entry = parameters[entry] = Json::array();
-    for (const device::KernelParameter& parameter : list) of_entry.push_back(kernel_parameter_json(parameter));
+    for (const KernelParameter& parameter : list) of_entry.push_back(kernel_parameter_json(parameter));
   }
   return object;
 }
 
-device::Binary binary_from_json(const Json& json, std::string image) {
+Binary binary_from_json(const Json& json, std::string image) {
   const Where where("binary");
   const ObjectReader object(json, where);
-  device::Binary binary;
+  Binary binary;
   binary.backend = object.text("backend");
   binary.target = object.text("target");
   binary.format = object.text("format");

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include <warpwright/base/hash.hpp>
+#include <warpwright/device/compiler.hpp>
 #include <warpwright/store/binary_cache.hpp>
 
 #include "store_test_support.hpp"
@@ -16,8 +17,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-device::Binary binary(std::string image) {
-  device::Binary result;
+Binary binary(std::string image) {
+  Binary result;
   result.backend = "cuda";
   result.target = "sm_90a";
   result.format = "cubin";
@@ -36,7 +37,7 @@ std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder)
   return files;
 }
 
-void expect_same(const std::optional<device::Binary>& found, const device::Binary& expected) {
+void expect_same(const std::optional<Binary>& found, const Binary& expected) {
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->backend, expected.backend);
   EXPECT_EQ(found->target, expected.target);
@@ -51,7 +52,7 @@ void expect_same(const std::optional<device::Binary>& found, const device::Binar
 
 TEST(BinaryCache, KeepsEverything) {
   const TemporaryFolder folder;
-  const device::Binary kept =
+  const Binary kept =
       binary(std::string("\0\x7F"
                          "ELF\n\xFF",
                          7));
@@ -93,7 +94,7 @@ class FakeCompiler final : public device::Compiler {
   std::string version() const override { return version_; }
   std::string target() const override { return target_; }
   bool needs_device() const override { return false; }
-  device::Binary compile(const device::CompileJob&) override { return {}; }
+  Binary compile(const device::CompileJob&) override { return {}; }
   std::string version_ = "FakeC 1.0", target_ = "sm_90";
 };
 

@@ -194,7 +194,7 @@ TEST(TrialJson, SkipsUnknownKeys) {
 }
 
 TEST(BinaryJson, RoundTripsBesideItsImage) {
-  device::Binary binary;
+  Binary binary;
   binary.backend = "cuda";
   binary.target = "sm_90a";
   binary.format = "cubin";
@@ -204,7 +204,7 @@ TEST(BinaryJson, RoundTripsBesideItsImage) {
   binary.resources = {full_resources()};
   const Json json = to_json(binary);
   EXPECT_FALSE(json.contains("image"));
-  const device::Binary read = binary_from_json(through_text(json), binary.image);
+  const Binary read = binary_from_json(through_text(json), binary.image);
   EXPECT_EQ(read.image, binary.image);
   EXPECT_EQ(read.symbols, binary.symbols);
   EXPECT_EQ(read.log, binary.log);

@@ -143,13 +143,13 @@ TEST(DeviceJson, ImagesAreToldWhereThereAreAny) {
 }
 
 TEST(BinaryJson, ImagesAndSamplersAreParametersToo) {
-  using Kind = device::KernelParameter::Kind;
-  device::Binary binary;
+  using Kind = KernelParameter::Kind;
+  Binary binary;
   binary.backend = "opencl";
   binary.parameters["f"] = {{Kind::image, "read_only image2d_t in", {}, 1, {}},
                             {Kind::sampler, "sampler_t look", {}, 1, {}},
                             {Kind::image, "write_only image2d_t out", {}, 1, {}, true}};
-  const device::Binary after = binary_from_json(through_text(to_json(binary)), "");
+  const Binary after = binary_from_json(through_text(to_json(binary)), "");
   const auto& parameters = after.parameters.at("f");
   ASSERT_EQ(parameters.size(), 3u);
   EXPECT_EQ(parameters[0].kind, Kind::image);

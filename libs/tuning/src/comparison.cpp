@@ -41,7 +41,7 @@ ComparisonResult compare_configurations(const Problem& problem, execution::Evalu
 
   SecondVerification verification(problem, result.evaluation, options.seed, evaluator, Part::device, options.stop);
   verification.check_references();
-  std::vector<device::Binary> binaries(configurations.size());
+  std::vector<Binary> binaries(configurations.size());
   std::vector<Verified> candidates;
   std::vector<std::size_t> candidate_of;
   for (std::size_t i = 0; i < configurations.size(); ++i) {

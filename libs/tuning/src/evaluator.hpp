@@ -189,7 +189,7 @@ class Evaluator {
   // Compiles and runs one configuration outside the search. `binary` gets what it compiled to, if that is wanted.
   // Throws Error(bad_input) if it shows that the launches do not fit the kernels: so would every other one.
   Trial evaluate_alone(const Configuration& configuration, const DeviceInfo& device, const std::atomic<bool>* stop,
-                       device::Binary* binary = nullptr) {
+                       Binary* binary = nullptr) {
     Trial trial;
     trial.configuration = configuration;
     if (auto reason = unlaunchable_reason(problem_, configuration, device)) {

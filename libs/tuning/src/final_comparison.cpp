@@ -148,7 +148,7 @@ bool FinalComparison::admit(SessionRecord& result) {
     if (find(trial->configuration) != nullptr) continue;
     Contestant& contestant = fresh.emplace_back();
     contestant.verified.configuration = trial->configuration;
-    if (const device::Binary* binary = kept_.find(trial->configuration)) {
+    if (const Binary* binary = kept_.find(trial->configuration)) {
       contestant.binary = *binary;
     } else {
       to_compile.push_back({0, trial->configuration, {}});

@@ -51,7 +51,7 @@ class FinalComparison {
 
  private:
   struct Contestant {
-    device::Binary binary;
+    Binary binary;
     Verified verified;
   };
 

@@ -5,7 +5,7 @@
 
 namespace warpwright::tuning {
 
-void KeptBinaries::keep(const Configuration& configuration, device::Binary binary, double objective) {
+void KeptBinaries::keep(const Configuration& configuration, Binary binary, double objective) {
   const auto old =
       std::find_if(kept_.begin(), kept_.end(), [&](const Kept& kept) { return kept.configuration == configuration; });
   if (old != kept_.end()) forget(old);
@@ -16,7 +16,7 @@ void KeptBinaries::keep(const Configuration& configuration, device::Binary binar
                             [](const Kept& a, const Kept& b) { return a.objective < b.objective; }));
 }
 
-const device::Binary* KeptBinaries::find(const Configuration& configuration) const {
+const Binary* KeptBinaries::find(const Configuration& configuration) const {
   const auto found =
       std::find_if(kept_.begin(), kept_.end(), [&](const Kept& kept) { return kept.configuration == configuration; });
   return found == kept_.end() ? nullptr : &found->binary;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <warpwright/base/units.hpp>
-#include <warpwright/device/compiler.hpp>
+#include <warpwright/model/binary.hpp>
 #include <warpwright/model/configuration.hpp>
 
 namespace warpwright::tuning {
@@ -18,16 +18,16 @@ class KeptBinaries {
   KeptBinaries(std::size_t most, Bytes limit) : most_(most), limit_(limit) {}
 
   // `objective` is to be minimised. Replaces what was kept for the configuration.
-  void keep(const Configuration& configuration, device::Binary binary, double objective);
+  void keep(const Configuration& configuration, Binary binary, double objective);
   // Null if it is not kept. Valid until the next keep().
-  const device::Binary* find(const Configuration& configuration) const;
+  const Binary* find(const Configuration& configuration) const;
   std::size_t count() const { return kept_.size(); }
   Bytes size() const { return size_; }
 
  private:
   struct Kept {
     Configuration configuration;
-    device::Binary binary;
+    Binary binary;
     double objective = 0;
   };
   void forget(std::vector<Kept>::iterator kept);

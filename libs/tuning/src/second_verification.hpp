@@ -19,9 +19,9 @@ namespace warpwright::tuning {
 // A configuration to check, and what was found.
 struct Verified {
   Configuration configuration;
-  const device::Binary* binary = nullptr;  // at the problem's own size; not owned
-  TrialStatus status = TrialStatus::ok;    // what it was where it failed first
-  std::string message;                     // and why, with the size
+  const Binary* binary = nullptr;        // at the problem's own size; not owned
+  TrialStatus status = TrialStatus::ok;  // what it was where it failed first
+  std::string message;                   // and why, with the size
   std::optional<Mismatch> mismatch;
   std::size_t checked = 0;           // how often it was right: on fresh inputs and at other sizes
   std::vector<Configuration> sizes;  // other problem sizes at which it was right, all dimensions

@@ -129,7 +129,7 @@ class Session {
   void measure_baseline() {
     const Configuration configuration = problem_.baseline_configuration();
     if (!result_.baseline || !(result_.baseline->configuration == configuration)) {
-      device::Binary binary;
+      Binary binary;
       Trial baseline = evaluator_.evaluate_alone(configuration, result_.evaluation.device, options_.stop, &binary);
       if (baseline.ok())
         kept_binaries_.keep(configuration, std::move(binary), -std::numeric_limits<double>::infinity());

@@ -48,7 +48,7 @@ std::optional<SustainedTimes> SustainedComparison::run(SessionRecord& result) {
   task.sustained->seed = derive_seed(result.seed, 2);
   task.sustained->rounds = sustained_rounds(candidates.size(), task.sustained->block);
   for (const Candidate& candidate : candidates) {
-    const device::Binary* binary = binary_of_(candidate.configuration);
+    const Binary* binary = binary_of_(candidate.configuration);
     if (binary == nullptr) continue;
     task.configurations.push_back(candidate.configuration);
     task.binaries.push_back(*binary);

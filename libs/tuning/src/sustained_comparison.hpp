@@ -29,7 +29,7 @@ struct SustainedTimes {
 class SustainedComparison {
  public:
   // The binary of a finalist or of the baseline; null where there is none.
-  using BinaryOf = std::function<const device::Binary*(const Configuration&)>;
+  using BinaryOf = std::function<const Binary*(const Configuration&)>;
 
   SustainedComparison(const SessionOptions& options, Evaluator& evaluator, BinaryOf binary_of)
       : options_(options), evaluator_(evaluator), binary_of_(std::move(binary_of)) {}

@@ -11,7 +11,7 @@
 #include <unordered_map>
 
 #include <warpwright/base/units.hpp>
-#include <warpwright/device/compiler.hpp>
+#include <warpwright/model/binary.hpp>
 #include <warpwright/model/trial.hpp>
 
 namespace warpwright::tuning {
@@ -55,7 +55,7 @@ class TrialSchedule {
   struct Item {
     std::uint64_t index = 0;  // in the space
     Trial trial;
-    device::Binary binary;  // once it is compiled
+    Binary binary;  // once it is compiled
   };
   // How compilers and device share the machine: side by side, or in turns because the device is the CPU.
   enum class Sharing { beside, alternating };

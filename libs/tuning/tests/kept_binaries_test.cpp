@@ -8,8 +8,8 @@ namespace {
 
 Configuration configuration(std::int64_t block) { return {{"block", block}}; }
 
-device::Binary binary(std::size_t size) {
-  device::Binary made;
+Binary binary(std::size_t size) {
+  Binary made;
   made.image = std::string(size, 'x');
   return made;
 }

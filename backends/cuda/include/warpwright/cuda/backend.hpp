@@ -53,7 +53,7 @@ std::vector<std::string> nvrtc_architectures(const Options& options = {});
 // ("sm_86" for 8.8), nullopt if none of `supported` (as nvrtcGetSupportedArchs numbers them: 90 for 9.0) fits.
 std::optional<std::string> compile_target(int major, int minor, const std::vector<int>& supported);
 
-// What ptxas reports of one kernel, beyond device::Binary::resources.
+// What ptxas reports of one kernel, beyond Binary::resources.
 struct PtxasReport {
   std::string symbol;  // name in the image
   std::optional<int> registers;

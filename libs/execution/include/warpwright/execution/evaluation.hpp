@@ -9,9 +9,9 @@
 #include <vector>
 
 #include <warpwright/base/units.hpp>
-#include <warpwright/device/compiler.hpp>
 #include <warpwright/measure/problem_runner.hpp>
 #include <warpwright/measure/timing.hpp>
+#include <warpwright/model/binary.hpp>
 #include <warpwright/model/evaluation_info.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
@@ -27,8 +27,8 @@ struct CompileTask {
 struct CompileDone {
   std::uint64_t id = 0;
   TrialStatus status =
-      TrialStatus::ok;    // ok, compile_failed, compile_timed_out, crashed, or what the first launch showed
-  device::Binary binary;  // when ok
+      TrialStatus::ok;  // ok, compile_failed, compile_timed_out, crashed, or what the first launch showed
+  Binary binary;        // when ok
   std::string message, log;
   bool specification_mistake = false;  // as in RunResult
   bool from_cache = false;
@@ -38,7 +38,7 @@ struct CompileDone {
 struct RunTask {
   std::uint64_t id = 0;
   Configuration configuration;
-  device::Binary binary;
+  Binary binary;
   measure::TimingOptions timing;
   Configuration dimensions;      // overrides; with input_salt they ask for a fresh problem
   std::uint64_t input_salt = 0;  // fresh inputs when not 0
@@ -57,7 +57,7 @@ struct RunDone {
 struct InterleaveTask {
   std::uint64_t id = 0;
   std::vector<Configuration> configurations;
-  std::vector<device::Binary> binaries;
+  std::vector<Binary> binaries;
   int rounds = 10;
   measure::CacheMode cache = measure::CacheMode::cold;
   std::uint64_t seed = 0;

@@ -37,9 +37,8 @@ std::vector<StageJob> kernel_jobs(const Problem& problem, const Configuration& c
 
 // Compiles every job of a configuration with `compile`. Of a problem without stages the result is what `compile` gave;
 // else all binaries in one, for load_modules() (modules.hpp). Throws what `compile` throws, with the name of the stage.
-device::Binary compile_configuration(const Problem& problem, const Configuration& configuration,
-                                     const DeviceInfo& device,
-                                     const std::function<device::Binary(const device::CompileJob&)>& compile);
+Binary compile_configuration(const Problem& problem, const Configuration& configuration, const DeviceInfo& device,
+                             const std::function<Binary(const device::CompileJob&)>& compile);
 
 // The entry names of the launches under this configuration, in launch order ("gemm<4, true>" with template arguments;
 // an entry that ends in '>' brings its own and is taken as it is). "stage/entry" where the launch belongs to a stage.

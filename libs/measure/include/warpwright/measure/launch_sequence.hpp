@@ -62,7 +62,7 @@ class LaunchSequence {
   // Error(bad_input) for arguments that cannot be passed.
   LaunchSequence(device::Context& context, device::Stream& stream, const Problem& problem,
                  const std::vector<Launch>& launches, const std::vector<std::string>& entries, Geometries geometries,
-                 const Configuration& configuration, const device::Binary& binary, BufferSource& buffers);
+                 const Configuration& configuration, const Binary& binary, BufferSource& buffers);
   // The same for a binary that is loaded already.
   LaunchSequence(device::Context& context, device::Stream& stream, const Problem& problem,
                  const std::vector<Launch>& launches, const std::vector<std::string>& entries, Geometries geometries,

@@ -18,20 +18,20 @@ std::string label_of(std::string_view stage, std::string_view entry);
 
 struct StageBinary {
   std::string stage;
-  device::Binary binary;
+  Binary binary;
 };
 
 // Entries become labels. The backend and target are those of the first; the log has all of them.
-device::Binary join_binaries(std::vector<StageBinary> binaries);
+Binary join_binaries(std::vector<StageBinary> binaries);
 // A binary that was not joined is its own only part, without a stage. Throws Error(corrupted) for an image that ends
 // early.
-std::vector<StageBinary> split_binary(const device::Binary& binary);
+std::vector<StageBinary> split_binary(const Binary& binary);
 
 // The loaded modules of a binary. One thread only, as its context.
 class ModuleSet {
  public:
   // Throws what Context::load() throws.
-  ModuleSet(device::Context& context, const device::Binary& binary);
+  ModuleSet(device::Context& context, const Binary& binary);
 
   // Throws Error(not_found) for a label whose stage is not loaded, and as Module::kernel() does.
   std::unique_ptr<device::Kernel> kernel(const std::string& label);

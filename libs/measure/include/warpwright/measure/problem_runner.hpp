@@ -87,14 +87,14 @@ class ProblemRunner {
   std::string reference_description() const;
 
   // One untimed run of the real geometry, for devices whose compiler works at the first launch (PoCL).
-  RunResult run_once(const Configuration& configuration, const device::Binary& binary);
+  RunResult run_once(const Configuration& configuration, const Binary& binary);
 
   // Restore, poison, launch, verify, time, and look at the outputs once more. Against timing.incumbent a verified but
   // hopelessly slow configuration is `censored` after its verifying run or a few samples. Never throws for what the
   // configuration did: launch refusals, wrong results and the like are statuses. Throws Error(device) when the context
   // is lost, Error(conflict) if the problem has a reference that was not computed, and what CacheFlusher's constructor
   // throws.
-  RunResult run(const Configuration& configuration, const device::Binary& binary, const TimingOptions& timing);
+  RunResult run(const Configuration& configuration, const Binary& binary, const TimingOptions& timing);
 
   // Rounds of one sample of each, in a fresh seeded order each round, so that drift hits all alike. No verification.
   // With `with_reference` the reference kernel takes its turn in each round, as the last series of the result; throws
@@ -102,7 +102,7 @@ class ProblemRunner {
   // Throws what loading and launching throw.
   struct Candidate {
     Configuration configuration;
-    const device::Binary* binary;
+    const Binary* binary;
   };
   struct Interleaved {
     std::vector<std::vector<Nanoseconds>> samples;  // [candidate][round]

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include <warpwright/device/compiler.hpp>
+#include <warpwright/model/binary.hpp>
 
 namespace warpwright::store {
 
@@ -20,10 +20,10 @@ class BinaryCache {
   // write to, and as make_private_folder() does.
   explicit BinaryCache(std::filesystem::path folder, Bytes limit = Bytes{std::uint64_t{2} << 30});
   // nullopt if absent, unreadable or damaged (a damaged entry is removed).
-  std::optional<device::Binary> find(const std::string& key) const;
+  std::optional<Binary> find(const std::string& key) const;
   // Replaces an entry of that key. Never throws for a full or read-only disk, nor for an entry larger than the limit:
   // caching is an aid; returns false then.
-  bool put(const std::string& key, const device::Binary& binary) const;
+  bool put(const std::string& key, const Binary& binary) const;
   const std::filesystem::path& folder() const { return folder_; }
 
  private:

@@ -12,7 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <warpwright/device/compiler.hpp>
+#include <warpwright/model/binary.hpp>
 #include <warpwright/model/evaluation_info.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/model/trial.hpp>
@@ -52,8 +52,8 @@ Trial trial_from_json(const Json& json);
 Json to_json(const Problem& problem);
 Problem problem_from_json(const Json& json);
 // Without the image, which travels beside it.
-Json to_json(const device::Binary& binary);
-device::Binary binary_from_json(const Json& json, std::string image);
+Json to_json(const Binary& binary);
+Binary binary_from_json(const Json& json, std::string image);
 // Without the trials, which stand in the journal. Seconds are rounded to the nearest double: the parts of the time are
 // the only values that do not read back exactly.
 Json to_json(const SessionRecord& record);

@@ -92,7 +92,7 @@ class DeviceContract : public ::testing::TestWithParam<DeviceContractCase> {
     result.entries = std::move(entries);
     return result;
   }
-  device::Binary compile(const std::string& entry, Defines defines = {}) {
+  Binary compile(const std::string& entry, Defines defines = {}) {
     return compiler_->compile(job(GetParam().source, std::move(defines), {entry}));
   }
   LoadedKernel load(const std::string& entry, Defines defines = {}) {

@@ -12,7 +12,7 @@ namespace warpwright::test {
 TEST_P(DeviceContract, CompilingGivesABinary) {
   EXPECT_FALSE(compiler_->version().empty());
   EXPECT_FALSE(compiler_->target().empty());
-  const device::Binary binary = compiler_->compile(job(GetParam().source, {}, {"contract_add", "contract_fill"}));
+  const Binary binary = compiler_->compile(job(GetParam().source, {}, {"contract_add", "contract_fill"}));
   EXPECT_EQ(binary.backend, backend_->name());
   EXPECT_EQ(binary.target, compiler_->target());
   EXPECT_FALSE(binary.format.empty());
@@ -63,8 +63,8 @@ TEST_P(DeviceContract, AnUnknownEntryIsNotFound) {
 
 TEST_P(DeviceContract, ABinaryRunsInAFreshContext) {
   // Only the plain data survives, as between processes.
-  const device::Binary compiled = compile("contract_fill");
-  device::Binary binary;
+  const Binary compiled = compile("contract_fill");
+  Binary binary;
   binary.backend = compiled.backend;
   binary.target = compiled.target;
   binary.format = compiled.format;
@@ -84,7 +84,7 @@ TEST_P(DeviceContract, ABinaryRunsInAFreshContext) {
 }
 
 TEST_P(DeviceContract, BinariesOfOthersAreRefused) {
-  device::Binary binary = compile("contract_fill");
+  Binary binary = compile("contract_fill");
   binary.backend = "elsewhere";
   EXPECT_EQ(error_of([&] { static_cast<void>(context_->load(binary)); }).code(), ErrorCode::bad_input);
   binary.backend = backend_->name();
@@ -145,7 +145,7 @@ TEST_P(DeviceContract, SymbolsAreBuffers) {
 }
 
 TEST_P(DeviceContract, ModulesAreUnloaded) {
-  const device::Binary binary = compile("contract_fill");
+  const Binary binary = compile("contract_fill");
   const auto before = context_->memory_use();
   // Where growth cannot be seen, a few cycles show at least that they work.
   const int cycles = before ? 2000 : 20;
