@@ -61,6 +61,17 @@ class CiRun(unittest.TestCase):
         self.assertNotEqual(self.run_ci(())[0], 0)
         self.assertEqual(self.run_ci(("nothing",))[0], 2)
 
+    def test_less_coverage_than_agreed_fails_the_stage_covered(self):
+        # The real one ends with 2 then.
+        self.tool("bin/gcovr", "echo 'lines: 89.9% (899 out of 1000)'\ncase \"$*\" in *--fail-under-line\\ 90*) exit 2 ;; esac")
+        code, out, _ = self.run_ci(("covered",))
+        self.assertNotEqual(code, 0, out)
+        self.assertRegex(out, "without tests and the CUDA backend: +89.9% ")
+        self.assertIn("less than 90 % of the code", out)
+        self.assertRegex(out, r"stage covered failed after \d+ s")
+        self.tool("bin/gcovr", "")
+        self.assertNotEqual(self.run_ci(("covered",))[0], 0)
+
     def assert_fails(self, stage):
         code, out, _ = self.run_ci()
         self.assertNotEqual(code, 0, out)
