@@ -310,7 +310,7 @@ TEST_P(WorkloadForHopper, IsCompiledByNvrtc) {
   std::vector<Configuration> configurations = sample(problem, *space, 6);
   configurations.push_back(problem.baseline_configuration());
   for (const Configuration& configuration : configurations) {
-    const device::Binary binary = compiler->compile(measure::kernel_job(problem, configuration, info));
+    const Binary binary = compiler->compile(measure::kernel_job(problem, configuration, info));
     EXPECT_THAT(binary.resources, testing::Not(testing::IsEmpty()));
     for (const KernelResources& kernel : binary.resources) {
       EXPECT_EQ(kernel.spill_stores.value_or(Bytes{}), Bytes{}) << kernel.entry << ": " << configuration.describe();
