@@ -235,7 +235,7 @@ const std::vector<Workload>& workloads_with_kernels() {
        "quantum"},
       {"control", 144, {{"n", std::int64_t{77}}, {"batch", std::int64_t{3}}}, compute_control},
       {"coupling", 900, {{"n", std::int64_t{77}}}, compute_coupling},
-      {"oscillators", 348, {{"n", std::int64_t{77}}, {"steps", std::int64_t{4}}}, compute_oscillators},
+      {"oscillators", 774, {{"n", std::int64_t{77}}, {"steps", std::int64_t{4}}}, compute_oscillators},
       {"quantum", 1146, {{"n", std::int64_t{77}}, {"dt", -0.02}, {"terms", std::int64_t{13}}}, compute_wave},
       {"synchronisation", 8088, {{"n", std::int64_t{77}}, {"batch", std::int64_t{2}}}, compute_synchronisation},
       {"transfer_entropy",
