@@ -1,4 +1,8 @@
 #include <algorithm>
+#include <cstdint>
+#include <fmt/format.h>
+#include <optional>
+#include <string>
 
 #include <warpwright/measure/kernel_job.hpp>
 #include <warpwright/measure/launch_occupancy.hpp>
@@ -11,6 +15,18 @@ const KernelResources* find(const std::vector<KernelResources>& resources, const
   const auto found =
       std::find_if(resources.begin(), resources.end(), [&](const KernelResources& one) { return one.entry == entry; });
   return found == resources.end() ? nullptr : &*found;
+}
+
+// Why a cooperative launch would fail although one block of it fits: all of its blocks must be on the device at once.
+std::optional<std::string> grid_too_large(const GpuProperties& gpu, const LaunchGeometry& geometry, int blocks_per_sm) {
+  if (!geometry.cooperative || !gpu.sm_count || blocks_per_sm == 0) return std::nullopt;
+  const double blocks = static_cast<double>(geometry.grid[0]) * static_cast<double>(geometry.grid[1]) *
+                        static_cast<double>(geometry.grid[2]);
+  const auto at_once = static_cast<std::int64_t>(blocks_per_sm) * static_cast<std::int64_t>(*gpu.sm_count);
+  if (blocks <= static_cast<double>(at_once)) return std::nullopt;
+  return fmt::format(
+      "its cooperative grid has {:.0f} blocks, the device holds {} at once ({} on each of {} multiprocessors)", blocks,
+      at_once, blocks_per_sm, *gpu.sm_count);
 }
 
 }  // namespace
@@ -41,8 +57,10 @@ OccupancyCheck check_occupancy(const Problem& problem, const Configuration& conf
     launch.max_warps_per_sm = info.max_warps_per_sm;
     for (const auto factor : info.limiting_factors.list()) launch.limiting_factors.emplace_back(to_string(factor));
     check.launches.push_back(std::move(launch));
-    if (!info.launchable() && !check.refusal)
-      check.refusal = "kernel '" + entries[i] + "' cannot be launched: " + refusal_reason(*gpu, config, info);
+    if (check.refusal) continue;
+    std::optional<std::string> reason = grid_too_large(*gpu, geometry, info.blocks_per_sm);
+    if (!info.launchable()) reason = refusal_reason(*gpu, config, info);
+    if (reason) check.refusal = "kernel '" + entries[i] + "' cannot be launched: " + *reason;
   }
   return check;
 }

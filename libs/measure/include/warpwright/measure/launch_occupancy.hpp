@@ -14,7 +14,8 @@ namespace warpwright::measure {
 struct OccupancyCheck {
   std::vector<LaunchOccupancy>
       launches;                        // in the problem's order; empty where the device's limits are not known exactly
-  std::optional<std::string> refusal;  // a launch has 0 blocks per SM: it would fail, and why
+  std::optional<std::string> refusal;  // a launch would fail, and why: 0 blocks per SM, or a cooperative grid that is
+                                       // not on the device all at once
 };
 
 // Launches whose entry has no registers in `resources` are left out. Throws as evaluate_geometry() does.
