@@ -134,6 +134,11 @@ struct Session {
 
 double microseconds(Nanoseconds time) { return time.count() / 1e3; }
 
+Json percentile_us(const memory::LatencySnapshot& latencies, double percent) {
+  const auto found = latencies.percentile(Percentile::percent(percent));
+  return found ? Json(microseconds(*found)) : Json(nullptr);
+}
+
 Json stages_json(const memory::StageTimes& stages) {
   return {{"upload_us", microseconds(stages.upload)},
           {"kernel_us", microseconds(stages.kernel)},
@@ -255,8 +260,8 @@ int bench(const PipelineArguments& arguments, const Console& console) {
         {"stalls", stalls},
         {"slot_wait",
          {{"count", stats.slot_wait.total()},
-          {"p50_us", microseconds(stats.slot_wait.quantile(0.5))},
-          {"p99_us", microseconds(stats.slot_wait.quantile(0.99))}}},
+          {"p50_us", percentile_us(stats.slot_wait, 50)},
+          {"p99_us", percentile_us(stats.slot_wait, 99)}}},
         {"cold_start",
          {{"total_ms", cold.total.count() / 1e6},
           {"registered", cold.memory.registered},

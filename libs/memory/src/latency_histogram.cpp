@@ -1,19 +1,11 @@
-#include <algorithm>
-#include <cmath>
-
 #include <warpwright/memory/latency_histogram.hpp>
 
 namespace warpwright::memory {
 
 std::size_t LatencySnapshot::bucket_of(Nanoseconds duration) {
   const double count = duration.count();
-  if (!(count > 1)) return 0;
-  const double position = std::ceil(std::log2(count) * static_cast<double>(steps));
-  return static_cast<std::size_t>(std::min(position, static_cast<double>(buckets - 1)));
-}
-
-Nanoseconds LatencySnapshot::upper_edge(std::size_t bucket) {
-  return Nanoseconds{std::exp2(static_cast<double>(bucket) / static_cast<double>(steps))};
+  if (!(count > 0)) return 0;
+  return count >= static_cast<double>(longest) ? buckets - 1 : scale.bucket_of(static_cast<std::uint64_t>(count));
 }
 
 std::uint64_t LatencySnapshot::total() const {
@@ -22,16 +14,13 @@ std::uint64_t LatencySnapshot::total() const {
   return sum;
 }
 
-Nanoseconds LatencySnapshot::quantile(double share) const {
-  const std::uint64_t all = total();
-  if (all == 0) return Nanoseconds{0};
-  const double wanted = std::max(1.0, std::ceil(std::clamp(share, 0.0, 1.0) * static_cast<double>(all)));
+std::optional<Nanoseconds> LatencySnapshot::percentile(Percentile percentile) const {
+  const std::uint64_t rank = percentile.rank(total());
+  if (rank == 0) return std::nullopt;
   std::uint64_t seen = 0;
-  for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
-    seen += counts[bucket];
-    if (static_cast<double>(seen) >= wanted) return upper_edge(bucket);
-  }
-  return upper_edge(buckets - 1);
+  std::size_t bucket = 0;
+  while ((seen += counts[bucket]) < rank) ++bucket;
+  return Nanoseconds{static_cast<double>(scale.last_of(bucket))};
 }
 
 LatencySnapshot LatencyHistogram::snapshot() const {

@@ -190,7 +190,7 @@ TEST(PinnedPool, ADeadlinePasses) {
   EXPECT_GE(steady_clock::now() - begin, 20ms);
   const PoolStats stats = pool.stats();
   EXPECT_EQ(stats.classes.front().waits, 1u);
-  EXPECT_GE(stats.wait_time.quantile(1), Nanoseconds{20e6});
+  EXPECT_GE(stats.wait_time.percentile(Percentile::percent(100)), Nanoseconds{20e6});
 }
 
 TEST(PinnedPool, NoWakeUpIsLost) {
@@ -557,17 +557,28 @@ TEST(PoolResource, ContainersLiveInThePool) {
   EXPECT_EQ(resource, same);
 }
 
-TEST(LatencyHistogram, QuantilesAreWithinAStep) {
+TEST(LatencyHistogram, PercentilesAreWithinAStep) {
   LatencyHistogram histogram;
   for (int i = 1; i <= 1000; ++i) histogram.add(Nanoseconds{static_cast<double>(i)});
   const LatencySnapshot snapshot = histogram.snapshot();
   EXPECT_EQ(snapshot.total(), 1000u);
-  for (const double share : {0.01, 0.5, 0.99, 1.0}) {
-    const double exact = 1000 * share;
-    EXPECT_GE(snapshot.quantile(share).count(), exact * 0.999);
-    EXPECT_LE(snapshot.quantile(share).count(), exact * 1.19);
+  for (const double percent : {1.0, 50.0, 99.0, 100.0}) {
+    const double exact = 10 * percent;
+    const auto found = snapshot.percentile(Percentile::percent(percent));
+    ASSERT_TRUE(found);
+    EXPECT_GE(found->count(), exact * 0.999);
+    EXPECT_LE(found->count(), exact * 1.125);
   }
-  EXPECT_EQ(LatencySnapshot().quantile(0.5), Nanoseconds{0});
+  EXPECT_EQ(LatencySnapshot().percentile(Percentile::percent(50)), std::nullopt);
+}
+
+TEST(LatencyHistogram, CountsWhatIsTooLongAsTheLongest) {
+  LatencyHistogram histogram;
+  histogram.add(Nanoseconds{1e30});
+  histogram.add(Nanoseconds{-1});
+  const LatencySnapshot snapshot = histogram.snapshot();
+  EXPECT_EQ(snapshot.counts.back(), 1u);
+  EXPECT_EQ(snapshot.counts.front(), 1u);
 }
 
 }  // namespace

@@ -1,26 +1,29 @@
-// Durations by powers of two with four steps each: quantiles within 19 % of the samples, without a lock and in 1.4 KB.
+// Durations that many threads count at once, without a lock and in 2.6 KB: the scale of base's Histogram with eight
+// steps to a power of two, so percentiles are within 12.5 % of the samples.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
+#include <warpwright/base/histogram.hpp>
 #include <warpwright/base/units.hpp>
 
 namespace warpwright::memory {
 
 // A copy of a histogram. Value type.
 struct LatencySnapshot {
-  static constexpr std::size_t steps = 4;             // per power of two
-  static constexpr std::size_t buckets = 44 * steps;  // up to 2^44 ns, about five hours
+  static constexpr LogLinearScale scale{3};
+  static constexpr std::uint64_t longest =
+      (std::uint64_t{1} << 44) - 1;  // ns, about five hours; what is longer counts as this
+  static constexpr std::size_t buckets = scale.bucket_of(longest) + 1;
   std::array<std::uint64_t, buckets> counts{};
 
   std::uint64_t total() const;
-  // Upper edge of the bucket that holds this share (0 to 1) of the samples; 0 without samples.
-  Nanoseconds quantile(double share) const;
-  // Durations of this bucket and less.
-  static Nanoseconds upper_edge(std::size_t bucket);
+  // Upper edge of the bucket that holds the sample of this rank; nullopt without samples.
+  std::optional<Nanoseconds> percentile(Percentile percentile) const;
   static std::size_t bucket_of(Nanoseconds duration);
 };
 
