@@ -1,9 +1,9 @@
-/* A barrier of all blocks of a cooperative launch, for kernels of the dialect on CUDA. OpenCL has no such launch: there blocks may
- * run one after the other, and a barrier would wait for ever. The same method as the grid synchronisation of NVIDIA's cooperative
- * groups, which would need a header of the toolkit.
+/* Barriers of all blocks of a launch, for kernels of the dialect on CUDA. OpenCL has none: there blocks may run one after the other,
+ * and a barrier would wait for ever. The same methods as cooperative groups of NVIDIA, which would need a header of the toolkit.
  *
- * Include <warpwright/dialect.h> first. The launch must be cooperative (one-dimensional grid): without that nothing promises that
- * all blocks run at the same time.
+ * Include <warpwright/dialect.h> first. grid_barrier() needs a cooperative launch (one-dimensional grid): without that nothing
+ * promises that all blocks run at the same time. cluster_barrier() is for a grid of one cluster (at most 16 blocks, compute capability
+ * 9.0): the hardware has a barrier for that, which costs a fraction of one through memory.
  */
 #ifndef WARPWRIGHT_WORKLOADS_GRID_BARRIER_H
 #define WARPWRIGHT_WORKLOADS_GRID_BARRIER_H
@@ -29,6 +29,13 @@ WW_DEVICE void grid_barrier(WW_GLOBAL ww_uint32* state) {
     WW_GLOBAL_FENCE();
   }
   WW_BARRIER();
+}
+
+/* The same for the blocks of a cluster. */
+WW_DEVICE void cluster_barrier() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
+#endif
 }
 
 #endif /* WARPWRIGHT_WORKLOADS_GRID_BARRIER_H */
