@@ -37,16 +37,23 @@ ComparisonResult compare_configurations(const Problem& problem, execution::Evalu
   measure::TimingOptions timing;
   timing.cache = options.cache;
   timing.max_samples = timing.min_samples;
-  Evaluator evaluator(problem, evaluation, timing, account);
+  const Evaluator evaluator(problem, timing);
+  TaskBatch batch(account);
+  const auto wait = [&] { drive(batch, evaluation, options.stop); };
 
-  SecondVerification verification(problem, result.evaluation, options.seed, evaluator, Part::device, options.stop);
-  verification.check_references();
+  SecondVerification verification(problem, result.evaluation, options.seed, batch, Part::device);
+  verification.check_references([] {});
+  wait();
   std::vector<Binary> binaries(configurations.size());
   std::vector<Verified> candidates;
   std::vector<std::size_t> candidate_of;
   for (std::size_t i = 0; i < configurations.size(); ++i) {
     ComparedConfiguration& entry = result.configurations.emplace_back();
-    entry.trial = evaluator.evaluate_alone(configurations[i], result.evaluation.device, options.stop, &binaries[i]);
+    evaluator.evaluate_alone(batch, configurations[i], result.evaluation.device, [&](Trial trial, Binary binary) {
+      entry.trial = std::move(trial);
+      binaries[i] = std::move(binary);
+    });
+    wait();
     entry.trial.ordinal = i;
     if (!entry.trial.ok()) continue;
     Verified& candidate = candidates.emplace_back();
@@ -54,10 +61,10 @@ ComparisonResult compare_configurations(const Problem& problem, execution::Evalu
     candidate.binary = &binaries[i];
     candidate_of.push_back(i);
   }
-  verification.run(candidates);
+  verification.run(candidates, [] {});
+  wait();
 
   execution::InterleaveTask task;
-  task.id = evaluator.next_id();
   task.cache = options.cache;
   task.seed = options.seed;
   task.with_reference = options.with_reference;
@@ -77,7 +84,11 @@ ComparisonResult compare_configurations(const Problem& problem, execution::Evalu
   }
   if (taking_part.empty()) return result;
   task.rounds = comparison_rounds(options.rounds, taking_part.size(), one_round);
-  const execution::InterleaveDone done = evaluator.interleave_now(std::move(task), Part::device, options.stop);
+  execution::InterleaveDone done;
+  batch.begin({std::move(task)}, Part::device, [&](TaskBatch::Results results) {
+    done = std::get<execution::InterleaveDone>(std::move(results.front()));
+  });
+  wait();
   if (done.status != TrialStatus::ok)
     throw Error(ErrorCode::device, "the interleaved comparison failed: " + done.message);
 

@@ -1,12 +1,17 @@
 #include "evaluator.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <ctime>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <limits>
+#include <utility>
 
+#include <warpwright/base/error.hpp>
+#include <warpwright/measure/launch_occupancy.hpp>
 #include <warpwright/measure/launch_sequence.hpp>
+#include <warpwright/measure/plausibility.hpp>
 #include <warpwright/model/device_info.hpp>
 
 namespace warpwright::tuning {
@@ -23,6 +28,58 @@ std::vector<double> counts_of(std::span<const Nanoseconds> samples) {
 std::optional<std::string> unlaunchable_reason(const Problem& problem, const Configuration& configuration,
                                                const DeviceInfo& device) {
   return measure::evaluate_geometries(problem.launches, problem.scope(configuration), device).refused;
+}
+
+void Evaluator::apply(const execution::CompileDone& done, Trial& trial, const DeviceInfo& device) const {
+  trial.times.compile_wall = done.wall;
+  trial.times.compile_cpu = done.cpu;
+  trial.binary_from_cache = done.from_cache;
+  trial.log = done.log;
+  trial.resources = done.binary.resources;
+  trial.status = done.status;
+  trial.message = done.message;
+  if (trial.status != TrialStatus::ok) return;
+  measure::OccupancyCheck check = measure::check_occupancy(problem_, trial.configuration, trial.resources, device);
+  trial.occupancy = std::move(check.launches);
+  if (!check.refusal) return;
+  trial.status = TrialStatus::resource_exceeded;
+  trial.message = *std::move(check.refusal);
+}
+
+void Evaluator::apply(execution::RunDone done, Trial& trial, const DeviceInfo& device) const {
+  trial.status = done.result.status;
+  trial.message = std::move(done.result.message);
+  trial.mismatch = std::move(done.result.mismatch);
+  if (!done.result.resources.empty())
+    trial.resources = measure::merge_resources(std::move(done.result.resources), trial.resources);
+  trial.times.copy = done.result.copy;
+  trial.times.verify = done.result.verify;
+  trial.times.measure = done.result.measure;
+  trial.samples = std::move(done.result.samples);
+  // A time belongs to a correct result only.
+  if (trial.status != TrialStatus::ok && trial.status != TrialStatus::censored) trial.samples.clear();
+  if (trial.samples.empty()) return;
+  const std::vector<double> samples = counts_of(trial.samples);
+  trial.median = Nanoseconds(median(samples));
+  trial.spread = Nanoseconds(interquartile_range(samples));
+  if (trial.status == TrialStatus::censored)
+    trial.bound = *std::min_element(trial.samples.begin(), trial.samples.end());
+  trial.launch_times = std::move(done.result.launch_times);
+  trial.conditions = std::move(done.result.conditions);
+  trial.conditions.drift = trend(samples);
+  trial.conditions.impossible = impossible(trial.configuration, device, *trial.median);
+  MetricValues computed = metrics(trial.configuration, *trial.median);
+  trial.metrics = std::move(computed.values);
+  if (!computed.no_objective) return;
+  // Nothing to rank it by: right, and of no use.
+  trial.status = TrialStatus::not_finite;
+  trial.message = *std::move(computed.no_objective);
+  trial.samples.clear();
+  trial.launch_times.clear();
+  trial.median.reset();
+  trial.bound.reset();
+  trial.spread = {};
+  trial.metrics.clear();
 }
 
 Evaluator::MetricValues Evaluator::metrics(const Configuration& configuration, Nanoseconds time) const {
@@ -57,6 +114,49 @@ double Evaluator::objective(const Configuration& configuration, Nanoseconds time
     value = found->second;
   }
   return problem_.objective.minimise ? value : -value;
+}
+
+std::string Evaluator::impossible(const Configuration& configuration, const DeviceInfo& device,
+                                  Nanoseconds time) const {
+  return measure::impossible_time(problem_, configuration, device, timing_.cache, time).value_or("");
+}
+
+void Evaluator::evaluate_alone(TaskBatch& batch, const Configuration& configuration, const DeviceInfo& device,
+                               Then then) const {
+  Trial begun;
+  begun.configuration = configuration;
+  const auto finish = [then = std::move(then)](Trial trial, Binary binary) {
+    trial.finished_at = utc_now();
+    then(std::move(trial), std::move(binary));
+  };
+  if (auto reason = unlaunchable_reason(problem_, configuration, device)) {
+    begun.status = TrialStatus::pruned;
+    begun.message = *std::move(reason);
+    return finish(std::move(begun), {});
+  }
+  const auto check_mistake = [](bool mistake, const std::string& message) {
+    if (mistake) throw Error(ErrorCode::bad_input, message);
+  };
+  const auto compiled = [=, this, &batch, &device](TaskBatch::Results results) {
+    auto& done = std::get<execution::CompileDone>(results.front());
+    check_mistake(done.specification_mistake, done.message);
+    Trial trial = begun;
+    apply(done, trial, device);
+    if (trial.status != TrialStatus::ok) return finish(std::move(trial), std::move(done.binary));
+    execution::RunTask task;
+    task.configuration = trial.configuration;
+    task.binary = done.binary;
+    task.timing = timing_;
+    const auto ran = [=, this, &device, binary = std::move(done.binary)](TaskBatch::Results run) {
+      auto& end = std::get<execution::RunDone>(run.front());
+      check_mistake(end.result.specification_mistake, end.result.message);
+      Trial measured = trial;
+      apply(std::move(end), measured, device);
+      finish(std::move(measured), binary);
+    };
+    batch.begin({std::move(task)}, TimeAccount::Part::device, ran);
+  };
+  batch.begin({execution::CompileTask{0, configuration, {}}}, TimeAccount::Part::compile_wait, compiled);
 }
 
 }  // namespace warpwright::tuning

@@ -8,10 +8,9 @@
 #include <utility>
 
 #include <warpwright/base/rng.hpp>
+#include <warpwright/measure/plausibility.hpp>
 #include <warpwright/model/statistics.hpp>
 #include <warpwright/tuning/ranking.hpp>
-
-#include "sustained_comparison.hpp"
 
 namespace warpwright::tuning {
 
@@ -58,17 +57,17 @@ void settle_by_search(SessionRecord& result, const Evaluator& evaluator) {
 
 // The best trials, and while a round stays short what the search could not tell from them: a space with many
 // near-ties holds more good configurations than finalists, and racing stops those that had a slow moment.
-std::vector<const Trial*> FinalComparison::finalists(const SessionRecord& result) const {
+std::vector<const Trial*> FinalComparison::finalists() const {
   constexpr std::size_t most = 32;
   constexpr double near = 0.025;
   constexpr Nanoseconds longest_round{50e6};
   const auto objective = [&](const Trial& trial) { return evaluator_.objective(trial.configuration, *trial.median); };
   const auto better = [&](const Trial* a, const Trial* b) { return objective(*a) < objective(*b); };
   const auto most_wanted = static_cast<std::size_t>(std::max(0, options_.finalists));
-  auto chosen = ranked_trials(result, evaluator_);
+  auto chosen = ranked_trials(result_, evaluator_);
   if (chosen.empty()) {
     // What they were stopped early for turned out to be wrong, so they are what there is.
-    for (const Trial& trial : result.trials)
+    for (const Trial& trial : result_.trials)
       if (trial.status == TrialStatus::censored && trial.median && trial.conditions.impossible.empty())
         chosen.push_back(&trial);
     std::stable_sort(chosen.begin(), chosen.end(), better);
@@ -80,7 +79,7 @@ std::vector<const Trial*> FinalComparison::finalists(const SessionRecord& result
   Nanoseconds round{};
   for (const Trial* trial : chosen) round += *trial->median;
   std::vector<const Trial*> others;
-  for (const Trial& trial : result.trials) {
+  for (const Trial& trial : result_.trials) {
     const bool timed = measure::can_win(trial) ||
                        (trial.status == TrialStatus::censored && trial.median && trial.conditions.impossible.empty());
     if (!timed || objective(trial) > best + near * std::abs(best)) continue;
@@ -97,16 +96,16 @@ std::vector<const Trial*> FinalComparison::finalists(const SessionRecord& result
 
 // The baseline last, unless it is a finalist. Without finalists, because none were asked for, the best of the search:
 // it is to be verified too.
-std::vector<const Trial*> FinalComparison::wanted(const SessionRecord& result) const {
-  auto all = finalists(result);
+std::vector<const Trial*> FinalComparison::wanted() const {
+  auto all = finalists();
   if (all.empty()) {
-    all = ranked_trials(result, evaluator_);
+    all = ranked_trials(result_, evaluator_);
     if (all.empty()) return all;
     all.resize(1);
   }
-  const auto is_baseline = [&](const Trial* trial) { return trial->configuration == result.baseline->configuration; };
-  if (result.baseline && result.baseline->ok() && std::none_of(all.begin(), all.end(), is_baseline))
-    all.push_back(&*result.baseline);
+  const auto is_baseline = [&](const Trial* trial) { return trial->configuration == result_.baseline->configuration; };
+  if (result_.baseline && result_.baseline->ok() && std::none_of(all.begin(), all.end(), is_baseline))
+    all.push_back(&*result_.baseline);
   return all;
 }
 
@@ -117,134 +116,149 @@ const FinalComparison::Contestant* FinalComparison::find(const Configuration& co
   return found == contestants_.end() ? nullptr : &*found;
 }
 
-void FinalComparison::run(SessionRecord& result, Nanoseconds patience) {
-  const Nanoseconds begin = clock_.now();
-  while (!admit(result)) {
-    if (clock_.now() - begin <= patience) continue;
-    result.warnings.push_back(fmt::format(
-        "gave up after {} configurations failed the second verification one after the other; --resume goes on with "
-        "the others",
-        failures_));
-    return;
-  }
-  settle_by_search(result, evaluator_);
-  compare(result);
-  compare_sustained(result);
-  const Contestant* winner = result.best ? find(*result.best) : nullptr;
-  if (winner == nullptr) return;
-  const SecondVerification verification(problem_, result.evaluation, result.seed, evaluator_, TimeAccount::Part::finish,
-                                        options_.stop);
-  result.verification = verification.describe(winner->verified);
-  result.reverified = winner->verified.checked > 0;
-  result.verified_sizes = winner->verified.sizes;
+void FinalComparison::begin(Nanoseconds patience, Then then) {
+  give_up_ = clock_.now() + patience;
+  then_ = std::move(then);
+  admit();
 }
 
-// Compiles and verifies what is wanted and was not yet; false if some of it failed, so that others are wanted now.
-bool FinalComparison::admit(SessionRecord& result) {
-  std::deque<Contestant> fresh;
-  std::vector<execution::CompileTask> to_compile;
+// Compiles what is wanted and was not verified yet.
+void FinalComparison::admit() {
+  fresh_.clear();
+  std::vector<Task> to_compile;
   std::vector<std::size_t> waiting;
-  for (const Trial* trial : wanted(result)) {
+  for (const Trial* trial : wanted()) {
     if (find(trial->configuration) != nullptr) continue;
-    Contestant& contestant = fresh.emplace_back();
+    Contestant& contestant = fresh_.emplace_back();
     contestant.verified.configuration = trial->configuration;
     if (const Binary* binary = kept_.find(trial->configuration)) {
       contestant.binary = *binary;
     } else {
-      to_compile.push_back({0, trial->configuration, {}});
-      waiting.push_back(fresh.size() - 1);
+      to_compile.push_back(execution::CompileTask{0, trial->configuration, {}});
+      waiting.push_back(fresh_.size() - 1);
     }
   }
-  auto compiled = evaluator_.compile_all(std::move(to_compile), TimeAccount::Part::finish, options_.stop);
+  batch_.begin(std::move(to_compile), TimeAccount::Part::finish,
+               [=, this](TaskBatch::Results compiled) { verify(waiting, std::move(compiled)); });
+}
+
+void FinalComparison::verify(const std::vector<std::size_t>& waiting, TaskBatch::Results compiled) {
   for (std::size_t i = 0; i < compiled.size(); ++i) {
-    Contestant& contestant = fresh[waiting[i]];
-    contestant.binary = std::move(compiled[i].binary);
-    contestant.verified.status = compiled[i].status;
-    contestant.verified.message = "compiled again for the final comparison: " + compiled[i].message;
+    auto& done = std::get<execution::CompileDone>(compiled[i]);
+    Contestant& contestant = fresh_[waiting[i]];
+    contestant.binary = std::move(done.binary);
+    contestant.verified.status = done.status;
+    contestant.verified.message = "compiled again for the final comparison: " + done.message;
   }
-  std::vector<Verified> candidates;
-  for (Contestant& contestant : fresh) {
-    candidates.push_back(std::move(contestant.verified));
-    candidates.back().binary = &contestant.binary;
+  candidates_.clear();
+  for (Contestant& contestant : fresh_) {
+    candidates_.push_back(std::move(contestant.verified));
+    candidates_.back().binary = &contestant.binary;
   }
-  SecondVerification(problem_, result.evaluation, result.seed, evaluator_, TimeAccount::Part::finish, options_.stop)
-      .run(candidates);
+  verification_.run(candidates_, [this] { admitted(); });
+}
+
+// Where some failed, others are wanted now.
+void FinalComparison::admitted() {
   bool all_passed = true;
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (candidates[i].status == TrialStatus::ok) {
+  for (std::size_t i = 0; i < candidates_.size(); ++i) {
+    if (candidates_[i].status == TrialStatus::ok) {
       Contestant& passed = contestants_.emplace_back();
-      passed.binary = std::move(fresh[i].binary);
-      passed.verified = std::move(candidates[i]);
+      passed.binary = std::move(fresh_[i].binary);
+      passed.verified = std::move(candidates_[i]);
       passed.verified.binary = nullptr;
     } else {
       all_passed = false;
-      fail(result, candidates[i]);
+      fail(candidates_[i]);
     }
   }
-  return all_passed;
+  if (all_passed) {
+    settle_by_search(result_, evaluator_);
+    return compare();
+  }
+  if (clock_.now() <= give_up_) return admit();
+  result_.warnings.push_back(fmt::format(
+      "gave up after {} configurations failed the second verification one after the other; --resume goes on with "
+      "the others",
+      failures_));
+  then_();
 }
 
-void FinalComparison::fail(SessionRecord& result, const Verified& failed) {
-  constexpr std::size_t most_warnings = 5;
-  for (Trial& trial : result.trials) {
-    if (!(trial.configuration == failed.configuration)) continue;
-    --result.by_status[static_cast<std::size_t>(trial.status)];
-    record_failure(trial, failed);
-    ++result.by_status[static_cast<std::size_t>(trial.status)];
-    record_(trial, false);
+void FinalComparison::finish() {
+  if (const Contestant* winner = result_.best ? find(*result_.best) : nullptr) {
+    result_.verification = verification_.describe(winner->verified);
+    result_.reverified = winner->verified.checked > 0;
+    result_.verified_sizes = winner->verified.sizes;
   }
-  const bool is_baseline = result.baseline && result.baseline->configuration == failed.configuration;
+  then_();
+}
+
+void FinalComparison::fail(const Verified& failed) {
+  constexpr std::size_t most_warnings = 5;
+  for (Trial& trial : result_.trials) {
+    if (!(trial.configuration == failed.configuration)) continue;
+    --result_.by_status[static_cast<std::size_t>(trial.status)];
+    record_failure(trial, failed);
+    ++result_.by_status[static_cast<std::size_t>(trial.status)];
+    log_.changed(trial, false);
+  }
+  const bool is_baseline = result_.baseline && result_.baseline->configuration == failed.configuration;
   if (is_baseline) {
-    record_failure(*result.baseline, failed);
-    record_(*result.baseline, true);
+    record_failure(*result_.baseline, failed);
+    log_.changed(*result_.baseline, true);
   }
   ++failures_;
   const std::string what = fmt::format("{}: {}", to_string(failed.status), failed.message);
   if (is_baseline)
-    result.warnings.push_back(
+    result_.warnings.push_back(
         fmt::format("the baseline ({}) failed the second verification: {}; there is no speed-up "
                     "to report",
                     failed.configuration.describe(), what));
   else if (failures_ <= most_warnings)
-    result.warnings.push_back(
+    result_.warnings.push_back(
         fmt::format("{} failed the second verification: {}", failed.configuration.describe(), what));
   else if (failures_ == most_warnings + 1)
-    result.warnings.push_back("more configurations failed the second verification; 'warpwright show' has them");
+    result_.warnings.push_back("more configurations failed the second verification; 'warpwright show' has them");
 }
 
-void FinalComparison::compare(SessionRecord& result) {
+void FinalComparison::compare() {
+  if (options_.finalists <= 0) return compare_sustained();
   execution::InterleaveTask task;
-  task.id = evaluator_.next_id();
   task.cache = options_.timing.cache;
-  task.seed = derive_seed(result.seed, 1);
+  task.seed = derive_seed(result_.seed, 1);
   Nanoseconds one_round{};
-  if (options_.finalists <= 0) return;
   std::optional<std::size_t> baseline_at;
-  for (const Trial* trial : wanted(result)) {
-    if (result.baseline && trial->configuration == result.baseline->configuration)
+  for (const Trial* trial : wanted()) {
+    if (result_.baseline && trial->configuration == result_.baseline->configuration)
       baseline_at = task.configurations.size();
     task.configurations.push_back(trial->configuration);
     task.binaries.push_back(find(trial->configuration)->binary);
     one_round += *trial->median;
   }
   // One alone has its times from the search, unless it was stopped early there.
-  if (task.configurations.empty() || (task.configurations.size() < 2 && result.best)) return;
-  const std::vector<Configuration> configurations = task.configurations;
-  task.rounds = comparison_rounds(options_.final_rounds, configurations.size(), one_round);
-  const execution::InterleaveDone done =
-      evaluator_.interleave_now(std::move(task), TimeAccount::Part::finish, options_.stop);
+  if (task.configurations.empty() || (task.configurations.size() < 2 && result_.best)) return compare_sustained();
+  task.rounds = comparison_rounds(options_.final_rounds, task.configurations.size(), one_round);
+  batch_.begin({task}, TimeAccount::Part::finish,
+               [this, configurations = task.configurations, baseline_at](TaskBatch::Results results) {
+                 compared(configurations, baseline_at, std::get<execution::InterleaveDone>(std::move(results.front())));
+                 compare_sustained();
+               });
+}
+
+void FinalComparison::compared(const std::vector<Configuration>& configurations, std::optional<std::size_t> baseline_at,
+                               execution::InterleaveDone done) {
   if (done.status != TrialStatus::ok) {
-    result.warnings.push_back("the final comparison failed (" + done.message + "); times are those of the search");
+    result_.warnings.push_back("the final comparison failed (" + done.message + "); times are those of the search");
     return;
   }
   std::vector<Finalist> competitors;
   const std::vector<Nanoseconds>* baseline = nullptr;
   for (std::size_t i = 0; i < configurations.size(); ++i) {
     const std::vector<Nanoseconds>& samples = done.samples.at(i);
-    if (const auto why =
-            evaluator_.impossible(configurations[i], result.evaluation.device, Nanoseconds(median(counts_of(samples))));
+    if (const auto why = evaluator_.impossible(configurations[i], result_.evaluation.device,
+                                               Nanoseconds(median(counts_of(samples))));
         !why.empty()) {
-      result.warnings.push_back(
+      result_.warnings.push_back(
           fmt::format("{} is out of the final comparison: {}", configurations[i].describe(), why));
       continue;
     }
@@ -255,11 +269,10 @@ void FinalComparison::compare(SessionRecord& result) {
     finalist.configuration = configurations[i];
     finalist.samples = samples;
   }
-  settle(result, std::move(competitors), baseline);
+  settle(std::move(competitors), baseline);
 }
 
-void FinalComparison::settle(SessionRecord& result, std::vector<Finalist> competitors,
-                             const std::vector<Nanoseconds>* baseline) {
+void FinalComparison::settle(std::vector<Finalist> competitors, const std::vector<Nanoseconds>* baseline) {
   if (competitors.empty()) return;
   RankingOptions options;
   options.tie_margin = options_.tie_margin;
@@ -276,72 +289,79 @@ void FinalComparison::settle(SessionRecord& result, std::vector<Finalist> compet
   if (baseline != nullptr) {
     for (Finalist& finalist : competitors) finalist.speedup = speedup_over(*baseline, finalist.samples).median;
     const PairedRatio speedup = speedup_over(*baseline, winner.samples);
-    result.speedup = speedup.median;
-    result.speedup_interval = speedup.interval;
-    result.baseline_median = Nanoseconds(median(counts_of(reported_part(*baseline))));
-    result.baseline_metrics = evaluator_.metrics(result.baseline->configuration, *result.baseline_median).values;
-    result.baseline_samples = *baseline;
+    result_.speedup = speedup.median;
+    result_.speedup_interval = speedup.interval;
+    result_.baseline_median = Nanoseconds(median(counts_of(reported_part(*baseline))));
+    result_.baseline_metrics = evaluator_.metrics(result_.baseline->configuration, *result_.baseline_median).values;
+    result_.baseline_samples = *baseline;
   } else {
-    result.speedup.reset();
-    result.speedup_interval.reset();
-    result.baseline_median.reset();
-    result.baseline_metrics.clear();
-    result.baseline_samples.clear();
+    result_.speedup.reset();
+    result_.speedup_interval.reset();
+    result_.baseline_median.reset();
+    result_.baseline_metrics.clear();
+    result_.baseline_samples.clear();
   }
   const std::size_t rounds = winner.samples.size(), chose = choosing_rounds(rounds);
-  result.comparison = {chose, rounds - chose, tie_method, ranking_family_error};
+  result_.comparison = {chose, rounds - chose, tie_method, ranking_family_error};
   for (Finalist& finalist : competitors)
     finalist.metrics = evaluator_.metrics(finalist.configuration, finalist.median).values;
-  result.finalists.clear();
-  result.ties.clear();
+  result_.finalists.clear();
+  result_.ties.clear();
   for (const std::size_t i : order) {
-    if (competitors[i].tie) result.ties.push_back(competitors[i].configuration);
-    result.finalists.push_back(std::move(competitors[i]));
+    if (competitors[i].tie) result_.ties.push_back(competitors[i].configuration);
+    result_.finalists.push_back(std::move(competitors[i]));
   }
-  for (const Finalist& finalist : result.finalists) complete(result, finalist);
-  result.best = result.finalists.front().configuration;
-  result.best_median = result.finalists.front().median;
-  result.best_spread = result.finalists.front().spread;
+  for (const Finalist& finalist : result_.finalists) complete(finalist);
+  result_.best = result_.finalists.front().configuration;
+  result_.best_median = result_.finalists.front().median;
+  result_.best_spread = result_.finalists.front().spread;
 }
 
 // Only where trials have readings of the clock: without them the question for the power limit would be in vain.
-void FinalComparison::compare_sustained(SessionRecord& result) {
-  const bool telemetry_tells = std::any_of(result.trials.begin(), result.trials.end(), [](const Trial& trial) {
+void FinalComparison::compare_sustained() {
+  const bool telemetry_tells = std::any_of(result_.trials.begin(), result_.trials.end(), [](const Trial& trial) {
     return trial.conditions.sm_clock_mhz || !trial.conditions.throttling.empty();
   });
-  if (!telemetry_tells || result.finalists.empty()) return;
-  SustainedComparison comparison(options_, evaluator_, [&](const Configuration& configuration) {
+  if (!telemetry_tells) return finish();
+  auto task = sustained_.task([&](const Configuration& configuration) {
     const Contestant* contestant = find(configuration);
     return contestant == nullptr ? nullptr : &contestant->binary;
   });
-  auto times = comparison.run(result);
+  if (!task) return finish();
+  batch_.begin({*std::move(task)}, TimeAccount::Part::finish, [this](TaskBatch::Results results) {
+    compared_sustained(sustained_.times(std::get<execution::InterleaveDone>(std::move(results.front()))));
+    finish();
+  });
+}
+
+void FinalComparison::compared_sustained(std::optional<SustainedTimes> times) {
   if (!times) return;
-  result.power_limited = true;
+  result_.power_limited = true;
   for (std::size_t i = 0; i < times->finalists.size(); ++i) {
-    Finalist& finalist = result.finalists[i];
+    Finalist& finalist = result_.finalists[i];
     finalist.boost = finalist.median;
     finalist.sustained = Nanoseconds(median(counts_of(reported_part(times->finalists[i]))));
   }
   if (options_.clock != ClockState::sustained) return;
   // Those that took no part were slower in short bursts, and have no times at this clock.
   std::vector<Finalist> competitors(
-      std::make_move_iterator(result.finalists.begin()),
-      std::make_move_iterator(result.finalists.begin() + static_cast<std::ptrdiff_t>(times->finalists.size())));
+      std::make_move_iterator(result_.finalists.begin()),
+      std::make_move_iterator(result_.finalists.begin() + static_cast<std::ptrdiff_t>(times->finalists.size())));
   for (std::size_t i = 0; i < competitors.size(); ++i) {
     competitors[i].boost_samples = std::exchange(competitors[i].samples, std::move(times->finalists[i]));
     competitors[i].speedup.reset();
   }
-  result.clock = ClockState::sustained;
-  settle(result, std::move(competitors), times->baseline ? &*times->baseline : nullptr);
+  result_.clock = ClockState::sustained;
+  settle(std::move(competitors), times->baseline ? &*times->baseline : nullptr);
 }
 
 // What the search stopped early was measured to the end now: no lower bound any more, but a time.
-void FinalComparison::complete(SessionRecord& result, const Finalist& finalist) const {
-  for (Trial& trial : result.trials) {
+void FinalComparison::complete(const Finalist& finalist) {
+  for (Trial& trial : result_.trials) {
     if (trial.status != TrialStatus::censored || !(trial.configuration == finalist.configuration)) continue;
-    --result.by_status[static_cast<std::size_t>(trial.status)];
+    --result_.by_status[static_cast<std::size_t>(trial.status)];
     trial.status = TrialStatus::ok;
-    ++result.by_status[static_cast<std::size_t>(trial.status)];
+    ++result_.by_status[static_cast<std::size_t>(trial.status)];
     trial.message.clear();
     trial.bound.reset();
     trial.samples = finalist.samples;
@@ -349,7 +369,7 @@ void FinalComparison::complete(SessionRecord& result, const Finalist& finalist) 
     trial.spread = finalist.spread;
     trial.metrics = evaluator_.metrics(trial.configuration, finalist.median).values;
     trial.finished_at = utc_now();
-    record_(trial, false);
+    log_.changed(trial, false);
   }
 }
 

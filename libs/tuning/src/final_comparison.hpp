@@ -9,12 +9,15 @@
 #include <vector>
 
 #include <warpwright/base/clock.hpp>
+#include <warpwright/execution/evaluation.hpp>
 #include <warpwright/model/problem.hpp>
 #include <warpwright/tuning/session.hpp>
 
 #include "evaluator.hpp"
 #include "kept_binaries.hpp"
 #include "second_verification.hpp"
+#include "session_log.hpp"
+#include "sustained_comparison.hpp"
 
 namespace warpwright::tuning {
 
@@ -24,30 +27,35 @@ std::vector<const Trial*> ranked_trials(const SessionRecord& result, const Evalu
 // Sets what is said of the winner from the times of the search; there is none if no trial is correct.
 void settle_by_search(SessionRecord& result, const Evaluator& evaluator);
 
-// Used once. Thread-compatible; holds references to what it is given. Time is charged to the part `finish`.
+// Used once. Thread-compatible; holds references to what it is given. Its tasks are a batch, whose time is of the part
+// `finish`.
 class FinalComparison {
  public:
-  // What has another outcome now, wrong or measured to the end: the trial of a configuration, the baseline, or each in
-  // turn.
-  using Record = std::function<void(const Trial& trial, bool is_baseline)>;
+  using Then = std::function<void()>;
 
-  FinalComparison(const Problem& problem, const Space& space, const SessionOptions& options, Evaluator& evaluator,
-                  const Clock& clock, const KeptBinaries& kept, Record record)
+  // What has another outcome now, wrong or measured to the end, is told to the log, whose record gets the result.
+  FinalComparison(const Problem& problem, const Space& space, const SessionOptions& options, const Evaluator& evaluator,
+                  const Clock& clock, const KeptBinaries& kept, TaskBatch& batch, SessionLog& log)
       : problem_(problem),
         space_(space),
         options_(options),
         evaluator_(evaluator),
         clock_(clock),
         kept_(kept),
-        record_(std::move(record)) {}
+        batch_(batch),
+        log_(log),
+        result_(log.record()),
+        verification_(problem, result_.evaluation, result_.seed, batch, TimeAccount::Part::finish),
+        sustained_(options, result_) {}
+  FinalComparison(const FinalComparison&) = delete;
+  FinalComparison& operator=(const FinalComparison&) = delete;
 
   // Verifies the finalists and the baseline, replaces those that fail by the next best, times them afresh and sets
   // best, finalists, ties, baseline_median and the speed-up of the result; without a winner where nothing passed. Where
   // there is nothing to compare or the run fails, the times are those of the search. Where power limits the fastest
   // finalist, boost and sustained of those that took part, and by the session's option these times decide. `patience`
-  // is how long failing configurations are replaced. Throws Error(interrupted) when the session is told to stop,
-  // Error(bad_input) where the reference fails.
-  void run(SessionRecord& result, Nanoseconds patience);
+  // is how long failing configurations are replaced. `then` is called at the end.
+  void begin(Nanoseconds patience, Then then);
 
  private:
   struct Contestant {
@@ -55,25 +63,41 @@ class FinalComparison {
     Verified verified;
   };
 
-  std::vector<const Trial*> finalists(const SessionRecord& result) const;
-  std::vector<const Trial*> wanted(const SessionRecord& result) const;
+  std::vector<const Trial*> finalists() const;
+  std::vector<const Trial*> wanted() const;
   const Contestant* find(const Configuration& configuration) const;
-  bool admit(SessionRecord& result);
-  void fail(SessionRecord& result, const Verified& failed);
-  void compare(SessionRecord& result);
-  void settle(SessionRecord& result, std::vector<Finalist> competitors, const std::vector<Nanoseconds>* baseline);
-  void compare_sustained(SessionRecord& result);
-  void complete(SessionRecord& result, const Finalist& finalist) const;
+  // The steps, in their order.
+  void admit();
+  void verify(const std::vector<std::size_t>& waiting, TaskBatch::Results compiled);
+  void admitted();
+  void compare();
+  void compared(const std::vector<Configuration>& configurations, std::optional<std::size_t> baseline_at,
+                execution::InterleaveDone done);
+  void compare_sustained();
+  void compared_sustained(std::optional<SustainedTimes> times);
+  void finish();
+
+  void fail(const Verified& failed);
+  void settle(std::vector<Finalist> competitors, const std::vector<Nanoseconds>* baseline);
+  void complete(const Finalist& finalist);
 
   const Problem& problem_;
   const Space& space_;
   const SessionOptions& options_;
-  Evaluator& evaluator_;
+  const Evaluator& evaluator_;
   const Clock& clock_;
   const KeptBinaries& kept_;
-  Record record_;
+  TaskBatch& batch_;
+  SessionLog& log_;
+  SessionRecord& result_;
+  SecondVerification verification_;
+  SustainedComparison sustained_;
+  Nanoseconds give_up_{};               // when, if what is admitted still fails
   std::deque<Contestant> contestants_;  // that passed
+  std::deque<Contestant> fresh_;        // that are checked now
+  std::vector<Verified> candidates_;    // the same
   std::size_t failures_ = 0;
+  Then then_;
 };
 
 }  // namespace warpwright::tuning

@@ -34,6 +34,11 @@ bool compiles_alike(const Problem& problem, const Problem& other, const Configur
 
 }  // namespace
 
+void Verified::fail(TrialStatus what, const std::string& at, const std::string& why) {
+  status = what;
+  message = fmt::format("second verification at {}: {}", at, why);
+}
+
 void record_failure(Trial& trial, const Verified& failed) {
   trial.status = failed.status;
   trial.message = failed.message;
@@ -64,7 +69,6 @@ std::vector<SecondVerification::Size> SecondVerification::sizes() const {
 
 execution::RunTask SecondVerification::task_at(const Size& size) const {
   execution::RunTask task;
-  task.id = evaluator_.next_id();
   task.dimensions = size.dimensions;
   task.input_salt = size.salt;
   task.timing.warmup = 0;
@@ -72,91 +76,110 @@ execution::RunTask SecondVerification::task_at(const Size& size) const {
   return task;
 }
 
-void SecondVerification::compute_reference(const Size& size) {
+void SecondVerification::compute_reference(Size size, int attempts, Then then) {
   // A process that is lost says nothing about the reference unless it is lost again with it.
   constexpr int most_attempts = 3;
-  execution::RunDone done;
-  for (int attempt = 0; attempt < most_attempts; ++attempt) {
-    execution::RunTask task = task_at(size);
-    task.reference_only = true;
-    done = evaluator_.run_now(std::move(task), part_, stop_);
-    if (!done.reference_failure && done.result.status == TrialStatus::ok) return;
-    if (done.reference_failure || done.result.status != TrialStatus::crashed) break;
-  }
-  const std::string reason = done.reference_failure
-                                 ? *done.reference_failure
-                                 : fmt::format("{}: {}", to_string(done.result.status), done.result.message);
-  throw Error(
-      ErrorCode::bad_input,
-      size.dimensions.empty()
-          ? "the reference fails with fresh inputs: " + reason
-          : fmt::format("the reference fails at {}, so nothing can be verified there: {}; mend the reference or "
-                        "take the size out",
-                        size.dimensions.describe(), reason),
-      size.position);
+  execution::RunTask task = task_at(size);
+  task.reference_only = true;
+  const auto computed = [=, this](TaskBatch::Results results) {
+    const auto& done = std::get<execution::RunDone>(results.front());
+    if (!done.reference_failure && done.result.status == TrialStatus::ok) return then();
+    if (!done.reference_failure && done.result.status == TrialStatus::crashed && attempts + 1 < most_attempts)
+      return compute_reference(size, attempts + 1, then);
+    const std::string reason = done.reference_failure
+                                   ? *done.reference_failure
+                                   : fmt::format("{}: {}", to_string(done.result.status), done.result.message);
+    throw Error(
+        ErrorCode::bad_input,
+        size.dimensions.empty()
+            ? "the reference fails with fresh inputs: " + reason
+            : fmt::format("the reference fails at {}, so nothing can be verified there: {}; mend the reference or "
+                          "take the size out",
+                          size.dimensions.describe(), reason),
+        size.position);
+  };
+  batch_.begin({std::move(task)}, part_, computed);
 }
 
-void SecondVerification::check_references() {
-  if (!possible()) return;
-  for (const Size& size : sizes())
-    if (!size.dimensions.empty()) compute_reference(size);
+void SecondVerification::check_references(Then then) { check_next(sizes(), std::move(then)); }
+
+void SecondVerification::check_next(std::vector<Size> left, Then then) {
+  std::erase_if(left, [](const Size& size) { return size.dimensions.empty(); });
+  if (left.empty() || !possible()) return then();
+  Size size = left.front();
+  left.erase(left.begin());
+  compute_reference(std::move(size), 0, [=, this] { check_next(left, then); });
 }
 
-void SecondVerification::run(std::vector<Verified>& candidates) {
-  if (!possible()) return;
-  for (const Size& size : sizes()) {
-    std::vector<Verified*> left;
-    for (Verified& candidate : candidates)
-      if (candidate.status == TrialStatus::ok) left.push_back(&candidate);
-    if (left.empty()) return;
-    compute_reference(size);
-    run_at(size, std::move(left));
-  }
+void SecondVerification::run(std::vector<Verified>& candidates, Then then) {
+  run_next(possible() ? sizes() : std::vector<Size>{}, candidates, std::move(then));
 }
 
-void SecondVerification::run_at(const Size& size, std::vector<Verified*> candidates) {
+void SecondVerification::run_next(std::vector<Size> left, std::vector<Verified>& candidates, Then then) {
+  Candidates right;
+  for (Verified& candidate : candidates)
+    if (candidate.status == TrialStatus::ok) right.push_back(&candidate);
+  if (left.empty() || right.empty()) return then();
+  const Size size = left.front();
+  left.erase(left.begin());
+  compute_reference(size, 0, [=, this, &candidates] {
+    run_at(size, right, [=, this, &candidates] { run_next(left, candidates, then); });
+  });
+}
+
+void SecondVerification::run_at(Size size, Candidates candidates, Then then) {
   const Problem other = problem_.with_dimensions(size.dimensions);
-  std::vector<execution::CompileTask> to_compile;
+  std::vector<Task> to_compile;
   std::vector<std::size_t> compiled_at(candidates.size());
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const Configuration& configuration = candidates[i]->configuration;
     if (compiles_alike(problem_, other, configuration, info_.device)) continue;
-    to_compile.push_back({0, configuration, size.dimensions});
+    to_compile.push_back(execution::CompileTask{0, configuration, size.dimensions});
     compiled_at[i] = to_compile.size();
   }
-  std::vector<execution::CompileDone> compiled = evaluator_.compile_all(std::move(to_compile), part_, stop_);
-
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    Verified& candidate = *candidates[i];
-    const auto fail = [&](TrialStatus status, const std::string& message) {
-      candidate.status = status;
-      candidate.message = fmt::format("second verification at {}: {}", where(size.dimensions), message);
+  const auto compiled = [=, this, dimensions = other.dimensions](TaskBatch::Results binaries) {
+    std::vector<Task> runs;
+    Candidates running;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      Verified& candidate = *candidates[i];
+      auto* done = compiled_at[i] > 0 ? &std::get<execution::CompileDone>(binaries[compiled_at[i] - 1]) : nullptr;
+      if (done != nullptr && done->status != TrialStatus::ok) {
+        candidate.fail(done->status, where(size.dimensions), done->message);
+        continue;
+      }
+      execution::RunTask task = task_at(size);
+      task.configuration = candidate.configuration;
+      task.binary = done != nullptr ? std::move(done->binary) : *candidate.binary;
+      runs.emplace_back(std::move(task));
+      running.push_back(&candidate);
+    }
+    const auto ran = [=, this](TaskBatch::Results results) {
+      for (std::size_t i = 0; i < running.size(); ++i)
+        judge(size, dimensions, *running[i], std::get<execution::RunDone>(std::move(results[i])));
+      then();
     };
-    execution::CompileDone* done = compiled_at[i] > 0 ? &compiled[compiled_at[i] - 1] : nullptr;
-    if (done != nullptr && done->status != TrialStatus::ok) {
-      fail(done->status, done->message);
-      continue;
-    }
-    execution::RunTask task = task_at(size);
-    task.configuration = candidate.configuration;
-    task.binary = done != nullptr ? std::move(done->binary) : *candidate.binary;
-    execution::RunDone ran = evaluator_.run_now(std::move(task), part_, stop_);
-    if (ran.reference_failure) {
-      // It was computed a moment ago; the process that held it was lost meanwhile.
-      throw Error(ErrorCode::bad_input,
-                  fmt::format("the reference failed at {} after it had been right: {}", where(size.dimensions),
-                              *ran.reference_failure),
-                  size.position);
-    }
-    if (ran.result.status == TrialStatus::ok) {
-      ++candidate.checked;
-      if (!size.dimensions.empty()) candidate.sizes.push_back(other.dimensions);
-    } else if (ran.result.status == TrialStatus::pruned) {
-      candidate.not_launched += fmt::format("; not launchable at {}: {}", where(size.dimensions), ran.result.message);
-    } else {
-      fail(ran.result.status, ran.result.message);
-      candidate.mismatch = std::move(ran.result.mismatch);
-    }
+    batch_.begin(std::move(runs), part_, ran);
+  };
+  batch_.begin(std::move(to_compile), part_, compiled);
+}
+
+void SecondVerification::judge(const Size& size, const Configuration& dimensions, Verified& candidate,
+                               execution::RunDone done) const {
+  if (done.reference_failure) {
+    // It was computed a moment ago; the process that held it was lost meanwhile.
+    throw Error(ErrorCode::bad_input,
+                fmt::format("the reference failed at {} after it had been right: {}", where(size.dimensions),
+                            *done.reference_failure),
+                size.position);
+  }
+  if (done.result.status == TrialStatus::ok) {
+    ++candidate.checked;
+    if (!size.dimensions.empty()) candidate.sizes.push_back(dimensions);
+  } else if (done.result.status == TrialStatus::pruned) {
+    candidate.not_launched += fmt::format("; not launchable at {}: {}", where(size.dimensions), done.result.message);
+  } else {
+    candidate.fail(done.result.status, where(size.dimensions), done.result.message);
+    candidate.mismatch = std::move(done.result.mismatch);
   }
 }
 

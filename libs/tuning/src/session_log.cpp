@@ -170,6 +170,7 @@ void SessionLog::write_record() {
   } catch (const Error& error) {
     record_.warnings.push_back(std::string("the record of the session was not written: ") + error.what());
   }
+  journal_.reset();  // the folder is free for others
 }
 
 }  // namespace warpwright::tuning

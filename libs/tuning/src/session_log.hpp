@@ -50,8 +50,8 @@ class SessionLog {
   void warn_of_conditions();
   // The session is over, whatever came of it: puts the trials in order, and what was decided into the journal.
   void close();
-  // Lays the record beside the journal. The journal has the trials, so that a disk that is full by now costs what came
-  // of them, and not the result: then there is a warning.
+  // Lays the record beside the journal, and lets go of the folder. The journal has the trials, so that a disk that is
+  // full by now costs what came of them, and not the result: then there is a warning.
   void write_record();
 
  private:

@@ -20,54 +20,48 @@ int sustained_rounds(std::size_t candidates, Nanoseconds block) {
   return static_cast<int>(std::clamp(longest / round, fewest, most));
 }
 
-std::optional<SustainedTimes> SustainedComparison::run(SessionRecord& result) {
-  if (result.finalists.empty()) return std::nullopt;
-  // Those that take part by their time in short bursts, so that the fastest is probed; the baseline for the speed-up.
-  struct Candidate {
-    Configuration configuration;
-    Nanoseconds boost{};
-    std::optional<std::size_t> finalist;
-  };
-  std::vector<Candidate> candidates;
-  const std::size_t taking_part = std::min(result.finalists.size(), most_finalists);
+std::optional<execution::InterleaveTask> SustainedComparison::task(const BinaryOf& binary_of) {
+  if (result_.finalists.empty()) return std::nullopt;
+  taking_part_ = std::min(result_.finalists.size(), most_finalists);
   bool has_baseline = false;
-  for (std::size_t i = 0; i < taking_part; ++i) {
-    const Finalist& finalist = result.finalists[i];
-    candidates.push_back({finalist.configuration, finalist.median, i});
-    has_baseline = has_baseline || (result.baseline && result.baseline->configuration == finalist.configuration);
+  for (std::size_t i = 0; i < taking_part_; ++i) {
+    const Finalist& finalist = result_.finalists[i];
+    candidates_.push_back({finalist.configuration, finalist.median, i});
+    has_baseline = has_baseline || (result_.baseline && result_.baseline->configuration == finalist.configuration);
   }
-  if (!has_baseline && result.baseline && result.baseline->ok() && result.baseline_median)
-    candidates.push_back({result.baseline->configuration, *result.baseline_median, std::nullopt});
-  std::stable_sort(candidates.begin(), candidates.end(),
+  // For the speed-up.
+  if (!has_baseline && result_.baseline && result_.baseline->ok() && result_.baseline_median)
+    candidates_.push_back({result_.baseline->configuration, *result_.baseline_median, std::nullopt});
+  std::stable_sort(candidates_.begin(), candidates_.end(),
                    [](const Candidate& a, const Candidate& b) { return a.boost < b.boost; });
 
   execution::InterleaveTask task;
-  task.id = evaluator_.next_id();
   task.cache = options_.timing.cache;
   task.sustained = options_.sustained;
-  task.sustained->seed = derive_seed(result.seed, 2);
-  task.sustained->rounds = sustained_rounds(candidates.size(), task.sustained->block);
-  for (const Candidate& candidate : candidates) {
-    const Binary* binary = binary_of_(candidate.configuration);
-    if (binary == nullptr) continue;
+  task.sustained->seed = derive_seed(result_.seed, 2);
+  task.sustained->rounds = sustained_rounds(candidates_.size(), task.sustained->block);
+  for (const Candidate& candidate : candidates_) {
+    const Binary* binary = binary_of(candidate.configuration);
+    if (binary == nullptr) return std::nullopt;
     task.configurations.push_back(candidate.configuration);
     task.binaries.push_back(*binary);
     task.estimates.push_back(candidate.boost);
   }
-  if (task.configurations.size() != candidates.size()) return std::nullopt;
-  execution::InterleaveDone done = evaluator_.interleave_now(std::move(task), TimeAccount::Part::finish, options_.stop);
+  return task;
+}
+
+std::optional<SustainedTimes> SustainedComparison::times(execution::InterleaveDone done) {
   if (done.status != TrialStatus::ok) {
-    result.warnings.push_back("no comparison at the power limit: " + done.message);
+    result_.warnings.push_back("no comparison at the power limit: " + done.message);
     return std::nullopt;
   }
   if (!done.power_limited) return std::nullopt;
-
   SustainedTimes times;
-  times.finalists.resize(taking_part);
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (result.baseline && candidates[i].configuration == result.baseline->configuration)
+  times.finalists.resize(taking_part_);
+  for (std::size_t i = 0; i < candidates_.size(); ++i) {
+    if (result_.baseline && candidates_[i].configuration == result_.baseline->configuration)
       times.baseline = done.samples.at(i);
-    if (candidates[i].finalist) times.finalists[*candidates[i].finalist] = std::move(done.samples.at(i));
+    if (candidates_[i].finalist) times.finalists[*candidates_[i].finalist] = std::move(done.samples.at(i));
   }
   return times;
 }

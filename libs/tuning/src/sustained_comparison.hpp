@@ -25,24 +25,32 @@ struct SustainedTimes {
   std::optional<std::vector<Nanoseconds>> baseline;  // absent without a baseline
 };
 
-// Thread-compatible; holds references to what it is given. Device time is charged to the part `finish`.
+// One comparison. Thread-compatible; holds references to what it is given.
 class SustainedComparison {
  public:
   // The binary of a finalist or of the baseline; null where there is none.
   using BinaryOf = std::function<const Binary*(const Configuration&)>;
 
-  SustainedComparison(const SessionOptions& options, Evaluator& evaluator, BinaryOf binary_of)
-      : options_(options), evaluator_(evaluator), binary_of_(std::move(binary_of)) {}
+  SustainedComparison(const SessionOptions& options, SessionRecord& result) : options_(options), result_(result) {}
 
-  // After the final comparison, whose result is not changed but for warnings: the times of the eight fastest finalists
-  // and the baseline where power limits the fastest; nullopt where it does not or nothing could be measured. Throws
-  // Error(interrupted) when the session is told to stop.
-  std::optional<SustainedTimes> run(SessionRecord& result);
+  // After the final comparison: the task that times its eight fastest finalists and the baseline at the power limit, if
+  // the fastest reaches it; nullopt where there is nothing to time.
+  std::optional<execution::InterleaveTask> task(const BinaryOf& binary_of);
+  // The times; nullopt where power does not limit the fastest or nothing could be measured, of which there is a
+  // warning.
+  std::optional<SustainedTimes> times(execution::InterleaveDone done);
 
  private:
+  struct Candidate {
+    Configuration configuration;
+    Nanoseconds boost{};
+    std::optional<std::size_t> finalist;
+  };
+
   const SessionOptions& options_;
-  Evaluator& evaluator_;
-  BinaryOf binary_of_;
+  SessionRecord& result_;
+  std::vector<Candidate> candidates_;  // by their time in short bursts, so that the fastest is probed
+  std::size_t taking_part_ = 0;        // finalists
 };
 
 }  // namespace warpwright::tuning

@@ -26,10 +26,8 @@ class SessionLogTest : public SessionTest {
     return trial;
   }
 
-  FakeEvaluation evaluation_{clock_, model};
   SessionOptions options_;
-  TimeAccount account_{clock_, {}};
-  Evaluator evaluator_{problem_, evaluation_, options_.timing, account_};
+  Evaluator evaluator_{problem_, options_.timing};
 };
 
 TEST_F(SessionLogTest, TheBestCorrectTrialIsWhatOthersRaceAgainst) {

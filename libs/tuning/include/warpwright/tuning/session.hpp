@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,6 +66,31 @@ struct SessionOptions {
   Nanoseconds time_before{};  // already spent by the caller on this run (reading, probing); counted as start-up
   const std::atomic<bool>* stop = nullptr;  // set by a signal handler: end soon, keep everything
   LogSink log;
+};
+
+// A session that gets its time in slices, so that a program can go on with its own work between them. One thread only.
+class Session {
+ public:
+  // `space` is the problem's. All but the options must outlive the session. Throws Error(bad_input) for an unknown
+  // strategy or option.
+  Session(const Problem& problem, const Space& space, const StrategyRegistry& strategies,
+          execution::Evaluation& evaluation, const Clock& clock, SessionOptions options);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Goes on until the clock says `until`, or to the end; true at the end. The first call opens the evaluation and the
+  // session's folder, which takes as long as it takes; what an evaluation does within its wait() (a launch in this
+  // process, a call of a callable) is not cut short. Workers and compilers go on between the slices, and what they did
+  // is taken up by the next one. Throws as run_session() does; then only the destructor may be called.
+  bool advance(std::optional<Nanoseconds> until = std::nullopt);
+  // What came of it; once. A session that is not at its end ends as one that was interrupted: its evaluation, which may
+  // still be at work, is not to be used again.
+  SessionRecord finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 // Runs to the end. `space` is the problem's. Throws Error(conflict) for a session folder that holds another session,
