@@ -5,9 +5,13 @@
 #include <fstream>
 #include <limits>
 #include <new>
+#include <optional>
+#include <string>
 #include <system_error>
 #include <type_traits>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/rng.hpp>
@@ -124,6 +128,40 @@ template <class T>
 void fill(const FillIota& fill, DataType type, std::uint64_t elements, std::uint64_t /*salt*/, T* out) {
   for (std::uint64_t i = 0; i < elements; ++i) {
     out[i] = convert<T>(std::fma(fill.step, static_cast<double>(i), fill.start), type);
+  }
+}
+
+template <class T>
+void fill(const FillFormula& fill, DataType type, std::uint64_t elements, std::uint64_t /*salt*/, T* out) {
+  std::vector<std::string> names;
+  std::vector<Value> values;
+  for (const auto& [name, value] : fill.known) {
+    names.push_back(name);
+    values.push_back(value);
+  }
+  // Behind the dimensions, where one of the same name would be found first.
+  const std::size_t place = values.size();
+  for (std::string& name : formula_names(fill)) {
+    names.push_back(std::move(name));
+    values.emplace_back(std::int64_t{0});
+  }
+  const BoundExpression formula = fill.formula.bind(names);
+  for (std::uint64_t i = 0; i < elements; ++i) {
+    const auto index = static_cast<std::int64_t>(i);
+    values[place] = index;
+    if (fill.elements_per_row > 0) {
+      values[place + 1] = index / fill.elements_per_row;
+      values[place + 2] = index % fill.elements_per_row;
+    }
+    const ExpressionValue value = formula.evaluate(values);
+    const bool scalar =
+        !std::holds_alternative<std::monostate>(value) && !std::holds_alternative<ExpressionList>(value);
+    const std::optional<double> number = scalar ? as_number(value.scalar()) : std::nullopt;
+    if (!number) {
+      throw Error(ErrorCode::bad_input, fmt::format("element {} of a formula must be a number, and \"{}\" gives {}", i,
+                                                    fill.formula.text(), value.describe()));
+    }
+    out[i] = convert<T>(*number, type);
   }
 }
 

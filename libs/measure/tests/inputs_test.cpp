@@ -85,6 +85,25 @@ TEST(Generate, IotaCounts) {
   EXPECT_EQ(code_of([] { generate(FillIota{0, 1}, DataType::uint8, 257); }), ErrorCode::bad_input);
 }
 
+TEST(Generate, FormulasTakeTheIndexAndTheDimensions) {
+  Scope dimensions;
+  dimensions.set("n", std::int64_t{3});
+  const auto filled = [&](const char* text, DataType type, std::uint64_t elements) {
+    return generate(resolved(FillFormula{Expression::parse(text)}, dimensions, "init"), type, elements);
+  };
+  EXPECT_THAT(values_of<std::uint16_t>(filled("index % n * n", DataType::uint16, 5)), ElementsAre(0, 3, 6, 0, 3));
+  EXPECT_THAT(values_of<float>(filled("1 / n if index // n == index % n else 0", DataType::float32, 4)),
+              ElementsAre(1.0f / 3, 0.0f, 0.0f, 0.0f));
+  EXPECT_EQ(code_of([&] { filled("index", DataType::uint8, 257); }), ErrorCode::bad_input);
+  EXPECT_EQ(code_of([&] { filled("'a' if index == 2 else 0", DataType::float32, 3); }), ErrorCode::bad_input);
+  EXPECT_EQ(code_of([&] { filled("index + m", DataType::float32, 3); }), ErrorCode::bad_input);
+  const FillFormula rows{Expression::parse("10 * row + column"), Expression::parse("n")};
+  EXPECT_THAT(values_of<float>(generate(resolved(rows, dimensions, "init"), DataType::float32, 5)),
+              ElementsAre(0.0f, 1.0f, 2.0f, 10.0f, 11.0f));
+  dimensions.set("index", std::int64_t{7});  // a dimension of that name hides the number
+  EXPECT_THAT(values_of<float>(filled("index", DataType::float32, 2)), ElementsAre(7.0f, 7.0f));
+}
+
 TEST(Generate, SameSeedSameBytesAndSaltChangesOnlyRandomFills) {
   const FillUniform uniform{0, 1, 42};
   const auto once = generate(uniform, DataType::float32, 100);

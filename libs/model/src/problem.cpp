@@ -37,6 +37,11 @@ std::string_view to_string(FillOrder order) noexcept {
   return "unknown";
 }
 
+std::vector<std::string> formula_names(const FillFormula& fill) {
+  if (fill.row_length) return {"index", "row", "column"};
+  return {"index"};
+}
+
 Fill resolved(const Fill& fill, const Scope& scope, std::string_view what) {
   Fill result = fill;
   const auto value = [&](const Expression& bound) { return scope.number(bound, what); };
@@ -48,6 +53,18 @@ Fill resolved(const Fill& fill, const Scope& scope, std::string_view what) {
     *normal = {value(normal->bounds.at(0)), value(normal->bounds.at(1)), normal->seed, {}, normal->order};
   } else if (auto* iota = std::get_if<FillIota>(&result); iota && !iota->bounds.empty()) {
     *iota = {value(iota->bounds.at(0)), value(iota->bounds.at(1)), {}};
+  } else if (auto* formula = std::get_if<FillFormula>(&result)) {
+    Scope first = scope;
+    for (const std::string& name : formula_names(*formula)) {
+      if (scope.find(name) == nullptr) first.set(name, std::int64_t{0});
+    }
+    first.number(formula->formula, what);  // names that are not known, and what is no number, show themselves here
+    formula->known.clear();
+    for (const std::string& name : formula->formula.names()) {
+      if (const ExpressionValue* dimension = scope.find(name)) formula->known.emplace_back(name, dimension->scalar());
+    }
+    if (formula->row_length)
+      formula->elements_per_row = scope.integer_at_least(*formula->row_length, 1, "row_length of " + std::string(what));
   }
   return result;
 }

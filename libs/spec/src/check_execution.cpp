@@ -157,17 +157,22 @@ void check_stages(const Checker& checker) {
 // ---- arguments ------------------------------------------------------------------------------------------------------
 
 // A fill whose bounds are expressions is looked at when they have values.
-void check_fill_bounds(const Checker& checker, const Argument& argument, const std::string& key) {
+void check_fill_expressions(const Checker& checker, const Argument& argument, const std::string& key) {
+  const std::string what = "init of argument '" + argument.name + "'";
+  const auto check_one = [&](const Expression& expression, const std::vector<std::string>& extra) {
+    checker.check_names(expression, key, what, extra);
+    const std::string* parameter = named_parameter(checker.problem, expression);
+    if (parameter == nullptr) return;
+    checker.fail(key, what + " depends on the parameter '" + *parameter +
+                          "'; all configurations get the same inputs, so it may name problem dimensions only");
+  };
   const auto check = [&](const auto& fill) {
     if constexpr (requires { fill.bounds; }) {
-      for (const Expression& bound : fill.bounds) {
-        const std::string what = "init of argument '" + argument.name + "'";
-        checker.check_names(bound, key, what);
-        const std::string* parameter = named_parameter(checker.problem, bound);
-        if (parameter == nullptr) continue;
-        checker.fail(key, what + " depends on the parameter '" + *parameter +
-                              "'; all configurations get the same inputs, so it may name problem dimensions only");
-      }
+      for (const Expression& bound : fill.bounds) check_one(bound, {});
+    }
+    if constexpr (requires { fill.formula; }) {
+      check_one(fill.formula, formula_names(fill));
+      if (fill.row_length) check_one(*fill.row_length, {});
     }
   };
   std::visit(check, argument.fill);
@@ -230,7 +235,7 @@ void check_image(const Checker& checker, const Argument& argument, const std::st
   checker.check_names(argument.image->width, key + ".image.width", "width of " + quoted);
   checker.check_names(argument.image->height, key + ".image.height", "height of " + quoted);
   check_fill(checker, argument, key + ".init");
-  check_fill_bounds(checker, argument, key + ".init");
+  check_fill_expressions(checker, argument, key + ".init");
 }
 
 void check_sampler(const Checker& checker, const Argument& argument, const std::string& key) {
@@ -289,7 +294,7 @@ void check_argument_kind(const Checker& checker, const Argument& argument, const
   }
   checker.check_names(*argument.size, key + ".size", "size of " + quoted);
   check_fill(checker, argument, key + ".init");
-  check_fill_bounds(checker, argument, key + ".init");
+  check_fill_expressions(checker, argument, key + ".init");
 }
 
 // All element types of an argument are floats, or all are integers: results of one are compared with those of another.

@@ -247,14 +247,14 @@ Fill read_fill(const Section& argument, const Argument& read_so_far, std::uint64
   if (read_so_far.access == Access::local) {
     argument.fail("init", "local memory has no contents when a block begins; let the kernel write it first");
   }
-  const std::vector<std::string> kinds = {"constant", "uniform", "normal", "iota", "npy", "raw"};
+  const std::vector<std::string> kinds = {"constant", "uniform", "normal", "iota", "formula", "npy", "raw"};
   if (!node->is(Node::Kind::table)) {
     wrong_type(argument.document(), *node, argument.key("init"),
                "a table such as { constant = 0 }, { uniform = [0, 1], seed = 1 }, { normal = [0, 1] }, "
-               "{ iota = [0, 1] }, { npy = \"file.npy\" } or { raw = \"file.bin\" }");
+               "{ iota = [0, 1] }, { formula = \"index % 7\" }, { npy = \"file.npy\" } or { raw = \"file.bin\" }");
   }
   std::vector<std::string> keys = kinds;
-  keys.insert(keys.end(), {"seed", "sorted"});
+  keys.insert(keys.end(), {"seed", "sorted", "row_length"});
   const Section init = *argument.section("init", keys);
   std::vector<std::string> given;
   for (const auto& kind : kinds) {
@@ -262,7 +262,7 @@ Fill read_fill(const Section& argument, const Argument& read_so_far, std::uint64
   }
   if (given.size() != 1) {
     fail_at(init.document(), init.path(),
-            "expected exactly one of constant, uniform, normal, iota, npy or raw, found " +
+            "expected exactly one of constant, uniform, normal, iota, formula, npy or raw, found " +
                 (given.empty() ? std::string("none") : join(given, " and ")));
   }
   const std::string& kind = given.front();
@@ -270,6 +270,9 @@ Fill read_fill(const Section& argument, const Argument& read_so_far, std::uint64
   const bool random = kind == "uniform" || kind == "normal";
   if (seed && !random) {
     init.fail("seed", "only uniform and normal use random numbers; remove the seed");
+  }
+  if (init.has("row_length") && kind != "formula") {
+    init.fail("row_length", "only a formula knows rows and columns; remove it");
   }
   const FillOrder order = read_order(init);
   if (init.has("sorted") && !random) {
@@ -288,6 +291,10 @@ Fill read_fill(const Section& argument, const Argument& read_so_far, std::uint64
     return FillNormal{numbers.first, numbers.second, seed.value_or(position), std::move(numbers.bounds), order};
   }
   if (kind == "iota") return read_iota(init);
+  if (kind == "formula") {
+    return FillFormula{to_expression(init.document(), *init.find("formula"), init.key("formula"), "\"index % 7\""),
+                       init.expression("row_length", "\"n\"")};
+  }
   const std::string name = init.required_string(kind, kind == "npy" ? "data.npy" : "data.bin");
   existing_file(init.document(), name, init.key(kind));
   if (kind == "raw") return FillRaw{beside(init.document(), name)};

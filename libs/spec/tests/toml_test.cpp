@@ -403,6 +403,11 @@ TEST_F(Toml, FillsHaveUsefulDefaults) {
   EXPECT_EQ(std::get<FillNormal>(fill("size = 1\ninit = { normal = [1, 2] }")).deviation, 2);
   EXPECT_EQ(std::get<FillIota>(fill("size = 1\ninit = { iota = true }")).step, 1);
   EXPECT_EQ(std::get<FillIota>(fill("size = 1\ninit = { iota = [3, 0.5] }")).start, 3);
+  EXPECT_EQ(std::get<FillFormula>(fill("size = 1\ninit = { formula = \"index % 7\" }")).formula.text(), "index % 7");
+  const auto rows = std::get<FillFormula>(fill("size = 4\ninit = { formula = \"row\", row_length = 2 }"));
+  EXPECT_EQ(rows.row_length->text(), "2");
+  EXPECT_THROW(fill("size = 4\ninit = { formula = \"row\" }"), Error);  // no rows
+  EXPECT_THROW(fill("size = 4\ninit = { constant = 1, row_length = 2 }"), Error);
 }
 
 TEST_F(Toml, DefaultSeedsDifferPerArgumentAndIntegersAreNotAllZero) {

@@ -73,6 +73,11 @@ Json fill_json(const Fill& fill) {
     Json operator()(const FillIota& f) const {
       return with_details({{"kind", "iota"}, {"start", double_json(f.start)}, {"step", double_json(f.step)}}, f);
     }
+    Json operator()(const FillFormula& f) const {
+      Json object{{"kind", "formula"}, {"formula", expression_json(f.formula)}};
+      if (f.row_length) object["row_length"] = expression_json(*f.row_length);
+      return object;
+    }
     Json operator()(const FillNpy& f) const { return {{"kind", "npy"}, {"file", path_json(f.file)}}; }
     Json operator()(const FillRaw& f) const { return {{"kind", "raw"}, {"file", path_json(f.file)}}; }
   };
@@ -252,9 +257,13 @@ Fill read_fill(const Json& json, const Where& where) {
                                            .bounds = {}});
   if (kind == "iota")
     return read_details(object, FillIota{.start = object.number("start"), .step = object.number("step"), .bounds = {}});
+  if (kind == "formula") {
+    return FillFormula{.formula = object.get("formula", read_expression),
+                       .row_length = object.maybe("row_length", read_expression)};
+  }
   if (kind == "npy") return FillNpy{.file = object.get("file", read_path)};
   if (kind == "raw") return FillRaw{.file = object.get("file", read_path)};
-  reject(json.at("kind"), Where(where, "kind"), "one of constant, uniform, normal, iota, npy, raw");
+  reject(json.at("kind"), Where(where, "kind"), "one of constant, uniform, normal, iota, formula, npy, raw");
 }
 
 DataType read_data_type(const Json& type, const Where& here) {

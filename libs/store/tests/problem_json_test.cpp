@@ -82,6 +82,12 @@ TEST(ProblemJson, StagesAndWhatComesWithThemRoundTrip) {
   EXPECT_EQ(uniform.order, FillOrder::descending);
   EXPECT_EQ(std::get<FillRaw>(after.arguments[1].fill).file, "coeff.bin");
   EXPECT_EQ(to_json(after), to_json(before));
+
+  Problem with_formula = before;
+  with_formula.arguments[1].fill = FillFormula{Expression::parse("index % width"), Expression::parse("width")};
+  const Problem formula_after = problem_from_json(through_text(to_json(with_formula)));
+  EXPECT_EQ(std::get<FillFormula>(formula_after.arguments[1].fill).formula.text(), "index % width");
+  EXPECT_EQ(std::get<FillFormula>(formula_after.arguments[1].fill).row_length->text(), "width");
 }
 
 TEST(ProblemJson, ProblemsOfOneSourceAreWrittenAsBeforeThereWereStages) {

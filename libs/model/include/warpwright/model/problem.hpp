@@ -9,6 +9,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -63,6 +65,20 @@ struct FillIota {
   double start = 0, step = 1;
   std::vector<Expression> bounds = {};
 };
+// Each element is the value of an expression over the problem dimensions and the element's place (see formula_names;
+// a dimension of such a name hides it). For data with a structure: permutations, row offsets, a sparse matrix in two
+// formats.
+struct FillFormula {
+  Expression formula;
+  // Elements from one row to the next, over the dimensions: then `row` and `column` have a meaning.
+  std::optional<Expression> row_length = std::nullopt;
+  // Put here by resolved(): the dimensions that the formula names, and the value of row_length (0: there is none).
+  std::vector<std::pair<std::string, Value>> known = {};
+  std::int64_t elements_per_row = 0;
+};
+// What a formula may name beside dimensions: "index", the number of the element from 0, and with rows "row" and
+// "column".
+std::vector<std::string> formula_names(const FillFormula& fill);
 struct FillNpy {
   std::filesystem::path file;
 };
@@ -70,9 +86,9 @@ struct FillNpy {
 struct FillRaw {
   std::filesystem::path file;
 };
-using Fill = std::variant<FillConstant, FillUniform, FillNormal, FillIota, FillNpy, FillRaw>;
-// `fill` with the values of its bounds, and none left. Throws Error(bad_input) naming `what` for a bound that has no
-// number.
+using Fill = std::variant<FillConstant, FillUniform, FillNormal, FillIota, FillFormula, FillNpy, FillRaw>;
+// `fill` with the values of its bounds, and none left; of a formula with the dimensions that it names. Throws
+// Error(bad_input) naming `what` for a bound, or the first element of a formula, that has no number.
 Fill resolved(const Fill& fill, const Scope& scope, std::string_view what);
 
 // A member of a structure that is passed by value.
