@@ -36,6 +36,7 @@
 #include "workloads/coupling/oracle.hpp"
 #include "workloads/oscillators/oracle.hpp"
 #include "workloads/quantum/oracle.hpp"
+#include "workloads/reservoir/oracle.hpp"
 #include "workloads/synchronisation/oracle.hpp"
 #include "workloads/transfer_entropy/oracle.hpp"
 
@@ -139,6 +140,35 @@ void compute_control(const Configuration& dimensions, HostBuffers& buffers) {
   store(result.mean, buffers.at("mean"));
 }
 
+// `rows` rows of `columns` floats, padded, from any of the padded matrices.
+Matrix matrix_of(const std::vector<std::byte>& bytes, std::size_t rows, std::size_t columns) {
+  Matrix matrix(rows, columns);
+  for (std::size_t i = 0; i < rows; ++i) {
+    const std::vector<double> row = values_of(bytes, i * matrix.stride(), columns);
+    std::ranges::copy(row, matrix.row(i).begin());
+  }
+  return matrix;
+}
+
+// By the dense weights, whatever format a configuration reads.
+void compute_reservoir(const Configuration& dimensions, HostBuffers& buffers) {
+  const std::size_t n = whole(dimensions, "n");
+  const std::size_t units = whole(dimensions, "units");
+  const auto frame = static_cast<std::uint32_t>(whole(dimensions, "frame"));
+  std::vector<double> state = values_of(buffers.at("state"), frame % 2 * units, units);
+  std::vector<double> thresholds = vector_of(buffers.at("thresholds"));
+  reservoir::step(state, matrix_of(buffers.at("input_weights"), units, n),
+                  matrix_of(buffers.at("recurrent_weights"), units, units), vector_of(buffers.at("input")),
+                  {.leak = std::get<double>(dimensions.at("leak")),
+                   .noise = std::get<double>(dimensions.at("noise")),
+                   .input_scale = std::get<double>(dimensions.at("input_scale"))},
+                  Draws(static_cast<std::uint32_t>(whole(dimensions, "seed")), Stage::reservoir), frame);
+  const std::vector<std::uint8_t> bits = reservoir::encode(state, thresholds);
+  store_at(state, buffers.at("state"), (frame + 1) % 2 * units);
+  store(thresholds, buffers.at("thresholds"));
+  std::memcpy(buffers.at("bits").data() + whole(dimensions, "bit_row") * n, bits.data(), n);
+}
+
 void compute_synchronisation(const Configuration& dimensions, HostBuffers& buffers) {
   const std::size_t n = whole(dimensions, "n");
   const std::size_t ld = leading_dimension(n);
@@ -237,6 +267,10 @@ const std::vector<Workload>& workloads_with_kernels() {
       {"coupling", 900, {{"n", std::int64_t{77}}}, compute_coupling},
       {"oscillators", 1920, {{"n", std::int64_t{77}}, {"steps", std::int64_t{4}}}, compute_oscillators},
       {"quantum", 1176, {{"n", std::int64_t{77}}, {"dt", -0.02}, {"terms", std::int64_t{13}}}, compute_wave},
+      {"reservoir",
+       1376,
+       {{"n", std::int64_t{77}}, {"units", std::int64_t{101}}, {"frame", std::int64_t{3}}},
+       compute_reservoir},
       {"synchronisation", 8088, {{"n", std::int64_t{77}}, {"batch", std::int64_t{2}}}, compute_synchronisation},
       {"transfer_entropy",
        300,
