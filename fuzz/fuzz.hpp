@@ -18,7 +18,9 @@ void expression(std::string_view text);
 void space(std::string_view text);
 // Read as a TOML specification beside a kernel named k.kernel; what is accepted passes the checks again.
 void toml(std::string_view text);
-// The same for T1.
+// Read as a contract beside a trace named t.txt; what is accepted passes the checks again and can end in PASS.
+void contract(std::string_view text);
+// The same as toml() for T1.
 void t1(std::string_view text);
 // Describe as a cubin; the same bytes as a compiler's log.
 void cubin(std::string_view bytes);

@@ -47,7 +47,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Corpus{"npy", warpwright::fuzz::npy}, Corpus{"source", warpwright::fuzz::source},
                     Corpus{"messages", warpwright::fuzz::messages},
                     Corpus{"binary_cache", warpwright::fuzz::binary_cache},
-                    Corpus{"session", warpwright::fuzz::session}),
+                    Corpus{"session", warpwright::fuzz::session}, Corpus{"contract", warpwright::fuzz::contract}),
     [](const auto& param_info) { return std::string(param_info.param.folder); });
 
 // Hostile geometry and sizes: every byte is a choice of a specification, so random bytes are random specifications.
