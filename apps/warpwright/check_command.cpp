@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <memory>
 
+#include <warpwright/base/error.hpp>
 #include <warpwright/store/json.hpp>
 #include <warpwright/tuning/session.hpp>
 
@@ -19,9 +20,14 @@ struct CheckArguments {
 };
 
 int check(const CheckArguments& arguments, const Console& console) {
-  const auto backends = make_backends(console.log());
-  const ChosenProblem chosen = choose_problem(arguments.problem, backends);
-  for (const auto& note : chosen.notes) fmt::print(console.err, "{}\n", note);
+  const auto backends = make_backends(console);
+  const driver::ProblemRequest request = arguments.problem.request();
+  if (driver::names_recording(request.device))
+    throw Error(ErrorCode::bad_input,
+                "--device " + request.device +
+                    ": a recording can neither compile nor run; 'tune', 'compare' and 'devices' take one");
+  const driver::ChosenProblem chosen = driver::choose_problem(request, backends, console.places->names());
+  print_notes(chosen.notes, console);
   const auto space = chosen.problem.build_space();
   const SteadyClock clock;
   const auto pool =

@@ -4,8 +4,6 @@
 #include <fmt/format.h>
 
 #include <warpwright/base/error.hpp>
-#include <warpwright/measure/kernel_job.hpp>
-#include <warpwright/spec/read.hpp>
 
 namespace warpwright::app {
 
@@ -34,66 +32,38 @@ void ProblemArguments::add_to(CLI::App& command, bool may_replay) {
       ->allow_extra_args(false);
 }
 
-ChosenProblem choose_problem(const ProblemArguments& arguments, const device::BackendRegistry& backends) {
-  ChosenProblem chosen;
-  if (arguments.specification.empty())
-    throw Error(ErrorCode::bad_input,
-                "SPEC is missing: name a specification (only --device replay:FILE works without one)");
-  if (arguments.device.rfind("replay:", 0) == 0)
-    throw Error(ErrorCode::bad_input,
-                "--device " + arguments.device +
-                    ": a recording can neither compile nor run; 'tune', 'compare' and 'devices' take one");
-  const Problem base = spec::read(arguments.specification);
-  if (!base.obstacles.empty())
-    throw Error(ErrorCode::bad_input,
-                fmt::format("'{}' has no kernel that can be run; its space can be searched on recorded results with "
-                            "--device replay:FILE. What is in the way:\n  {}",
-                            arguments.specification, fmt::join(base.obstacles, "\n  ")));
-  Configuration overrides;
-  for (const auto& text : arguments.dimensions) {
+driver::ProblemRequest ProblemArguments::request() const {
+  driver::ProblemRequest request;
+  request.specification = specification;
+  request.device = device;
+  for (const auto& text : dimensions) {
     auto [name, value] = parse_assignment(text, "--problem");
-    overrides.set(name, std::move(value));
+    request.dimensions.set(name, std::move(value));
   }
-  if (!arguments.device.empty()) {
-    chosen.device = backends.describe(DeviceId::parse(arguments.device));
-  } else {
-    const auto best = backends.best_device();
-    if (!best) {
-      std::string reasons;
-      for (const auto& backend : backends.all()) {
-        const auto probe = backend->probe();
-        if (!probe.usable) reasons += "\n  " + backend->name() + ": " + probe.reason + "; " + probe.remedy;
-      }
-      throw Error(ErrorCode::unavailable, "no device to tune on:" + reasons);
-    }
-    chosen.device = *best;
-    if (best->kind == DeviceKind::cpu)
-      chosen.notes.push_back("no GPU found: tuning for this CPU (" + best->name + ", " + best->id.to_string() + ")");
-  }
-  for (const auto& component : backends.find(chosen.device.id).probe().components)
-    if (component.required && !component.present)
-      chosen.notes.push_back("warning: " + component.name + ": " + component.detail + "; " + component.remedy);
-  chosen.problem = base.for_device(chosen.device, overrides);
-  for (const auto& warning : chosen.problem.warnings) chosen.notes.push_back("warning: " + warning);
-  measure::require_images(chosen.problem, chosen.device);
-  const std::string& backend = chosen.device.id.backend;
-  std::vector<std::string> stages;
-  for (const Launch& launch : chosen.problem.launches) stages.push_back(launch.stage);
-  if (chosen.problem.stages.empty()) stages = {""};
-  for (const std::string& name_of_stage : stages) {
-    if (chosen.problem.find_source(name_of_stage, backend) != nullptr) continue;
-    const Stage* stage = chosen.problem.find_stage(name_of_stage);
-    const bool own = stage != nullptr && !stage->source.by_backend.empty();
-    std::vector<std::string> known;
-    for (const auto& [name, source] : (own ? stage->source : chosen.problem.source).by_backend) known.push_back(name);
-    const std::string what = own ? fmt::format("stage '{}' of '{}'", name_of_stage, arguments.specification)
-                                 : fmt::format("'{}'", arguments.specification);
-    throw Error(ErrorCode::bad_input,
-                fmt::format("{} has kernel source for {} and none for {} devices; choose another device with "
-                            "--device, or give a source for {} ({} source)",
-                            what, fmt::join(known, ", "), backend, backend, own ? "[[stage]]" : "[kernel]"));
-  }
-  return chosen;
+  return request;
+}
+
+driver::OptionNames flag_names() {
+  driver::OptionNames names;
+  names.specification = "SPEC";
+  names.device = "--device";
+  names.dimensions = "--problem";
+  names.start_from = "--start-from";
+  names.max_evaluations = "--max-evaluations";
+  names.time_limit = "--time-limit";
+  names.session = "--session";
+  names.no_session = "--no-session";
+  names.resume = "--resume";
+  names.profiles = "--profiles";
+  names.no_profile = "--no-profile";
+  names.cache_folder = "--cache-dir";
+  names.no_cache = "--no-cache";
+  return names;
+}
+
+void print_notes(const std::vector<driver::Note>& notes, const Console& console) {
+  const LogSink log = console.log();
+  for (const driver::Note& note : notes) log(note.level, note.text);
 }
 
 std::pair<std::string, Value> parse_assignment(const std::string& text, const std::string& flag) {

@@ -1,18 +1,18 @@
-// What the commands share: exit codes, their registration, and the choice of problem and device.
+// What the commands share: exit codes, their registration, and the flags that choose problem and device.
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <cstdio>
-#include <filesystem>
-#include <functional>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <warpwright/base/log.hpp>
-#include <warpwright/device/backend.hpp>
-#include <warpwright/model/problem.hpp>
+#include <warpwright/base/units.hpp>
+#include <warpwright/driver/places.hpp>
+#include <warpwright/driver/problem.hpp>
+#include <warpwright/model/value.hpp>
 
 namespace warpwright::app {
 
@@ -26,10 +26,11 @@ enum ExitCode : int {
   exit_interrupted = 130  // what was measured is kept
 };
 
-// Results go to `out`, progress and log to `err` (message_stream() in the program); neither is owned.
+// Results go to `out`, progress and log to `err` (message_stream() in the program). Nothing is owned.
 struct Console {
   std::FILE* out = stdout;
   std::FILE* err = stderr;
+  driver::Places* places = nullptr;  // of the program, always set there
   // Prints warnings and information; errors alone where `quiet`.
   LogSink log(bool quiet = false) const;
 };
@@ -49,21 +50,22 @@ void add_profiles_command(CLI::App& app, const Console& console, int& exit_code)
 void add_occupancy_command(CLI::App& app, const Console& console, int& exit_code);
 void add_recommend_command(CLI::App& app, const Console& console, int& exit_code);
 
+// What the library calls options, as flags.
+driver::OptionNames flag_names();
+
 // SPEC, --device and --problem of the commands that work on a kernel. With `may_replay` SPEC may be absent on the
-// command line, for recordings (replay_argument.hpp).
+// command line, for recordings.
 struct ProblemArguments {
   std::string specification;
   std::string device;
   std::vector<std::string> dimensions;  // NAME=VALUE
   void add_to(CLI::App& command, bool may_replay = false);
+  // Throws Error(bad_input) naming the flag.
+  driver::ProblemRequest request() const;
 };
 
-struct ChosenProblem {
-  Problem problem;  // with the device's dimensions
-  DeviceInfo device;
-  std::vector<std::string> notes;  // for standard error: no GPU found, warnings of the reader
-};
-ChosenProblem choose_problem(const ProblemArguments& arguments, const device::BackendRegistry& backends);
+// Prints them where the console takes messages.
+void print_notes(const std::vector<driver::Note>& notes, const Console& console);
 
 // "NAME=VALUE" of `flag`; throws Error(bad_input) naming the flag.
 std::pair<std::string, Value> parse_assignment(const std::string& text, const std::string& flag);

@@ -8,8 +8,8 @@
 
 #include <warpwright/base/error.hpp>
 
+#include "backends.hpp"
 #include "command.hpp"
-#include "places.hpp"
 #include "standard_streams.hpp"
 
 namespace warpwright::app {
@@ -78,8 +78,12 @@ int run_command_line(int argc, char** argv) {
   open_missing_descriptors();
   Console console;
   console.err = message_stream();
-  const int exit_code = run(argc, argv, console);
-  remove_temporary_caches();
+  int exit_code = exit_success;
+  {
+    driver::Places places(own_variables(), flag_names());
+    console.places = &places;
+    exit_code = run(argc, argv, console);
+  }
   return finish_output(exit_code, console.err);
 }
 

@@ -13,7 +13,6 @@
 #include "backends.hpp"
 #include "command.hpp"
 #include "configuration_argument.hpp"
-#include "replay_argument.hpp"
 #include "stop_signal.hpp"
 #include "text_table.hpp"
 #include "worker_arguments.hpp"
@@ -176,11 +175,13 @@ void print_comparison(const Problem& problem, const tuning::ComparisonResult& re
 
 int compare(const CompareArguments& arguments, const Console& console) {
   const SteadyClock steady;
-  const auto backends = make_backends(console.log());
-  const auto recording = open_recording(arguments.problem);
-  const ChosenProblem chosen = choose_problem(arguments.problem, backends, recording.get());
+  const auto backends = make_backends(console);
+  const driver::OptionNames& flags = console.places->names();
+  const driver::ProblemRequest request = arguments.problem.request();
+  const auto recording = driver::open_recording(request, flags);
+  const driver::ChosenProblem chosen = driver::choose_problem(request, backends, flags, recording.get());
   const Clock& clock = recording ? recording->clock() : steady;
-  for (const auto& note : chosen.notes) fmt::print(console.err, "{}\n", note);
+  print_notes(chosen.notes, console);
   std::vector<std::string> names;
   for (const auto& parameter : chosen.problem.parameters) names.push_back(parameter.name);
   std::vector<Configuration> configurations;

@@ -10,7 +10,6 @@
 
 #include "backends.hpp"
 #include "command.hpp"
-#include "replay_argument.hpp"
 
 namespace warpwright::app {
 namespace {
@@ -127,13 +126,13 @@ void describe_recording(const execution::ReplayDevice& recording, const DevicesA
 }
 
 int describe_device(const DevicesArguments& arguments, const Console& console) {
-  if (names_recording(arguments.device)) {
-    ProblemArguments problem;
-    problem.device = arguments.device;
-    describe_recording(*open_recording(problem), arguments, console.out);
+  if (driver::names_recording(arguments.device)) {
+    driver::ProblemRequest request;
+    request.device = arguments.device;
+    describe_recording(*driver::open_recording(request, console.places->names()), arguments, console.out);
     return exit_success;
   }
-  const DeviceInfo device = make_backends(console.log()).describe(DeviceId::parse(arguments.device));
+  const DeviceInfo device = make_backends(console).describe(DeviceId::parse(arguments.device));
   if (arguments.json)
     fmt::print(console.out, "{}\n", Json{{"schema_version", 1}, {"device", store::to_json(device)}}.dump(2));
   else
@@ -154,7 +153,7 @@ void add_devices_command(CLI::App& app, const Console& console, int& exit_code) 
       exit_code = describe_device(*arguments, console);
       return;
     }
-    const auto backends = make_backends(console.log());
+    const auto backends = make_backends(console);
     Json list = Json::array();
     for (const auto& backend : backends.all()) {
       const auto probe = backend->probe();

@@ -303,7 +303,7 @@ int run_occupancy(const QuestionArguments& arguments, const Console& console) {
   const SweepAxis axis = sweeps ? parse_axis(arguments.sweep) : SweepAxis::block;
   if (!arguments.svg.empty() && !sweeps)
     throw Error(ErrorCode::bad_input, "--svg draws a sweep: add --sweep block, --sweep registers or --sweep shared");
-  const auto backends = make_backends(console.log());
+  const auto backends = make_backends(console);
   if (arguments.all) {
     check_all(arguments);
     print_all_kernels(arguments.question, arguments.block, arguments.json, backends, console.out, console.err);

@@ -8,6 +8,7 @@
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/files.hpp>
+#include <warpwright/driver/winner_storage.hpp>
 #include <warpwright/memory/memory_optimizer.hpp>
 #include <warpwright/sim/backend.hpp>
 #include <warpwright/store/json.hpp>
@@ -16,11 +17,9 @@
 
 #include "backends.hpp"
 #include "command.hpp"
-#include "paths.hpp"
 #include "pipeline_workload.hpp"
 #include "stop_signal.hpp"
 #include "text_table.hpp"
-#include "winner_storage.hpp"
 
 namespace warpwright::app {
 namespace {
@@ -91,7 +90,7 @@ struct Session {
     config.trace = !arguments.trace.empty();
     const memory::MemoryBudget budget{parse_size(arguments.pinned_budget, "--pinned-budget"),
                                       parse_size(arguments.device_budget, "--device-budget")};
-    backends = make_backends(console.log(arguments.quiet));
+    backends = make_backends(console, arguments.quiet);
     if (!arguments.device.empty()) {
       device = backends.describe(DeviceId::parse(arguments.device));
     } else {
@@ -153,9 +152,10 @@ Json shape_json(const memory::PipelineConfig& config) {
 }
 
 // The profile of `wanted`, if there is one.
-std::optional<store::ProfileMatch> find_tuned(const PipelineArguments& arguments, const store::ProfileKey& wanted) {
+std::optional<store::ProfileMatch> find_tuned(const PipelineArguments& arguments, const store::ProfileKey& wanted,
+                                              const driver::Places& places) {
   const std::filesystem::path file =
-      arguments.profiles.empty() ? default_profiles_file() : std::filesystem::absolute(arguments.profiles);
+      arguments.profiles.empty() ? places.profiles_file() : std::filesystem::absolute(arguments.profiles);
   std::error_code status;
   if (arguments.profiles.empty() && !std::filesystem::exists(file, status)) return std::nullopt;
   return store::ProfileDatabase::open_read_only(file).find(wanted, store::MatchPolicy::device);
@@ -192,7 +192,8 @@ int bench(const PipelineArguments& arguments, const Console& console) {
     tuning::PipelineWork wanted;
     wanted.name = arguments.kernel;
     wanted.identity = "weight " + arguments.kernel;
-    const auto match = find_tuned(arguments, tuning::pipeline_profile_key(wanted, session.device, session.volume));
+    const auto match =
+        find_tuned(arguments, tuning::pipeline_profile_key(wanted, session.device, session.volume), *console.places);
     if (!match)
       throw Error(ErrorCode::not_found,
                   fmt::format("no pipeline with the kernel '{}' is tuned for {}: run 'warpwright pipeline tune'",
@@ -304,8 +305,8 @@ int tune(const PipelineArguments& arguments, const Console& console) {
   constexpr std::uint64_t largest = std::uint64_t{32} << 20;
   session.load(Bytes{std::max(largest, session.config.chunk.count)});
   const Calibration calibration = session.workload->calibrate(*session.clock, session.config.chunk, session.weight);
-  std::optional<WinnerStorage> storage =
-      open_winner_storage(arguments.profiles, arguments.no_profile, console.log(arguments.quiet));
+  std::optional<driver::WinnerStorage> storage = driver::open_winner_storage(
+      arguments.profiles, !arguments.no_profile, *console.places, console.log(arguments.quiet));
   const StopOnSignal stop;
   tuning::PipelineTuningOptions options;
   options.baseline = session.config;

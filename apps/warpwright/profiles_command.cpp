@@ -12,7 +12,6 @@
 
 #include "command.hpp"
 #include "interval_text.hpp"
-#include "paths.hpp"
 #include "text_table.hpp"
 
 namespace warpwright::app {
@@ -251,9 +250,7 @@ struct ProfilesArguments {
   std::int64_t id = 0;
   std::vector<std::int64_t> ids;
   bool json = false;
-  std::filesystem::path database_file() const {
-    return database.empty() ? default_profiles_file() : std::filesystem::path(database);
-  }
+  std::filesystem::path database_file;  // what `database` names, or the user's
 };
 
 }  // namespace
@@ -268,13 +265,17 @@ void add_profiles_command(CLI::App& app, const Console& console, int& exit_code)
     subcommand->add_option("--profiles", arguments->database, "Profile database (default: in the user's data folder)")
         ->type_name("FILE");
     subcommand->add_flag("--json", arguments->json, "Print JSON");
-    subcommand->callback([arguments, run, out = console.out, &exit_code] { exit_code = run(*arguments, out); });
+    subcommand->callback([arguments, run, console, &exit_code] {
+      arguments->database_file =
+          arguments->database.empty() ? console.places->profiles_file() : std::filesystem::path(arguments->database);
+      exit_code = run(*arguments, console.out);
+    });
   };
   const auto add_kernel = [](CLI::App& subcommand, ProfilesArguments& arguments) {
     subcommand.add_option("kernel", arguments.kernel, "Only the profiles of this kernel")->type_name("KERNEL");
   };
   add("list", "One line for each profile", add_kernel, [](const ProfilesArguments& arguments, std::FILE* out) {
-    return profiles_list(arguments.database_file(), arguments.kernel, arguments.json, out);
+    return profiles_list(arguments.database_file, arguments.kernel, arguments.json, out);
   });
   add(
       "show", "Everything known of one profile",
@@ -282,7 +283,7 @@ void add_profiles_command(CLI::App& app, const Console& console, int& exit_code)
         subcommand.add_option("id", arguments.id, "Number of the profile")->required()->type_name("ID");
       },
       [](const ProfilesArguments& arguments, std::FILE* out) {
-        return profiles_show(arguments.database_file(), arguments.id, arguments.json, out);
+        return profiles_show(arguments.database_file, arguments.id, arguments.json, out);
       });
   add(
       "export", "Write profiles as JSON, for another machine",
@@ -292,7 +293,7 @@ void add_profiles_command(CLI::App& app, const Console& console, int& exit_code)
             ->type_name("FILE");
       },
       [](const ProfilesArguments& arguments, std::FILE* out) {
-        return profiles_export(arguments.database_file(), arguments.kernel, arguments.file, arguments.json, out);
+        return profiles_export(arguments.database_file, arguments.kernel, arguments.file, arguments.json, out);
       });
   add(
       "import", "Add profiles that export wrote; of two with the same key, the newer stays",
@@ -300,7 +301,7 @@ void add_profiles_command(CLI::App& app, const Console& console, int& exit_code)
         subcommand.add_option("file", arguments.file, "File that export wrote")->required()->type_name("FILE");
       },
       [](const ProfilesArguments& arguments, std::FILE* out) {
-        const std::filesystem::path database = arguments.database_file();
+        const std::filesystem::path database = arguments.database_file;
         if (arguments.database.empty()) {
           std::error_code ignored;  // opening says what is wrong
           std::filesystem::create_directories(database.parent_path(), ignored);
@@ -313,7 +314,7 @@ void add_profiles_command(CLI::App& app, const Console& console, int& exit_code)
         subcommand.add_option("id", arguments.ids, "Numbers of the profiles")->required()->type_name("ID");
       },
       [](const ProfilesArguments& arguments, std::FILE* out) {
-        return profiles_remove(arguments.database_file(), arguments.ids, arguments.json, out);
+        return profiles_remove(arguments.database_file, arguments.ids, arguments.json, out);
       });
 }
 

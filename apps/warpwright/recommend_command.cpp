@@ -54,7 +54,7 @@ int recommend(const RecommendArguments& arguments, const Console& console) {
     options.max_results = static_cast<std::size_t>(parse_whole(arguments.rows, "--rows", 1, 1000));
   options.grid_stride = arguments.grid_stride;
 
-  const auto backends = make_backends(console.log());
+  const auto backends = make_backends(console);
   const OccupancyQuestion question = read_question(arguments.question, backends);
   if (!question.tuner)
     throw Error(ErrorCode::unsupported,

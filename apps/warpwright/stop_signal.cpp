@@ -33,6 +33,6 @@ StopSignal::~StopSignal() {
   sigaction(SIGTERM, &old_terminate, nullptr);
 }
 
-const std::atomic<bool>* StopSignal::flag() const { return &stop_requested; }
+const std::atomic<bool>* StopSignal::flag() { return &stop_requested; }
 
 }  // namespace warpwright::app

@@ -12,7 +12,8 @@ class StopSignal {
   ~StopSignal();
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
-  const std::atomic<bool>* flag() const;
+  // The same for every one of them; false before the first.
+  static const std::atomic<bool>* flag();
 };
 
 }  // namespace warpwright::app

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include <warpwright/measure/plausibility.hpp>
-#include <warpwright/store/json.hpp>
 
 #include "interval_text.hpp"
 #include "text_table.hpp"
@@ -17,7 +16,6 @@ namespace {
 
 using store::ClockState;
 using store::Finalist;
-using store::Json;
 using store::SessionRecord;
 
 std::string percent(Nanoseconds part, Nanoseconds whole) {
@@ -141,23 +139,7 @@ void print_times(const SessionRecord& record, std::FILE* out) {
   table.print(out, 2);
 }
 
-Json tune_json(const TuneReport& report) {
-  Json json = store::to_json(report.record);
-  json["schema_version"] = 1;
-  Json trials = Json::array();
-  for (const Trial& trial : report.record.trials) {
-    Json entry = store::to_json(trial);
-    entry.erase("log");  // `warpwright show` has it
-    trials.push_back(std::move(entry));
-  }
-  json["trials"] = std::move(trials);
-  json["session"] = report.session_folder ? Json(report.session_folder->string()) : Json(nullptr);
-  json["profiles_file"] = report.profiles_file ? Json(report.profiles_file->string()) : Json(nullptr);
-  json["profile_id"] = report.profile_id ? Json(*report.profile_id) : Json(nullptr);
-  return json;
-}
-
-void print_tune_report(const TuneReport& report, int rows, std::FILE* out) {
+void print_tune_report(const driver::TuneResult& report, int rows, std::FILE* out) {
   const SessionRecord& record = report.record;
   fmt::print(out, "\n{} on {} ({})\n", record.kernel, record.evaluation.device.name,
              record.evaluation.device.id.to_string());

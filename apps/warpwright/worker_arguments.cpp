@@ -1,13 +1,9 @@
 #include "worker_arguments.hpp"
 
-#include <cstdlib>
+#include <filesystem>
 #include <fmt/format.h>
 
 #include <warpwright/base/error.hpp>
-
-#include "backends.hpp"
-#include "paths.hpp"
-#include "places.hpp"
 
 namespace warpwright::app {
 
@@ -38,32 +34,24 @@ void WorkerArguments::add_to(CLI::App& command) {
   command.add_flag("--allow-commands", allow_commands, "Run the command of a [reference] that names one");
 }
 
-execution::WorkerPoolOptions WorkerArguments::options(const Console& console, bool quiet) const {
-  execution::WorkerPoolOptions options;
-  options.executable = worker_executable();
-  options.compile_workers = jobs;
-  options.compile_deadline = parse_duration(compile_deadline, "--compile-deadline");
-  options.run_deadline = parse_duration(run_deadline, "--run-deadline");
-  options.startup_deadline = parse_duration(startup_deadline, "--startup-deadline");
-  options.compile_memory = compile_memory == "none" ? Bytes{} : parse_bytes(compile_memory, "--compile-memory");
-  if (no_cache && !cache_folder.empty())
-    throw Error(ErrorCode::bad_input, "--no-cache and --cache-dir contradict each other; give one of them");
-  options.log = console.log(quiet);
-  options.cache_folder = usable_cache_folder(cache_folder, options.log);
-  if (std::getenv("CUDA_CACHE_PATH") == nullptr)
-    options.environment.emplace_back("CUDA_CACHE_PATH", (options.cache_folder / "cuda").string());
-  options.environment.emplace_back(header_cache_variable, options.cache_folder.string());
-  if (!no_confinement) {
-    options.confined_to = folders_for_temporary_files();
-    options.confined_to->push_back(options.cache_folder);
-    // What drivers are told to write to: the cache of compiled kernels, and the pipes to a server that shares a GPU.
-    for (const char* variable : {"CUDA_CACHE_PATH", "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"})
-      if (const char* folder = std::getenv(variable); folder != nullptr && folder[0] == '/')
-        options.confined_to->emplace_back(folder);
-  }
-  options.use_cache = !no_cache;
-  options.allow_commands = allow_commands;
-  return options;
+driver::WorkerRequest WorkerArguments::request() const {
+  driver::WorkerRequest request;
+  std::error_code status;
+  request.executable = driver::find_worker(std::filesystem::read_symlink("/proc/self/exe", status));
+  request.compile_workers = jobs;
+  request.compile_deadline = parse_duration(compile_deadline, "--compile-deadline");
+  request.run_deadline = parse_duration(run_deadline, "--run-deadline");
+  request.startup_deadline = parse_duration(startup_deadline, "--startup-deadline");
+  request.compile_memory = compile_memory == "none" ? Bytes{} : parse_bytes(compile_memory, "--compile-memory");
+  request.use_cache = !no_cache;
+  request.cache_folder = cache_folder;
+  request.confined = !no_confinement;
+  request.allow_commands = allow_commands;
+  return request;
+}
+
+execution::WorkerPoolOptions WorkerArguments::options(const Console& console) const {
+  return driver::worker_pool_options(request(), *console.places, console.log());
 }
 
 void TimingArguments::add_to(CLI::App& command) {

@@ -3,7 +3,8 @@
 
 #include <string>
 
-#include <warpwright/execution/worker.hpp>
+#include <warpwright/driver/workers.hpp>
+#include <warpwright/measure/timing.hpp>
 
 #include "command.hpp"
 
@@ -20,8 +21,11 @@ struct WorkerArguments {
   bool allow_commands = false;
   bool no_confinement = false;
   void add_to(CLI::App& command);
-  // Makes the cache folder. Throws Error(bad_input) naming the flag. Where `quiet`, errors alone are told.
-  execution::WorkerPoolOptions options(const Console& console, bool quiet = false) const;
+  // With the worker that belongs to this program. Throws Error(bad_input) naming the flag, Error(not_found) where there
+  // is no worker.
+  driver::WorkerRequest request() const;
+  // Makes the cache folder.
+  execution::WorkerPoolOptions options(const Console& console) const;
 };
 
 struct TimingArguments {

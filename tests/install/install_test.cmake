@@ -93,6 +93,15 @@ if(NOT output MATCHES "binary from the cache" OR output MATCHES "n = 4194304[^\n
   message(FATAL_ERROR "unexpected output:\n${output}")
 endif()
 
+# Tuning from a program, with the installed worker.
+file(READ "${WORK_FOLDER}/build/worker.txt" worker)
+run("Tuning from a program" "${CMAKE_COMMAND}" -E env "HOME=${WORK_FOLDER}/home" "XDG_CACHE_HOME=${WORK_FOLDER}/cache"
+  "XDG_DATA_HOME=${WORK_FOLDER}/data" "XDG_STATE_HOME=${WORK_FOLDER}/state"
+  "${WORK_FOLDER}/build/tune_kernel" "${specification}" "${worker}")
+if(NOT output MATCHES "vector_add on [^\n]* takes [^\n]*s")
+  message(FATAL_ERROR "unexpected output:\n${output}")
+endif()
+
 # README's own CMakeLists.txt, its first program and its first kernel.
 run("Configuring README's project" "${CMAKE_COMMAND}" -S "${snippets}" -B "${snippets}/build" ${options})
 run("Building README's project" "${CMAKE_COMMAND}" --build "${snippets}/build")

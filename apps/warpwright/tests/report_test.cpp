@@ -4,6 +4,7 @@
 #include <string>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/store/json.hpp>
 
 #include "../command.hpp"
 #include "../progress_line.hpp"
@@ -149,9 +150,18 @@ store::SessionRecord finished_session() {
   return result;
 }
 
+driver::TuneResult kept(const store::SessionRecord& record) {
+  driver::TuneResult result;
+  result.record = record;
+  result.session_folder = "/s";
+  result.profiles_file = "/p.sqlite";
+  result.profile_id = 4;
+  return result;
+}
+
 TEST(TuneReport, JsonHasTheDocumentedKeys) {
   const auto result = finished_session();
-  const auto json = tune_json({result, "/s", "/p.sqlite", 4});
+  const auto json = store::Json::parse(driver::tune_json(kept(result)));
   EXPECT_EQ(json.at("schema_version"), 1);
   EXPECT_EQ(json.at("space").at("size"), 10);
   EXPECT_EQ(json.at("best").at("configuration").at("block"), 64);
@@ -186,7 +196,7 @@ TEST(TuneReport, JsonHasTheDocumentedKeys) {
 
 TEST(TuneReport, TextNamesWinnerSpeedupTimesAndPlaces) {
   const auto result = finished_session();
-  const std::string text = printed([&](std::FILE* out) { print_tune_report({result, "/s", "/p.sqlite", 4}, 5, out); });
+  const std::string text = printed([&](std::FILE* out) { print_tune_report(kept(result), 5, out); });
   for (const char* part :
        {"Winner: block=64", "3.00x faster than the baseline (95 % interval 2.90 to 3.10)",
         "6 of each chose the winner, these times are of the other 6", "2.40x", "1 wrong_result",
@@ -198,10 +208,12 @@ TEST(TuneReport, WithoutWinnerSaysWhy) {
   auto result = finished_session();
   result.best.reset();
   result.trials.erase(result.trials.begin());
-  const std::string text = printed([&](std::FILE* out) { print_tune_report({result, {}, {}, {}}, 5, out); });
+  driver::TuneResult unkept;
+  unkept.record = result;
+  const std::string text = printed([&](std::FILE* out) { print_tune_report(unkept, 5, out); });
   EXPECT_THAT(text, HasSubstr("No configuration gave a correct result"));
   EXPECT_THAT(text, HasSubstr("out[3] is 1, expected 2"));
-  EXPECT_TRUE(tune_json({result, {}, {}, {}}).at("best").is_null());
+  EXPECT_TRUE(store::Json::parse(driver::tune_json(unkept)).at("best").is_null());
 }
 
 }  // namespace

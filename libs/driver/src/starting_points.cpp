@@ -1,16 +1,15 @@
-#include "starting_points.hpp"
-
 #include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/driver/starting_points.hpp>
 #include <warpwright/store/interchange.hpp>
 #include <warpwright/store/journal.hpp>
 #include <warpwright/store/profile_database.hpp>
 
-namespace warpwright::app {
+namespace warpwright::driver {
 namespace {
 
 constexpr std::size_t most_of_one_source = 5;
@@ -35,12 +34,13 @@ std::vector<Configuration> best_of(const RecordedSpace& recorded) {
   return best;
 }
 
-std::vector<Configuration> configurations_of(const std::string& source, const Problem& problem) {
+std::vector<Configuration> configurations_of(const std::string& source, const Problem& problem,
+                                             const OptionNames& names) {
   if (std::filesystem::is_directory(source))
     return best_of(store::recorded_from_journal(store::Journal::read(source), {}, problem.objective.metric,
                                                 problem.objective.minimise));
   if (!std::filesystem::exists(source))
-    throw Error(ErrorCode::not_found, "--start-from: there is no file or folder '" + source + "'");
+    throw Error(ErrorCode::not_found, names.start_from + ": there is no file or folder '" + source + "'");
   if (!is_database(source)) return best_of(store::read_recorded(source));
   std::vector<Configuration> all;
   const auto database = store::ProfileDatabase::open_read_only(source);
@@ -59,12 +59,12 @@ std::optional<Configuration> known_part(const Configuration& configuration, cons
 
 }  // namespace
 
-StartingPoints read_starting_points(const std::vector<std::string>& sources, const Problem& problem,
-                                    const Space& space) {
+StartingPoints read_starting_points(const std::vector<std::string>& sources, const Problem& problem, const Space& space,
+                                    const OptionNames& names) {
   StartingPoints points;
   for (const std::string& source : sources) {
     std::size_t taken = 0, moved = 0;
-    for (const Configuration& configuration : configurations_of(source, problem)) {
+    for (const Configuration& configuration : configurations_of(source, problem, names)) {
       const auto known = known_part(configuration, space);
       if (!known) continue;
       const auto exact = space.index_of(*known);
@@ -75,12 +75,13 @@ StartingPoints read_starting_points(const std::vector<std::string>& sources, con
         points.indices.push_back(index);
     }
     if (taken == 0)
-      throw Error(ErrorCode::bad_input, "--start-from '" + source + "': holds no valid configuration of kernel '" +
-                                            problem.name + "' with a parameter that it has now");
+      throw Error(ErrorCode::bad_input, names.start_from + " '" + source +
+                                            "': holds no valid configuration of kernel '" + problem.name +
+                                            "' with a parameter that it has now");
     points.notes.push_back(fmt::format("starting from {}: {} configuration{}{}", source, taken, taken == 1 ? "" : "s",
                                        moved == 0 ? "" : fmt::format(", {} moved to the nearest valid", moved)));
   }
   return points;
 }
 
-}  // namespace warpwright::app
+}  // namespace warpwright::driver
