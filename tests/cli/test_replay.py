@@ -53,8 +53,9 @@ class Replay(CommandLineTest):
         arguments = ("--strategy", "bayesian", "--max-evaluations", 15, "--seed", 3, "--no-session", "--no-profile")
 
         def told(report):
-            for trial in report["trials"] + [report["baseline"]]:
-                del trial["finished_at"]
+            for dated in report["trials"] + [report["baseline"], report]:
+                del dated["finished_at"]
+            del report["began_at"]
             return report
 
         first, second = told(self.tune(*arguments)), told(self.tune(*arguments))
