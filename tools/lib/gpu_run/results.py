@@ -168,6 +168,9 @@ def collect(folder):
         if occupancy := load("occupancy.json"):
             write_result(f"occupancy-{machine}.json", {**head, **occupancy, "rows": [
                 row for row in rows("tests") if row["name"] == "occupancy_gpu_test"]})
+        if nsight := load("nsight-occupancy.json"):
+            write_result("occupancy-nsight-compute.json", {**{key: head[key] for key in ("schema_version", "commit", "date", "command")},
+                                                           **nsight})
         if pool := load("pool.json"):
             write_result(f"pool-{slug(pool.get('cpu', machine))}.json", {**pool, "date": summary["date"], "commit": summary["commit"]})
         if occupancy := load("processor-occupancy.json"):
