@@ -77,4 +77,37 @@ WW_DEVICE void sum_over_lanes(float* values, WW_SHARED_POINTER float* scratch, i
 #endif
 }
 
+/* Each of `count` values summed over the block, in all of its threads. All threads of the block come here. scratch: count x block_x
+ * floats, of which the first count x block_x / 32 are used where there are shuffles. */
+WW_DEVICE void sum_over_block(float* values, WW_SHARED_POINTER float* scratch, int count) {
+  WW_BARRIER();
+#if WW_HAS_SHUFFLE
+  WW_UNROLL_FULL
+  for (int k = 0; k < count; ++k) {
+    WW_UNROLL_FULL
+    for (int offset = 16; offset > 0; offset /= 2) values[k] += WW_SHUFFLE_DOWN(values[k], offset);
+    if (WW_THREAD_X % 32 == 0) scratch[k * (block_x / 32) + WW_THREAD_X / 32] = values[k];
+  }
+  WW_BARRIER();
+  WW_UNROLL_FULL
+  for (int k = 0; k < count; ++k) {
+    values[k] = scratch[k * (block_x / 32)];
+    for (int warp = 1; warp < block_x / 32; ++warp) values[k] += scratch[k * (block_x / 32) + warp];
+  }
+#else
+  for (int k = 0; k < count; ++k) scratch[k * block_x + WW_THREAD_X] = values[k];
+  WW_BARRIER();
+  for (int half_size = block_x / 2; half_size > 0; half_size /= 2) {
+    if (WW_THREAD_X < half_size) {
+      for (int k = 0; k < count; ++k) {
+        const int at = k * block_x + WW_THREAD_X;
+        scratch[at] += scratch[at + half_size];
+      }
+    }
+    WW_BARRIER();
+  }
+  for (int k = 0; k < count; ++k) values[k] = scratch[k * block_x];
+#endif
+}
+
 #endif /* WARPWRIGHT_WORKLOADS_ROW_SUMS_H */

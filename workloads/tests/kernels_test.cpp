@@ -271,7 +271,7 @@ const std::vector<Workload>& workloads_with_kernels() {
        1376,
        {{"n", std::int64_t{77}}, {"units", std::int64_t{101}}, {"frame", std::int64_t{3}}},
        compute_reservoir},
-      {"synchronisation", 8088, {{"n", std::int64_t{77}}, {"batch", std::int64_t{2}}}, compute_synchronisation},
+      {"synchronisation", 8984, {{"n", std::int64_t{77}}, {"batch", std::int64_t{2}}}, compute_synchronisation},
       {"transfer_entropy",
        300,
        {{"n", std::int64_t{45}}, {"frames", std::int64_t{77}}, {"oldest", std::int64_t{5}}},
