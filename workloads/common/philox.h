@@ -21,10 +21,11 @@
 #define PHILOX_MATH(name) name
 #ifndef PHILOX_REAL
 #define PHILOX_REAL float
-#define PHILOX_TWO_PI 6.28318530717958647692f
-#else
-#define PHILOX_TWO_PI 6.28318530717958647692
 #endif
+/* Of an angle in turns. Both languages have these functions, which need no reduction of large arguments: that of sin and
+ * cos takes registers and memory of the thread even where no argument is large. */
+#define PHILOX_COS_TURN(turn) cospi((PHILOX_REAL)2.0f * (turn))
+#define PHILOX_SIN_TURN(turn) sinpi((PHILOX_REAL)2.0f * (turn))
 #else
 #include <cmath>
 #include <cstdint>
@@ -35,7 +36,8 @@
 #ifndef PHILOX_REAL
 #define PHILOX_REAL double
 #endif
-#define PHILOX_TWO_PI 6.28318530717958647692
+#define PHILOX_COS_TURN(turn) std::cos(6.28318530717958647692 * (turn))
+#define PHILOX_SIN_TURN(turn) std::sin(6.28318530717958647692 * (turn))
 namespace warpwright::workloads {
 #endif
 
@@ -97,9 +99,9 @@ PHILOX_FUNCTION PhiloxReals philox_normals(PhiloxBlock block) {
   for (int lane = 0; lane < 4; lane += 2) {
     const PHILOX_REAL radius =
         PHILOX_MATH(sqrt)((PHILOX_REAL)-2.0f * PHILOX_MATH(log)(philox_uniform(block.word[lane])));
-    const PHILOX_REAL angle = (PHILOX_REAL)PHILOX_TWO_PI * philox_uniform(block.word[lane + 1]);
-    result.value[lane] = radius * PHILOX_MATH(cos)(angle);
-    result.value[lane + 1] = radius * PHILOX_MATH(sin)(angle);
+    const PHILOX_REAL turn = philox_uniform(block.word[lane + 1]);
+    result.value[lane] = radius * PHILOX_COS_TURN(turn);
+    result.value[lane + 1] = radius * PHILOX_SIN_TURN(turn);
   }
   return result;
 }
