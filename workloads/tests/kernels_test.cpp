@@ -34,7 +34,9 @@
 #include "workloads/common/random.hpp"
 #include "workloads/control/oracle.hpp"
 #include "workloads/coupling/oracle.hpp"
+#include "workloads/inference/oracle.hpp"
 #include "workloads/oscillators/oracle.hpp"
+#include "workloads/policy/oracle.hpp"
 #include "workloads/quantum/oracle.hpp"
 #include "workloads/reservoir/oracle.hpp"
 #include "workloads/synchronisation/oracle.hpp"
@@ -241,20 +243,97 @@ void compute_transfer_entropy(const Configuration& dimensions, HostBuffers& buff
   store(flow.corrected, buffers.at("corrected"));
 }
 
+// `count` whole numbers of 32 bits.
+std::vector<std::int32_t> integers_of(const std::vector<std::byte>& bytes) {
+  std::vector<std::int32_t> values(bytes.size() / sizeof(std::int32_t));
+  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(std::int32_t));
+  return values;
+}
+
+inference::Model model_of(const Configuration& dimensions) {
+  const auto number = [&](const char* name) { return std::get<double>(dimensions.at(name)); };
+  inference::Model model;
+  model.windows = whole(dimensions, "n");
+  model.sensors = whole(dimensions, "m");
+  model.offset = number("offset");
+  model.observation_precision = number("observation_precision");
+  if (dimensions.find("prior_mean") != nullptr) {
+    model.prior_mean = number("prior_mean");
+    model.prior_precision = number("prior_precision");
+  }
+  return model;
+}
+
+// With J of the oracle, whatever the buffer holds. All iterations, or until F changes by less than the tolerance.
+void compute_inference(const Configuration& dimensions, HostBuffers& buffers) {
+  const inference::Model model = model_of(dimensions);
+  const std::vector<double> observation = inference::observe(vector_of(buffers.at("probabilities")), model.sensors);
+  const inference::Result result = inference::infer(model, observation,
+                                                    {.kappa = std::get<double>(dimensions.at("kappa")),
+                                                     .tolerance = std::get<double>(dimensions.at("tolerance")),
+                                                     .iterations = static_cast<int>(whole(dimensions, "iterations"))});
+  store(observation, buffers["observation"]);
+  store(result.mean, buffers["mean"]);
+  store(result.variance, buffers["variance"]);
+  store(std::vector<double>{result.free_energies.back(), static_cast<double>(result.iterations)}, buffers["outcome"]);
+}
+
+void compute_policy(const Configuration& dimensions, HostBuffers& buffers) {
+  const auto number = [&](const char* name) { return std::get<double>(dimensions.at(name)); };
+  policy::Settings settings;
+  settings.policies.clear();
+  const std::vector<double> gains = vector_of(buffers.at("gains"));
+  const std::vector<std::int32_t> windows = integers_of(buffers.at("windows"));
+  const std::vector<std::int32_t> adaptive = integers_of(buffers.at("adaptive"));
+  for (std::size_t p = 0; p < gains.size(); ++p) {
+    settings.policies.push_back({gains[p], static_cast<std::size_t>(windows[p]),
+                                 adaptive[p] != 0 ? policy::Sensing::adaptive : policy::Sensing::uniform});
+  }
+  settings.horizon = whole(dimensions, "horizon");
+  settings.duration = number("duration");
+  const std::size_t sub_steps = whole(dimensions, "sub_steps");
+  settings.evolution = sub_steps == 0                    ? policy::Evolution::exact
+                       : whole(dimensions, "noisy") != 0 ? policy::Evolution::sampled
+                                                         : policy::Evolution::sub_stepped;
+  settings.sub_steps = std::max<std::size_t>(sub_steps, 1);
+  settings.modes = whole(dimensions, "mode_count");
+  settings.mode_rate = number("mode_rate");
+  settings.mode_variance = number("mode_variance");
+  settings.relaxation = number("relaxation");
+  settings.diffusion = number("diffusion");
+  settings.preference_precision = number("preference_precision");
+  settings.preferred = number("preferred");
+  const policy::Choice choice =
+      policy::choose(model_of(dimensions), matrix_of(buffers.at("coupling"), whole(dimensions, "n")),
+                     vector_of(buffers.at("mean")), vector_of(buffers.at("variance")), vector_of(buffers.at("modes")),
+                     Draws(static_cast<std::uint32_t>(whole(dimensions, "seed")), Stage::inference),
+                     static_cast<std::uint32_t>(whole(dimensions, "frame")), settings);
+  std::vector<double> values;
+  for (const policy::Outcome& outcome : choice.outcomes) values.push_back(outcome.value);
+  store(values, buffers["values"]);
+  const auto chosen = static_cast<std::int32_t>(choice.chosen);
+  buffers["chosen"].resize(sizeof chosen);
+  std::memcpy(buffers.at("chosen").data(), &chosen, sizeof chosen);
+  store(choice.control, buffers["control"]);
+  store(choice.modes, buffers.at("modes"));
+}
+
 struct Workload {
   const char* name;  // of the specification, NAME.toml
   std::uint64_t space_size;
   Configuration odd_size;
   Compute oracle;
   const char* stage = nullptr;  // the folder, where it has another name
+  const char* variant = "";     // behind the name in those of tests: another odd size
 
+  std::string label() const { return std::string(name) + variant; }
   std::filesystem::path specification() const {
     return std::filesystem::path(WARPWRIGHT_WORKLOADS) / (stage != nullptr ? stage : name) /
            (std::string(name) + ".toml");
   }
 };
 
-void PrintTo(const Workload& workload, std::ostream* out) { *out << workload.name; }
+void PrintTo(const Workload& workload, std::ostream* out) { *out << workload.label(); }
 
 const std::vector<Workload>& workloads_with_kernels() {
   static const std::vector<Workload> all = {
@@ -265,6 +344,35 @@ const std::vector<Workload>& workloads_with_kernels() {
        "quantum"},
       {"control", 144, {{"n", std::int64_t{77}}, {"batch", std::int64_t{3}}}, compute_control},
       {"coupling", 900, {{"n", std::int64_t{77}}}, compute_coupling},
+      {"inference",
+       1090,
+       {{"n", std::int64_t{77}}, {"m", std::int64_t{8}}, {"iterations", std::int64_t{12}}},
+       compute_inference},
+      // Sensors that share windows, one of them at an end.
+      {"inference",
+       1090,
+       {{"n", std::int64_t{53}}, {"m", std::int64_t{37}}, {"iterations", std::int64_t{12}}, {"prior_mean", 0.25}},
+       compute_inference,
+       nullptr,
+       "_overlapping"},
+      {"policy",
+       8775,
+       {{"n", std::int64_t{77}},
+        {"m", std::int64_t{8}},
+        {"mode_count", std::int64_t{13}},
+        {"sub_steps", std::int64_t{7}}},
+       compute_policy},
+      {"policy",
+       8775,
+       {{"n", std::int64_t{77}},
+        {"m", std::int64_t{61}},
+        {"horizon", std::int64_t{4}},
+        {"sub_steps", std::int64_t{5}},
+        {"noisy", std::int64_t{1}},
+        {"frame", std::int64_t{9}}},
+       compute_policy,
+       nullptr,
+       "_sampled"},
       {"oscillators", 1920, {{"n", std::int64_t{77}}, {"steps", std::int64_t{4}}}, compute_oscillators},
       {"quantum", 1176, {{"n", std::int64_t{77}}, {"dt", -0.02}, {"terms", std::int64_t{13}}}, compute_wave},
       {"reservoir",
@@ -280,13 +388,23 @@ const std::vector<Workload>& workloads_with_kernels() {
   return all;
 }
 
-// Those whose kernels put phases into (-pi, pi].
-std::vector<Workload> workloads_that_wrap() {
+// Once each, whatever odd sizes it is tested with.
+std::vector<Workload> workloads_without_variants() {
   std::vector<Workload> result;
   std::ranges::copy_if(workloads_with_kernels(), std::back_inserter(result),
-                       [](const Workload& workload) { return std::string(workload.name) == "synchronisation"; });
+                       [](const Workload& workload) { return std::string(workload.variant).empty(); });
   return result;
 }
+
+std::vector<Workload> workloads_called(const std::string& name) {
+  std::vector<Workload> result;
+  std::ranges::copy_if(workloads_with_kernels(), std::back_inserter(result),
+                       [&](const Workload& workload) { return workload.name == name; });
+  return result;
+}
+
+// Those whose kernels put phases into (-pi, pi].
+std::vector<Workload> workloads_that_wrap() { return workloads_called("synchronisation"); }
 
 Problem read_problem(const Workload& workload) { return spec::read(workload.specification()); }
 
@@ -320,8 +438,8 @@ TEST_P(EachWorkload, ReadsWithItsSpace) {
   EXPECT_FALSE(problem.verify_sizes.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Specification, EachWorkload, testing::ValuesIn(workloads_with_kernels()),
-                         [](const auto& instance) { return std::string(instance.param.name); });
+INSTANTIATE_TEST_SUITE_P(Specification, EachWorkload, testing::ValuesIn(workloads_without_variants()),
+                         [](const auto& instance) { return instance.param.label(); });
 
 // What CUDA makes of B0, the baseline and a sample, on machines without a GPU: NVRTC needs none.
 class WorkloadForHopper : public testing::TestWithParam<Workload> {};
@@ -350,8 +468,8 @@ TEST_P(WorkloadForHopper, IsCompiledByNvrtc) {
   (void)compiler->compile(measure::reference_job(problem, info));
 }
 
-INSTANTIATE_TEST_SUITE_P(Nvrtc, WorkloadForHopper, testing::ValuesIn(workloads_with_kernels()),
-                         [](const auto& instance) { return std::string(instance.param.name); });
+INSTANTIATE_TEST_SUITE_P(Nvrtc, WorkloadForHopper, testing::ValuesIn(workloads_without_variants()),
+                         [](const auto& instance) { return instance.param.label(); });
 
 class WorkloadOnDevice : public testing::TestWithParam<std::tuple<const char*, Workload>> {
  protected:
@@ -447,6 +565,28 @@ TEST_P(PhasesOnDevice, AreWrapped) {
   EXPECT_EQ(result.status, TrialStatus::ok) << result.message;
 }
 
+class InferenceOnDevice : public WorkloadOnDevice {};
+
+// With a tolerance all iterations in one launch end where those of the oracle do.
+TEST_P(InferenceOnDevice, StopsWhereTheFreeEnergyDoes) {
+  Configuration size = workload().odd_size;
+  size.set("tolerance", 1e-4);
+  size.set("iterations", std::int64_t{100});
+  Problem judged = problem(size);
+  judged.reference = ReferenceCallback{workload().oracle};
+  measure::ProblemRunner runner(*context_, *compiler_, judged, clock_);
+  runner.compute_reference();
+  Configuration configuration = judged.baseline_configuration();
+  configuration.set("execution", std::string("one_block"));
+  configuration.set("launch_iterations", std::int64_t{0});
+  for (const char* form : {"dense", "computed", "local"}) {
+    configuration.set("matrix_form", std::string(form));
+    if (!judged.build_space()->contains(configuration)) continue;  // `local` needs sensors that share no window
+    const measure::RunResult result = run(runner, configuration);
+    EXPECT_EQ(result.status, TrialStatus::ok) << form << ": " << result.message;
+  }
+}
+
 // What B0 computes reaches the report as the reference of the tuned kernel, so both are right if one is.
 TEST_P(WorkloadOnDevice, NaiveKernelAcceptsTheBaseline) {
   const Problem own = problem(workload().odd_size);
@@ -458,7 +598,7 @@ TEST_P(WorkloadOnDevice, NaiveKernelAcceptsTheBaseline) {
 }
 
 std::string device_test_name(const testing::TestParamInfo<std::tuple<const char*, Workload>>& instance) {
-  return std::get<1>(instance.param).name;
+  return std::get<1>(instance.param).label();
 }
 
 INSTANTIATE_TEST_SUITE_P(OpenCl, WorkloadOnDevice,
@@ -469,6 +609,12 @@ INSTANTIATE_TEST_SUITE_P(OpenCl, PhasesOnDevice,
                          device_test_name);
 INSTANTIATE_TEST_SUITE_P(Cuda, PhasesOnDevice,
                          testing::Combine(testing::Values("cuda"), testing::ValuesIn(workloads_that_wrap())),
+                         device_test_name);
+INSTANTIATE_TEST_SUITE_P(OpenCl, InferenceOnDevice,
+                         testing::Combine(testing::Values("opencl"), testing::ValuesIn(workloads_called("inference"))),
+                         device_test_name);
+INSTANTIATE_TEST_SUITE_P(Cuda, InferenceOnDevice,
+                         testing::Combine(testing::Values("cuda"), testing::ValuesIn(workloads_called("inference"))),
                          device_test_name);
 INSTANTIATE_TEST_SUITE_P(Cuda, WorkloadOnDevice,
                          testing::Combine(testing::Values("cuda"), testing::ValuesIn(workloads_with_kernels())),
