@@ -18,7 +18,7 @@ def stages():
     """The specifications of the stages by name: STAGE, or STAGE-NAME where a folder has several."""
     found = {}
     for path in sorted((ROOT / "workloads").glob("*/*.toml")):
-        if not path.name.startswith("."):
+        if not path.name.startswith(".") and path.parent.name != "contracts":
             name = path.parent.name if path.stem == path.parent.name else f"{path.parent.name}-{path.stem}"
             found[name] = path
     return found
