@@ -580,7 +580,7 @@ TEST_P(InferenceOnDevice, StopsWhereTheFreeEnergyDoes) {
   configuration.set("execution", std::string("one_block"));
   configuration.set("launch_iterations", std::int64_t{0});
   for (const char* form : {"dense", "computed", "local"}) {
-    configuration.set("matrix_form", std::string(form));
+    configuration.set("algorithm", std::string(form));
     if (!judged.build_space()->contains(configuration)) continue;  // `local` needs sensors that share no window
     const measure::RunResult result = run(runner, configuration);
     EXPECT_EQ(result.status, TrialStatus::ok) << form << ": " << result.message;
