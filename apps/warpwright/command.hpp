@@ -49,6 +49,7 @@ void add_export_command(CLI::App& app, const Console& console, int& exit_code);
 void add_profiles_command(CLI::App& app, const Console& console, int& exit_code);
 void add_occupancy_command(CLI::App& app, const Console& console, int& exit_code);
 void add_recommend_command(CLI::App& app, const Console& console, int& exit_code);
+void add_validate_command(CLI::App& app, const Console& console, int& exit_code);
 
 // What the library calls options, as flags.
 driver::OptionNames flag_names();

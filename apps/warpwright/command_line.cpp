@@ -40,7 +40,8 @@ int run(int argc, char** argv, const Console& console) {
   app.set_version_flag("--version", std::string("warpwright ") + WARPWRIGHT_VERSION);
   app.require_subcommand(1);
   app.footer(
-      "Exit codes: 0 success, 1 no valid result, 2 bad input, 130 interrupted (what was measured is kept).\n"
+      "Exit codes: 0 success, 1 no valid result, 2 bad input, 130 interrupted (what was measured is kept);\n"
+      "of validate: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 4 INVALID.\n"
       "Results go to standard output, progress to standard error; every command has --json.");
   app.get_formatter()->column_width(34);
   int exit_code = exit_success;
@@ -57,6 +58,7 @@ int run(int argc, char** argv, const Console& console) {
   add_profiles_command(app, console, exit_code);
   add_occupancy_command(app, console, exit_code);
   add_recommend_command(app, console, exit_code);
+  add_validate_command(app, console, exit_code);
   try {
     app.parse(argc, argv);
     return exit_code;

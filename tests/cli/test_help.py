@@ -5,7 +5,7 @@ import re
 from support import CommandLineTest, EXIT_SUCCESS, SOURCE
 
 # The user guide: between them these pages name every flag.
-GUIDE = ("tuning.md", "occupancy.md", "search.md", "spaces.md", "memory.md")
+GUIDE = ("tuning.md", "occupancy.md", "search.md", "spaces.md", "memory.md", "validation.md")
 FLAG = r"--[a-z][a-z0-9-]+"
 
 
@@ -42,7 +42,7 @@ class Help(CommandLineTest):
         words = {command[0] for command in self.commands}
         # What this test finds in the help is what was promised at least.
         self.assertLessEqual({"devices", "check", "tune", "compare", "show", "pipeline", "space", "simulate", "strategies", "export",
-                              "profiles", "occupancy", "recommend"}, words)
+                              "profiles", "occupancy", "recommend", "validate"}, words)
         self.assertIn("130", self.help_of())
 
     def test_version(self):

@@ -18,7 +18,8 @@ run("Installing into an empty prefix" "${CMAKE_COMMAND}" --install "${BUILD_FOLD
 set(snippets "${WORK_FOLDER}/snippets")
 set(root "${EXAMPLES_FOLDER}/..")
 run("Extracting the code of README.md and docs" "${PYTHON}" "${root}/tests/snippets/extract.py" "${snippets}"
-  "${root}/README.md" "${root}/docs/memory.md" "${root}/docs/performance_tuner.md")
+  "${root}/README.md" "${root}/docs/memory.md" "${root}/docs/performance_tuner.md"
+  "${root}/docs/validation.md")
 set(options -G Ninja "-DCMAKE_PREFIX_PATH=${prefix}" "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}"
   "-DCMAKE_CXX_COMPILER_LAUNCHER=${CXX_LAUNCHER}" "-DCMAKE_EXE_LINKER_FLAGS=${flags}" "-DCMAKE_BUILD_TYPE=None")
 run("Configuring the outside project" "${CMAKE_COMMAND}" -S "${SOURCE_FOLDER}" -B "${WORK_FOLDER}/build" ${options}

@@ -96,8 +96,8 @@ struct LatencyRun {
 using StopAsked = std::function<bool()>;
 
 // Blocks for the whole run. With one worker `service` is called by the calling thread, so the clock may be one that
-// only this thread moves. The contract must be one that check_contract() accepts, but for a number of requests that is too
-// small to pass.
+// only this thread moves. The contract must be one that check_contract() accepts, but for a number of requests that is
+// too small to pass.
 LatencyRun run_load(const Contract& contract, std::uint64_t repeat, const Service& service, LoadClock& clock,
                     const StopAsked& stop_asked = {});
 
