@@ -23,6 +23,13 @@ function(warpwright_unity target)
   target_precompile_headers(${target} REUSE_FROM warpwright_precompiled)
 endfunction()
 
+# warpwright_cold(TARGET)
+#   For what no user waits for: the arguments of a command, a specification that is read once. With -O1 it takes the compiler
+#   two thirds of the time that -O2 takes, in which most of a first build goes.
+function(warpwright_cold target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+endfunction()
+
 # warpwright_library(NAME SOURCES ... PUBLIC ... PRIVATE ...)
 #   A library `warpwright_NAME` (alias warpwright::NAME), static unless BUILD_SHARED_LIBS says otherwise, with the include
 #   root of its own folder, so that a library can include only what it names in PUBLIC or PRIVATE: an upward include does

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
+#include <limits>
 #include <vector>
 
 #include <warpwright/base/rng.hpp>
@@ -26,6 +27,29 @@ TEST(TTest, KnownAnswers) {
   EXPECT_EQ(t_test(std::vector<double>{0, 0}), 1);
   EXPECT_EQ(t_test(std::vector<double>{7}), 1) << "one difference has no spread to be compared with";
   EXPECT_EQ(t_test({}), 1);
+}
+
+// Closed forms for one and two degrees of freedom, and tables to their last digit.
+TEST(StudentT, TailAndQuantile) {
+  const double pi = std::acos(-1.0);
+  for (const double t : {-1000.0, -3.0, -0.5, 0.0, 1e-3, 0.7, 1.0, 2.5, 40.0, 1e4}) {
+    const double one = t > 0 ? std::atan(1 / t) / pi : 0.5 - std::atan(t) / pi;
+    EXPECT_NEAR(student_t_tail(t, 1), one, 1e-12 * one) << t;
+    const double root = std::sqrt(2 + t * t);
+    const double two = t > 0 ? 1 / (root * (root + t)) : 0.5 - t / (2 * root);
+    EXPECT_NEAR(student_t_tail(t, 2), two, 1e-12 * two) << t;
+  }
+  EXPECT_EQ(student_t_tail(std::numeric_limits<double>::infinity(), 5), 0);
+  EXPECT_EQ(student_t_tail(-std::numeric_limits<double>::infinity(), 5), 1);
+  EXPECT_NEAR(student_t_quantile(0.975, 1), 12.7062047361747, 1e-11);
+  EXPECT_NEAR(student_t_quantile(0.975, 10), 2.2281388519862739, 1e-12);
+  EXPECT_NEAR(student_t_quantile(0.025, 10), -2.2281388519862739, 1e-12);
+  EXPECT_NEAR(student_t_quantile(0.995, 5), 4.0321429835552278, 1e-12);
+  EXPECT_EQ(student_t_quantile(0.5, 3), 0);
+  EXPECT_EQ(student_t_quantile(1, 3), std::numeric_limits<double>::infinity());
+  for (const double degrees : {1.0, 3.0, 7.0, 24.0, 199.0})
+    for (const double probability : {0.6, 0.9, 0.975, 0.9999})
+      EXPECT_NEAR(student_t_tail(student_t_quantile(probability, degrees), degrees), 1 - probability, 1e-13);
 }
 
 TEST(Holm, StepsDownAndStops) {

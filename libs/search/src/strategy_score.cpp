@@ -1,9 +1,10 @@
 #include <algorithm>
-#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
+#include <limits>
 
 #include <warpwright/base/error.hpp>
 #include <warpwright/base/rng.hpp>
+#include <warpwright/model/significance.hpp>
 #include <warpwright/search/strategy_score.hpp>
 
 namespace warpwright {
@@ -109,8 +110,7 @@ PairedDifference paired_difference(const std::vector<double>& a, const std::vect
   const auto n = static_cast<double>(differences.size());
   double half = std::numeric_limits<double>::infinity();
   if (differences.size() > 1) {
-    const boost::math::students_t distribution(n - 1);
-    half = boost::math::quantile(distribution, 0.5 + confidence / 2) * deviation_of(differences) / std::sqrt(n);
+    half = student_t_quantile(0.5 + confidence / 2, n - 1) * deviation_of(differences) / std::sqrt(n);
   }
   result.low = result.mean - half;
   result.high = result.mean + half;

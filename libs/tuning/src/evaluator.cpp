@@ -1,9 +1,9 @@
 #include "evaluator.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <ctime>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <limits>
 #include <utility>
@@ -16,7 +16,15 @@
 
 namespace warpwright::tuning {
 
-std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+std::string utc_now() {
+  // Not by fmt/chrono.h, which takes the compiler longer than the rest of this file.
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  ::gmtime_r(&now, &utc);
+  std::array<char, 32> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text.data();
+}
 
 std::vector<double> counts_of(std::span<const Nanoseconds> samples) {
   std::vector<double> counts;

@@ -18,6 +18,13 @@ double sign_test(std::span<const double> differences);
 // any spread decide it alone: 0 where they are positive, else 1. 1 for fewer than two of them.
 double t_test(std::span<const double> differences);
 
+// Student's t distribution with `degrees` > 0 degrees of freedom: the probability of more than `t`, and the value that
+// is not exceeded with `probability` (in [0, 1]; infinite at its ends). Relative errors are below 1e-11 up to a
+// thousand degrees. (By the incomplete beta function: the headers of Boost.Math would take the compiler longer than all
+// of this library.)
+double student_t_tail(double t, double degrees);
+double student_t_quantile(double probability, double degrees);
+
 // Holm's step-down procedure (Holm, A simple sequentially rejective multiple test procedure, 1979): which hypotheses of
 // a family are rejected so that the probability of rejecting any true one is `family_error` at most, whatever their
 // dependence. In the order of `p_values`.
