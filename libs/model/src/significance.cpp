@@ -1,67 +1,22 @@
 #include <algorithm>
+#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <limits>
-#include <math.h>
 #include <numeric>
 
 #include <warpwright/model/significance.hpp>
 
 namespace warpwright {
-namespace {
-
-// lgamma() without its global variable, which threads would share.
-double log_gamma(double x) {
-  int sign = 0;
-  return ::lgamma_r(x, &sign);
-}
-
-// The regularised incomplete beta function I_x(a, b) by its continued fraction (Abramowitz and Stegun 26.5.8),
-// evaluated by Lentz's method; it converges fast below the mean of the distribution, and the symmetry of I serves
-// above.
-double incomplete_beta(double a, double b, double x) {
-  if (x <= 0) return 0;
-  if (x >= 1) return 1;
-  if (x > (a + 1) / (a + b + 2)) return 1 - incomplete_beta(b, a, 1 - x);
-  constexpr double tiny = 1e-300;
-  const auto away_from_zero = [](double value) { return std::abs(value) < tiny ? tiny : value; };
-  double c = 1, d = 1 / away_from_zero(1 - (a + b) * x / (a + 1)), fraction = d;
-  for (int m = 1; m < 100000; ++m) {
-    const double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
-    const double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
-    double change = 1;
-    for (const double term : {even, odd}) {
-      d = 1 / away_from_zero(1 + term * d);
-      c = away_from_zero(1 + term / c);
-      change = c * d;
-      fraction *= change;
-    }
-    if (std::abs(change - 1) < std::numeric_limits<double>::epsilon()) break;
-  }
-  const double log_front =
-      log_gamma(a + b) - log_gamma(a) - log_gamma(b) + a * std::log(x) + b * std::log1p(-x) - std::log(a);
-  return std::exp(log_front) * fraction;
-}
-
-}  // namespace
 
 double student_t_tail(double t, double degrees) {
   if (std::isinf(t)) return t > 0 ? 0 : 1;
-  const double beyond = incomplete_beta(degrees / 2, 0.5, degrees / (degrees + t * t)) / 2;
-  return t > 0 ? beyond : 1 - beyond;
+  return boost::math::cdf(boost::math::complement(boost::math::students_t(degrees), t));
 }
 
 double student_t_quantile(double probability, double degrees) {
-  if (probability < 0.5) return -student_t_quantile(1 - probability, degrees);
-  if (probability == 0.5) return 0;
-  if (probability >= 1) return std::numeric_limits<double>::infinity();
-  const double tail = 1 - probability;
-  double low = 0, high = 1;
-  while (student_t_tail(high, degrees) > tail) high *= 2;
-  for (;;) {
-    const double middle = low + (high - low) / 2;
-    if (middle <= low || middle >= high) return high;
-    (student_t_tail(middle, degrees) > tail ? low : high) = middle;
-  }
+  if (probability <= 0 || probability >= 1)
+    return std::copysign(std::numeric_limits<double>::infinity(), probability - 0.5);
+  return boost::math::quantile(boost::math::students_t(degrees), probability);
 }
 
 double sign_test(std::span<const double> differences) {

@@ -19,9 +19,8 @@ double sign_test(std::span<const double> differences);
 double t_test(std::span<const double> differences);
 
 // Student's t distribution with `degrees` > 0 degrees of freedom: the probability of more than `t`, and the value that
-// is not exceeded with `probability` (in [0, 1]; infinite at its ends). Relative errors are below 1e-11 up to a
-// thousand degrees. (By the incomplete beta function: the headers of Boost.Math would take the compiler longer than all
-// of this library.)
+// is not exceeded with `probability` (in [0, 1]; infinite at its ends). By Boost.Math, whose headers take the compiler
+// so long that one source of ours includes them.
 double student_t_tail(double t, double degrees);
 double student_t_quantile(double probability, double degrees);
 
