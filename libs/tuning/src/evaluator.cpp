@@ -35,6 +35,7 @@ std::vector<double> counts_of(std::span<const Nanoseconds> samples) {
 
 std::optional<std::string> unlaunchable_reason(const Problem& problem, const Configuration& configuration,
                                                const DeviceInfo& device) {
+  if (problem.launches.empty()) return std::nullopt;
   return measure::evaluate_geometries(problem.launches, problem.scope(configuration), device).refused;
 }
 
@@ -133,7 +134,7 @@ void Evaluator::evaluate_alone(TaskBatch& batch, const Configuration& configurat
                                Then then) const {
   Trial begun;
   begun.configuration = configuration;
-  const auto finish = [then = std::move(then)](Trial trial, Binary binary) {
+  const auto finish = [then](Trial trial, Binary binary) {
     trial.finished_at = utc_now();
     then(std::move(trial), std::move(binary));
   };
@@ -142,29 +143,31 @@ void Evaluator::evaluate_alone(TaskBatch& batch, const Configuration& configurat
     begun.message = *std::move(reason);
     return finish(std::move(begun), {});
   }
-  const auto check_mistake = [](bool mistake, const std::string& message) {
-    if (mistake) throw Error(ErrorCode::bad_input, message);
-  };
   const auto compiled = [=, this, &batch, &device](TaskBatch::Results results) {
     auto& done = std::get<execution::CompileDone>(results.front());
-    check_mistake(done.specification_mistake, done.message);
+    if (done.specification_mistake) throw Error(ErrorCode::bad_input, done.message);
     Trial trial = begun;
     apply(done, trial, device);
     if (trial.status != TrialStatus::ok) return finish(std::move(trial), std::move(done.binary));
-    execution::RunTask task;
-    task.configuration = trial.configuration;
-    task.binary = done.binary;
-    task.timing = timing_;
-    const auto ran = [=, this, &device, binary = std::move(done.binary)](TaskBatch::Results run) {
-      auto& end = std::get<execution::RunDone>(run.front());
-      check_mistake(end.result.specification_mistake, end.result.message);
-      Trial measured = trial;
-      apply(std::move(end), measured, device);
-      finish(std::move(measured), binary);
-    };
-    batch.begin({std::move(task)}, TimeAccount::Part::device, ran);
+    run_alone(batch, std::move(trial), std::move(done.binary), device, then);
   };
   batch.begin({execution::CompileTask{0, configuration, {}}}, TimeAccount::Part::compile_wait, compiled);
+}
+
+void Evaluator::run_alone(TaskBatch& batch, Trial trial, Binary binary, const DeviceInfo& device, Then then) const {
+  execution::RunTask task;
+  task.configuration = trial.configuration;
+  task.binary = binary;
+  task.timing = timing_;
+  const auto ran = [=, this, &device](TaskBatch::Results results) {
+    auto& done = std::get<execution::RunDone>(results.front());
+    if (done.result.specification_mistake) throw Error(ErrorCode::bad_input, done.result.message);
+    Trial measured = trial;
+    apply(std::move(done), measured, device);
+    measured.finished_at = utc_now();
+    then(std::move(measured), binary);
+  };
+  batch.begin({std::move(task)}, TimeAccount::Part::device, ran);
 }
 
 }  // namespace warpwright::tuning

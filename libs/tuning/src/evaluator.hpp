@@ -48,6 +48,8 @@ class Evaluator {
   // every other one. `device` and the batch must outlive that.
   using Then = std::function<void(Trial trial, Binary binary)>;
   void evaluate_alone(TaskBatch& batch, const Configuration& configuration, const DeviceInfo& device, Then then) const;
+  // The same from there on where it is compiled, or nothing is: runs the trial's configuration.
+  void run_alone(TaskBatch& batch, Trial trial, Binary binary, const DeviceInfo& device, Then then) const;
 
  private:
   const Problem& problem_;

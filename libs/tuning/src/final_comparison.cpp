@@ -77,7 +77,7 @@ std::vector<const Trial*> FinalComparison::finalists() const {
   const double best = objective(*chosen.front());
   chosen.resize(std::min(chosen.size(), most_wanted));
   Nanoseconds round{};
-  for (const Trial* trial : chosen) round += *trial->median;
+  for (const Trial* trial : chosen) round += rules_.sample_cost(*trial);
   std::vector<const Trial*> others;
   for (const Trial& trial : result_.trials) {
     const bool timed = measure::can_win(trial) ||
@@ -87,7 +87,7 @@ std::vector<const Trial*> FinalComparison::finalists() const {
   }
   std::stable_sort(others.begin(), others.end(), better);
   for (const Trial* trial : others) {
-    round += *trial->median;
+    round += rules_.sample_cost(*trial);
     if (chosen.empty() || chosen.size() >= most || round > longest_round) break;
     chosen.push_back(trial);
   }
@@ -116,8 +116,10 @@ const FinalComparison::Contestant* FinalComparison::find(const Configuration& co
   return found == contestants_.end() ? nullptr : &*found;
 }
 
-void FinalComparison::begin(Nanoseconds patience, Then then) {
-  give_up_ = clock_.now() + patience;
+void FinalComparison::begin(Nanoseconds elapsed, Then then) {
+  constexpr Nanoseconds least_patience{60e9};
+  elapsed_ = elapsed;
+  give_up_ = clock_.now() + std::max(least_patience, elapsed);
   then_ = std::move(then);
   admit();
 }
@@ -133,7 +135,7 @@ void FinalComparison::admit() {
     contestant.verified.configuration = trial->configuration;
     if (const Binary* binary = kept_.find(trial->configuration)) {
       contestant.binary = *binary;
-    } else {
+    } else if (rules_.compiles) {
       to_compile.push_back(execution::CompileTask{0, trial->configuration, {}});
       waiting.push_back(fresh_.size() - 1);
     }
@@ -169,7 +171,7 @@ void FinalComparison::admitted() {
       passed.verified.binary = nullptr;
     } else {
       all_passed = false;
-      fail(candidates_[i]);
+      fail(candidates_[i], "the second verification");
     }
   }
   if (all_passed) {
@@ -193,7 +195,7 @@ void FinalComparison::finish() {
   then_();
 }
 
-void FinalComparison::fail(const Verified& failed) {
+void FinalComparison::fail(const Verified& failed, const char* where) {
   constexpr std::size_t most_warnings = 5;
   for (Trial& trial : result_.trials) {
     if (!(trial.configuration == failed.configuration)) continue;
@@ -210,19 +212,26 @@ void FinalComparison::fail(const Verified& failed) {
   ++failures_;
   const std::string what = fmt::format("{}: {}", to_string(failed.status), failed.message);
   if (is_baseline)
-    result_.warnings.push_back(
-        fmt::format("the baseline ({}) failed the second verification: {}; there is no speed-up "
-                    "to report",
-                    failed.configuration.describe(), what));
+    result_.warnings.push_back(fmt::format("the baseline ({}) failed {}: {}; there is no speed-up to report",
+                                           failed.configuration.describe(), where, what));
   else if (failures_ <= most_warnings)
-    result_.warnings.push_back(
-        fmt::format("{} failed the second verification: {}", failed.configuration.describe(), what));
+    result_.warnings.push_back(fmt::format("{} failed {}: {}", failed.configuration.describe(), where, what));
   else if (failures_ == most_warnings + 1)
-    result_.warnings.push_back("more configurations failed the second verification; 'warpwright show' has them");
+    result_.warnings.push_back(fmt::format("more configurations failed {}; 'warpwright show' has them", where));
+}
+
+// None where so few would fit that nothing could be told apart.
+int FinalComparison::rounds(std::size_t candidates, Nanoseconds one_round) const {
+  if (!rules_.comparison_share) return comparison_rounds(options_.final_rounds, candidates, one_round);
+  constexpr Nanoseconds usual{5e9};
+  constexpr int fewest = 4;  // fewer leave one to report, which has no spread
+  const double most = std::max(usual, elapsed_ * *rules_.comparison_share) / std::max(one_round, Nanoseconds(1));
+  const int affordable = most < options_.final_rounds ? static_cast<int>(most) : options_.final_rounds;
+  return affordable < std::min(fewest, options_.final_rounds) ? 0 : affordable;
 }
 
 void FinalComparison::compare() {
-  if (options_.finalists <= 0) return compare_sustained();
+  if (options_.finalists <= 0 || options_.final_rounds <= 0) return compare_sustained();
   execution::InterleaveTask task;
   task.cache = options_.timing.cache;
   task.seed = derive_seed(result_.seed, 1);
@@ -233,11 +242,16 @@ void FinalComparison::compare() {
       baseline_at = task.configurations.size();
     task.configurations.push_back(trial->configuration);
     task.binaries.push_back(find(trial->configuration)->binary);
-    one_round += *trial->median;
+    one_round += rules_.sample_cost(*trial);
   }
   // One alone has its times from the search, unless it was stopped early there.
   if (task.configurations.empty() || (task.configurations.size() < 2 && result_.best)) return compare_sustained();
-  task.rounds = comparison_rounds(options_.final_rounds, task.configurations.size(), one_round);
+  task.rounds = rounds(task.configurations.size(), one_round);
+  if (task.rounds == 0) {
+    result_.warnings.emplace_back(
+        "a final comparison would take too long, so the speed-up is that of the search, which favours lucky samples");
+    return compare_sustained();
+  }
   batch_.begin({task}, TimeAccount::Part::finish,
                [this, configurations = task.configurations, baseline_at](TaskBatch::Results results) {
                  compared(configurations, baseline_at, std::get<execution::InterleaveDone>(std::move(results.front())));
@@ -251,9 +265,20 @@ void FinalComparison::compared(const std::vector<Configuration>& configurations,
     result_.warnings.push_back("the final comparison failed (" + done.message + "); times are those of the search");
     return;
   }
+  const auto failed = [&](std::size_t i) { return i < done.failures.size() && done.failures[i].has_value(); };
+  for (std::size_t i = 0; i < configurations.size(); ++i) {
+    if (!failed(i)) continue;
+    Verified failure;
+    failure.configuration = configurations[i];
+    failure.status = done.failures[i]->status;
+    failure.message = "final comparison: " + done.failures[i]->message;
+    fail(failure, "the final comparison");
+  }
+  settle_by_search(result_, evaluator_);  // for the case that no finalist is left
   std::vector<Finalist> competitors;
   const std::vector<Nanoseconds>* baseline = nullptr;
   for (std::size_t i = 0; i < configurations.size(); ++i) {
+    if (failed(i)) continue;
     const std::vector<Nanoseconds>& samples = done.samples.at(i);
     if (const auto why = evaluator_.impossible(configurations[i], result_.evaluation.device,
                                                Nanoseconds(median(counts_of(samples))));

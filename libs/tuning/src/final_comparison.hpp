@@ -17,6 +17,7 @@
 #include "kept_binaries.hpp"
 #include "second_verification.hpp"
 #include "session_log.hpp"
+#include "session_rules.hpp"
 #include "sustained_comparison.hpp"
 
 namespace warpwright::tuning {
@@ -34,11 +35,13 @@ class FinalComparison {
   using Then = std::function<void()>;
 
   // What has another outcome now, wrong or measured to the end, is told to the log, whose record gets the result.
-  FinalComparison(const Problem& problem, const Space& space, const SessionOptions& options, const Evaluator& evaluator,
-                  const Clock& clock, const KeptBinaries& kept, TaskBatch& batch, SessionLog& log)
+  FinalComparison(const Problem& problem, const Space& space, const SessionOptions& options, const SessionRules& rules,
+                  const Evaluator& evaluator, const Clock& clock, const KeptBinaries& kept, TaskBatch& batch,
+                  SessionLog& log)
       : problem_(problem),
         space_(space),
         options_(options),
+        rules_(rules),
         evaluator_(evaluator),
         clock_(clock),
         kept_(kept),
@@ -53,9 +56,10 @@ class FinalComparison {
   // Verifies the finalists and the baseline, replaces those that fail by the next best, times them afresh and sets
   // best, finalists, ties, baseline_median and the speed-up of the result; without a winner where nothing passed. Where
   // there is nothing to compare or the run fails, the times are those of the search. Where power limits the fastest
-  // finalist, boost and sustained of those that took part, and by the session's option these times decide. `patience`
-  // is how long failing configurations are replaced. `then` is called at the end.
-  void begin(Nanoseconds patience, Then then);
+  // finalist, boost and sustained of those that took part, and by the session's option these times decide. `elapsed` is
+  // the time of the session so far: failing configurations are replaced for as long again, or for a minute. `then` is
+  // called at the end.
+  void begin(Nanoseconds elapsed, Then then);
 
  private:
   struct Contestant {
@@ -77,13 +81,16 @@ class FinalComparison {
   void compared_sustained(std::optional<SustainedTimes> times);
   void finish();
 
-  void fail(const Verified& failed);
+  // `where` it failed, in words.
+  void fail(const Verified& failed, const char* where);
+  int rounds(std::size_t candidates, Nanoseconds one_round) const;
   void settle(std::vector<Finalist> competitors, const std::vector<Nanoseconds>* baseline);
   void complete(const Finalist& finalist);
 
   const Problem& problem_;
   const Space& space_;
   const SessionOptions& options_;
+  const SessionRules& rules_;
   const Evaluator& evaluator_;
   const Clock& clock_;
   const KeptBinaries& kept_;
@@ -92,6 +99,7 @@ class FinalComparison {
   SessionRecord& result_;
   SecondVerification verification_;
   SustainedComparison sustained_;
+  Nanoseconds elapsed_{};
   Nanoseconds give_up_{};               // when, if what is admitted still fails
   std::deque<Contestant> contestants_;  // that passed
   std::deque<Contestant> fresh_;        // that are checked now

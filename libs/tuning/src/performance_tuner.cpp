@@ -303,6 +303,12 @@ struct PerformanceTuner::State {
     return exceeds_limits(geometry, *options.device);
   }
 
+  PerformanceMetrics run(const detail::Callable& callable, const TuningSessionOptions& given) const {
+    detail::CallableSession session(callable, given, options.strategies, clock());
+    session.advance();
+    return session.finish();
+  }
+
   void keep(const std::string& name, const Configuration& dimensions, double work, const TuningSessionOptions& given,
             PerformanceMetrics& metrics) {
     if (!metrics.best || metrics.interrupted || !given.keep_profile) return;
@@ -366,17 +372,17 @@ PerformanceMetrics PerformanceTuner::run_tuning_session(const std::string& name,
   const auto kernel = [&](const Configuration& configuration) {
     return configuration == baseline.configuration ? baseline.kernel : kernel_of(space, configuration);
   };
-  detail::CallableSession session{
+  detail::Callable callable{
       *candidates,
       baseline.configuration,
       static_cast<double>(space.workload_size),
       [&](const Configuration& configuration) { return evaluator(kernel(configuration)); },
       [&](const Configuration& configuration) { return state_->refusal(space, kernel(configuration)); },
       {}};
-  if (state_->kernel_tuner) session.first = recommended(space, *candidates, *state_->kernel_tuner);
-  PerformanceMetrics metrics = detail::run(session, options, state_->options.strategies, state_->clock());
+  if (state_->kernel_tuner) callable.first = recommended(space, *candidates, *state_->kernel_tuner);
+  PerformanceMetrics metrics = state_->run(callable, options);
   if (metrics.best) metrics.best_kernel = kernel(*metrics.best);
-  state_->keep(name, Configuration{{"workload_size", static_cast<std::int64_t>(space.workload_size)}}, session.work,
+  state_->keep(name, Configuration{{"workload_size", static_cast<std::int64_t>(space.workload_size)}}, callable.work,
                options, metrics);
   return metrics;
 }
@@ -390,9 +396,8 @@ PerformanceMetrics PerformanceTuner::run_tuning_session(const std::string& name,
   if (!(std::isfinite(space.work) && space.work > 0))
     refuse(fmt::format("ConfigurationSpace::work is {}; it must be a positive number", space.work));
   const auto configurations = space_of(space);
-  const detail::CallableSession session{
-      *configurations, baseline_of(space, *configurations), space.work, evaluator, {}, {}};
-  PerformanceMetrics metrics = detail::run(session, options, state_->options.strategies, state_->clock());
+  const detail::Callable callable{*configurations, baseline_of(space, *configurations), space.work, evaluator, {}, {}};
+  PerformanceMetrics metrics = state_->run(callable, options);
   state_->keep(name, space.dimensions, space.work, options, metrics);
   return metrics;
 }

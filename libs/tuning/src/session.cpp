@@ -47,10 +47,7 @@ struct Session::State {
     record.began_at = utc_now();
   }
 
-  Moment moment() const {
-    return {clock.now(), room_of(evaluation), evaluation.restart_time(),
-            options.stop != nullptr && options.stop->load()};
-  }
+  Moment moment() const { return moment_of(evaluation, clock, options.stop); }
 
   void start() {
     started = true;
@@ -83,26 +80,8 @@ Session::~Session() = default;
 
 bool Session::advance(std::optional<Nanoseconds> until) {
   State& state = *state_;
-  SessionCore& core = state.core;
   if (!state.started) state.start();
-  try {
-    while (!core.over()) {
-      while (auto task = core.next(state.moment())) give(state.evaluation, *std::move(task));
-      if (core.over()) break;
-      Nanoseconds patience = core.patience();
-      if (until) {
-        const Nanoseconds left = *until - state.clock.now();
-        if (left.count() <= 0) return false;
-        patience = std::min(patience, left);
-      }
-      auto completion = state.evaluation.wait(patience);
-      core.tell(state.moment(), std::move(completion));
-    }
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::interrupted) throw;
-    core.interrupt(state.moment());
-  }
-  return true;
+  return drive(state.core, state.evaluation, state.clock, state.options.stop, until);
 }
 
 SessionRecord Session::finish() {

@@ -10,8 +10,6 @@
 namespace warpwright::tuning {
 namespace {
 
-// Configurations that fail the second verification are replaced by others for this long, or as long as the search took.
-constexpr Nanoseconds least_patience{60e9};
 // Far more than there are finalists, and little beside what the search itself needs.
 constexpr std::size_t most_kept_binaries = 256;
 constexpr Bytes kept_binaries_limit{64 << 20};
@@ -19,12 +17,13 @@ constexpr Bytes kept_binaries_limit{64 << 20};
 }  // namespace
 
 SessionCore::SessionCore(const Problem& problem, const Space& space, Configuration baseline, MakeStrategy make_strategy,
-                         const SessionOptions& options, Nanoseconds now)
+                         const SessionOptions& options, Nanoseconds now, SessionRules rules)
     : problem_(problem),
       space_(space),
       baseline_(std::move(baseline)),
       make_strategy_(std::move(make_strategy)),
       options_(options),
+      rules_(std::move(rules)),
       clock_(now),
       begin_(now - options.time_before),
       account_(clock_, options.time_before),
@@ -77,7 +76,7 @@ void SessionCore::keep(std::vector<Trial> trials) {
 
 void SessionCore::begin(const Moment& moment, TrialSchedule::Sharing sharing) {
   see(moment);
-  schedule_.share(sharing);
+  schedule_.share(rules_.compiles ? sharing : TrialSchedule::Sharing::direct);
   account_.enter(Part::tuner);
   references_.emplace(problem_, result_.evaluation, result_.seed, batch_, Part::startup);
   references_->check_references([this] { measure_baseline(); });
@@ -85,14 +84,20 @@ void SessionCore::begin(const Moment& moment, TrialSchedule::Sharing sharing) {
 
 void SessionCore::measure_baseline() {
   if (result_.baseline && result_.baseline->configuration == baseline_) return begin_search();
-  evaluator_.evaluate_alone(batch_, baseline_, result_.evaluation.device, [this](Trial baseline, Binary binary) {
-    const TrialTimes& times = baseline.times;
-    if ((times.copy + times.verify + times.measure).count() > 0)
-      account_.device_done(times.copy, times.verify, times.measure, restarted_since_last());
-    if (baseline.ok()) kept_binaries_.keep(baseline_, std::move(binary), -std::numeric_limits<double>::infinity());
-    log_.set_baseline(std::move(baseline), clock_.now());
-    begin_search();
-  });
+  const auto take = [this](Trial baseline, Binary binary) { take_baseline(std::move(baseline), std::move(binary)); };
+  if (rules_.compiles) return evaluator_.evaluate_alone(batch_, baseline_, result_.evaluation.device, take);
+  Trial trial;
+  trial.configuration = baseline_;
+  evaluator_.run_alone(batch_, std::move(trial), {}, result_.evaluation.device, take);
+}
+
+void SessionCore::take_baseline(Trial baseline, Binary binary) {
+  const TrialTimes& times = baseline.times;
+  if ((times.copy + times.verify + times.measure).count() > 0)
+    account_.device_done(times.copy, times.verify, times.measure, restarted_since_last());
+  if (baseline.ok()) kept_binaries_.keep(baseline_, std::move(binary), -std::numeric_limits<double>::infinity());
+  log_.set_baseline(std::move(baseline), clock_.now());
+  begin_search();
 }
 
 void SessionCore::begin_search() {
@@ -100,8 +105,17 @@ void SessionCore::begin_search() {
     result_.warnings.push_back(fmt::format("the baseline ({}) failed: {}: {}; there is no speed-up to report",
                                            baseline_.describe(), to_string(result_.baseline->status),
                                            result_.baseline->message));
-  log_.begin_search(clock_.now());
+  log_.begin_search(rules_.count_measured ? begin_ : clock_.now());
   phase_ = Phase::search;
+  if (!rules_.count_measured) return;
+  schedule_.spend();
+  if (result_.baseline->status == TrialStatus::pruned) schedule_.refund();
+  if (!baseline_index_) return;
+  Trial first = *result_.baseline;
+  first.ordinal = schedule_.ask();
+  schedule_.refund();
+  kept_.emplace(*baseline_index_, log_.outcome_of(first));  // for when the strategy asks for it
+  log_.add(std::move(first), clock_.now());
 }
 
 // ---- steps ----------------------------------------------------------------------------------------------------------
@@ -181,9 +195,9 @@ std::optional<Task> SessionCore::next_of_search() {
     }
     if (std::exchange(begun_, false) && (!schedule_.device_idle() || idle_part() == Part::beside_compilers)) {
       looked_ = false;
-      return wait_for_more(schedule_.may_ask() && schedule_.wants_compilation(moment_.room));
+      return wait_for_more(schedule_.may_ask() && schedule_.wants_more(moment_.room));
     }
-    if (!schedule_.may_ask() || !schedule_.wants_compilation(moment_.room)) break;
+    if (!schedule_.may_ask() || !schedule_.wants_more(moment_.room)) break;
     if (schedule_.device_idle()) account_.enter(idle_part());
     const auto index = asked_ahead_ ? std::exchange(asked_ahead_, std::nullopt) : ask();
     if (!index) {
@@ -244,6 +258,10 @@ std::optional<Task> SessionCore::begin_trial(std::uint64_t index) {
     finish_trial(index, std::move(item.trial));
     return std::nullopt;
   }
+  if (!rules_.compiles) {
+    schedule_.make_ready(std::move(item));
+    return std::nullopt;
+  }
   execution::CompileTask task{ordinal, item.trial.configuration, {}};
   schedule_.compile(std::move(item));
   return task;
@@ -302,7 +320,8 @@ void SessionCore::record_run() {
 void SessionCore::end_trial(std::uint64_t ordinal) {
   TrialSchedule::Item item = schedule_.remove(ordinal);
   item.trial.finished_at = utc_now();
-  if (item.trial.median)
+  if (rules_.count_measured && item.trial.status == TrialStatus::pruned) schedule_.refund();
+  if (item.trial.median && rules_.compiles)
     kept_binaries_.keep(item.trial.configuration, std::move(item.binary),
                         evaluator_.objective(item.trial.configuration, *item.trial.median));
   finish_trial(item.index, std::move(item.trial));
@@ -344,8 +363,8 @@ void SessionCore::finish() {
     settle_by_search(result_, evaluator_);
     return end();
   }
-  comparison_.emplace(problem_, space_, options_, evaluator_, clock_, kept_binaries_, batch_, log_);
-  comparison_->begin(std::max(least_patience, clock_.now() - begin_), end);
+  comparison_.emplace(problem_, space_, options_, rules_, evaluator_, clock_, kept_binaries_, batch_, log_);
+  comparison_->begin(clock_.now() - begin_, end);
 }
 
 void SessionCore::close(const Moment& moment) {
@@ -354,6 +373,33 @@ void SessionCore::close(const Moment& moment) {
   log_.close();
   result_.times = account_.finish();
   log_.write_record();
+}
+
+Moment moment_of(const execution::Evaluation& evaluation, const Clock& clock, const std::atomic<bool>* stop) {
+  return {clock.now(), room_of(evaluation), evaluation.restart_time(), stop != nullptr && stop->load()};
+}
+
+bool drive(SessionCore& core, execution::Evaluation& evaluation, const Clock& clock, const std::atomic<bool>* stop,
+           std::optional<Nanoseconds> until) {
+  const auto moment = [&] { return moment_of(evaluation, clock, stop); };
+  try {
+    while (!core.over()) {
+      while (auto task = core.next(moment())) give(evaluation, *std::move(task));
+      if (core.over()) break;
+      Nanoseconds patience = core.patience();
+      if (until) {
+        const Nanoseconds left = *until - clock.now();
+        if (left.count() <= 0) return false;
+        patience = std::min(patience, left);
+      }
+      auto completion = evaluation.wait(patience);
+      core.tell(moment(), std::move(completion));
+    }
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::interrupted) throw;
+    core.interrupt(moment());
+  }
+  return true;
 }
 
 }  // namespace warpwright::tuning

@@ -3,6 +3,7 @@
 // time, one virtual clock can drive it, and tests take its steps in any order. Internal; tuning::Session drives it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -17,6 +18,7 @@
 #include "kept_binaries.hpp"
 #include "second_verification.hpp"
 #include "session_log.hpp"
+#include "session_rules.hpp"
 #include "task_batch.hpp"
 #include "trial_schedule.hpp"
 
@@ -37,7 +39,7 @@ class SessionCore {
 
   // Makes the strategy, and throws what that throws. `baseline` need not be in the space.
   SessionCore(const Problem& problem, const Space& space, Configuration baseline, MakeStrategy make_strategy,
-              const SessionOptions& options, Nanoseconds now);
+              const SessionOptions& options, Nanoseconds now, SessionRules rules = {});
   SessionCore(const SessionCore&) = delete;
   SessionCore& operator=(const SessionCore&) = delete;
 
@@ -85,6 +87,7 @@ class SessionCore {
   std::unique_ptr<SearchAlgorithm> make_strategy() const;
   Nanoseconds restarted_since_last();
   void measure_baseline();
+  void take_baseline(Trial baseline, Binary binary);
   void begin_search();
   bool stopping();
   Part idle_part() const;
@@ -106,6 +109,7 @@ class SessionCore {
   const Configuration baseline_;
   const MakeStrategy make_strategy_;
   const SessionOptions& options_;
+  const SessionRules rules_;
   ToldClock clock_;
   const Nanoseconds begin_;
   Moment moment_;
@@ -132,5 +136,11 @@ class SessionCore {
   bool asked_in_vain_ = false;                // the strategy has none before it is told more
   std::optional<std::uint64_t> ran_;          // to be recorded as soon as the device goes on
 };
+
+Moment moment_of(const execution::Evaluation& evaluation, const Clock& clock, const std::atomic<bool>* stop);
+// Takes steps until the session is over or the clock says `until`; true when it is over. It is interrupted where the
+// evaluation or anything else throws Error(interrupted).
+bool drive(SessionCore& core, execution::Evaluation& evaluation, const Clock& clock, const std::atomic<bool>* stop,
+           std::optional<Nanoseconds> until);
 
 }  // namespace warpwright::tuning

@@ -64,6 +64,11 @@ void TrialSchedule::compile(Item item) {
   items_.emplace(ordinal, std::move(item));
 }
 
+void TrialSchedule::make_ready(Item item) {
+  ready_.push_back(item.trial.ordinal);
+  items_.emplace(item.trial.ordinal, std::move(item));
+}
+
 TrialSchedule::Item* TrialSchedule::compiled(std::uint64_t ordinal, Nanoseconds wall) {
   --compiling_;
   const auto found = items_.find(ordinal);

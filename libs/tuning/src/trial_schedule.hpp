@@ -57,8 +57,9 @@ class TrialSchedule {
     Trial trial;
     Binary binary;  // once it is compiled
   };
-  // How compilers and device share the machine: side by side, or in turns because the device is the CPU.
-  enum class Sharing { beside, alternating };
+  // How compilers and device share the machine: side by side, in turns because the device is the CPU, or not, because
+  // nothing is compiled: then one configuration follows the other.
+  enum class Sharing { beside, alternating, direct };
 
   // `budget`: configurations to be asked for, kept ones included; no limit if absent.
   explicit TrialSchedule(std::optional<std::uint64_t> budget, Sharing sharing = Sharing::beside)
@@ -69,8 +70,11 @@ class TrialSchedule {
 
   bool may_ask() const { return !ended_ && (!budget_ || asked_ < *budget_); }
   bool budget_spent() const { return budget_ && asked_ >= *budget_; }
-  // One more is to be compiled now.
-  bool wants_compilation(const Room& room) const { return room.compile && wants_binaries(ready_.size(), compiling_); }
+  // One more is to be begun now.
+  bool wants_more(const Room& room) const {
+    if (sharing_ == Sharing::direct) return items_.empty();
+    return room.compile && wants_binaries(ready_.size(), compiling_);
+  }
   // Every compiler is busy, and the first to end will have another task. Not where the device would be disturbed by the
   // question, nor where the answer can wait for results, nor where one configuration follows the other.
   bool wants_question_soon(const Room& room) const {
@@ -81,9 +85,7 @@ class TrialSchedule {
   bool wants_run(const Room& room) const;
   // The device has nothing to do, and the compilers have all they can have: what the tuner does now delays nothing
   // unless one of them ends meanwhile. Where the device waits for all of them, one that could have a task waits too.
-  bool leisure(const Room& room) const {
-    return compiling_ > 0 && (sharing_ == Sharing::beside || !wants_compilation(room));
-  }
+  bool leisure(const Room& room) const { return compiling_ > 0 && (sharing_ == Sharing::beside || !wants_more(room)); }
   bool empty() const { return items_.empty(); }  // nothing is under way
   bool device_idle() const { return runs_.empty(); }
   bool waiting() const { return !ready_.empty(); }  // for the device
@@ -96,10 +98,14 @@ class TrialSchedule {
   void keep(std::uint64_t ordinal);
   // One more was asked for: its ordinal.
   std::uint64_t ask();
+  // Something else takes one of the budget, or is given one back.
+  void spend() { ++asked_; }
+  void refund() { --asked_; }
   // The strategy has no more.
   void end() { ended_ = true; }
-  // Given to a compiler, under its ordinal.
+  // Given to a compiler, under its ordinal; or waiting for the device at once, where nothing is compiled.
   void compile(Item item);
+  void make_ready(Item item);
   // A compiler is done, with something that can run or not; null if it is of no item (it was dropped).
   Item* compiled(std::uint64_t ordinal, Nanoseconds wall);
   // It waits for the device from now on, or never will.

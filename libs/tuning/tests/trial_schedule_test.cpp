@@ -72,12 +72,12 @@ TEST(TrialSchedule, NoMoreIsUnderWayThanKeepsTheDeviceBusy) {
   schedule.ran(first, millisecond * 2);
   schedule.remove(first);
   std::size_t under_way = 0;
-  while (schedule.wants_compilation(all_room)) {
+  while (schedule.wants_more(all_room)) {
     begin(schedule);
     ++under_way;
   }
   EXPECT_EQ(under_way, 4u);
-  EXPECT_FALSE(schedule.wants_compilation({false, true, true}));
+  EXPECT_FALSE(schedule.wants_more({false, true, true}));
 }
 
 TEST(TrialSchedule, NothingIsQueuedBehindALongRun) {
@@ -103,7 +103,7 @@ TEST(TrialSchedule, NothingIsQueuedBehindALongRun) {
 TEST(TrialSchedule, ACpuCompilesABatchAndThenMeasuresIt) {
   TrialSchedule schedule(std::nullopt, TrialSchedule::Sharing::alternating);
   std::vector<std::uint64_t> batch;
-  while (schedule.wants_compilation(all_room) && batch.size() < 100) {
+  while (schedule.wants_more(all_room) && batch.size() < 100) {
     batch.push_back(begin(schedule));
     schedule.compiled(batch.back(), millisecond);
     schedule.make_ready(batch.back());
@@ -116,7 +116,7 @@ TEST(TrialSchedule, ACpuCompilesABatchAndThenMeasuresIt) {
   schedule.remove(late);
   ASSERT_TRUE(schedule.wants_run(all_room));
   schedule.run();
-  EXPECT_FALSE(schedule.wants_compilation(all_room)) << "the device is measuring";
+  EXPECT_FALSE(schedule.wants_more(all_room)) << "the device is measuring";
 }
 
 TEST(TrialSchedule, AfterItsEndNothingBeginsAndWhatWasDroppedIsNoItem) {
@@ -129,6 +129,25 @@ TEST(TrialSchedule, AfterItsEndNothingBeginsAndWhatWasDroppedIsNoItem) {
   schedule.drop();
   EXPECT_TRUE(schedule.empty());
   EXPECT_EQ(schedule.compiled(compiling, millisecond), nullptr);
+}
+
+TEST(TrialSchedule, WithoutCompilersOneFollowsTheOther) {
+  TrialSchedule schedule(3, TrialSchedule::Sharing::direct);
+  constexpr Room room{false, true, false};
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    ASSERT_TRUE(schedule.wants_more(room));
+    ASSERT_TRUE(schedule.may_ask());
+    TrialSchedule::Item item;
+    item.trial.ordinal = schedule.ask();
+    schedule.make_ready(std::move(item));
+    EXPECT_FALSE(schedule.wants_more(room));
+    ASSERT_TRUE(schedule.wants_run(room));
+    EXPECT_EQ(schedule.run().trial.ordinal, i);
+    schedule.ran(i, millisecond);
+    schedule.remove(i);
+    if (i == 1) schedule.refund();  // it was worth nothing
+  }
+  EXPECT_FALSE(schedule.may_ask());
 }
 
 // Whatever the order in which compilers and the device end: nothing is lost, nothing runs twice, and the device never
@@ -151,7 +170,7 @@ TEST(TrialSchedule, AnyOrderOfStepsRunsEverythingOnce) {
         if (sharing == TrialSchedule::Sharing::alternating) {
           ASSERT_TRUE(compiling.empty());
         }
-      } else if (schedule.may_ask() && schedule.wants_compilation(room) && rng.below(4) > 0) {
+      } else if (schedule.may_ask() && schedule.wants_more(room) && rng.below(4) > 0) {
         compiling.push_back(begin(schedule));
       } else if (!compiling.empty() && (running.empty() || rng.below(2) == 0)) {
         const auto at = compiling.begin() + static_cast<std::ptrdiff_t>(rng.below(compiling.size()));
@@ -172,7 +191,7 @@ TEST(TrialSchedule, AnyOrderOfStepsRunsEverythingOnce) {
         schedule.remove(ordinal);
         ASSERT_TRUE(ended.insert(ordinal).second);
       } else {
-        ASSERT_TRUE(schedule.may_ask() && schedule.wants_compilation(room)) << "nothing can go on";
+        ASSERT_TRUE(schedule.may_ask() && schedule.wants_more(room)) << "nothing can go on";
       }
     }
     EXPECT_EQ(ended.size(), 60u);

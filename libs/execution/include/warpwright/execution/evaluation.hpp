@@ -74,6 +74,13 @@ struct InterleaveDone {
   std::vector<std::vector<Nanoseconds>> samples;  // [candidate][round]
   // Of each candidate, as Conditions::marks; empty where samples are not taken by the timing protocol.
   std::vector<std::vector<std::string>> marks;
+  // Of each candidate, why its samples end where they do, if it is not for the last round. Empty where candidates fail
+  // together only, as they do in workers.
+  struct Failure {
+    TrialStatus status = TrialStatus::ok;
+    std::string message;
+  };
+  std::vector<std::optional<Failure>> failures;
   // Of a sustained task: whether power held the clock down. If not, there are no samples.
   bool power_limited = false;
   std::string message;

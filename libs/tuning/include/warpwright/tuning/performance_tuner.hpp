@@ -143,10 +143,11 @@ struct TuningSessionOptions {
 
   int warmup = 0;   // calls for each configuration whose result is not used
   int samples = 1;  // calls for each configuration; their median counts
-  // The best so many are compared with the baseline at the end, `final_rounds` fresh calls of each, interleaved; fewer
-  // where they would take longer than 5 s and a tenth of the search, and none (with a warning) if that leaves fewer
-  // than 4. The first half of the rounds chooses the winner, the second is what is reported; 12 give the speed-up an
-  // interval of 95 %. 0 rounds: no comparison, the speed-up is that of the search.
+  // The best so many, and what was within 2.5 % of the best while a round of calls takes less than 50 ms (up to 32),
+  // are compared with the baseline at the end, `final_rounds` fresh calls of each, interleaved; fewer rounds where they
+  // would take longer than 5 s and a tenth of the search, and none (with a warning) if that leaves fewer than 4. The
+  // first half of the rounds chooses the winner, the second is what is reported; 12 give the speed-up an interval of 95
+  // %. 0 rounds: no comparison, the speed-up is that of the search.
   int finalists = 3;
   int final_rounds = 12;
 
