@@ -42,6 +42,8 @@ void add_tune_command(CLI::App& app, const Console& console, int& exit_code);
 void add_compare_command(CLI::App& app, const Console& console, int& exit_code);
 void add_show_command(CLI::App& app, const Console& console, int& exit_code);
 void add_pipeline_command(CLI::App& app, const Console& console, int& exit_code);
+// Only where the reference workloads are built.
+void add_frame_command(CLI::App& app, const Console& console, int& exit_code);
 void add_space_command(CLI::App& app, const Console& console, int& exit_code);
 void add_simulate_command(CLI::App& app, const Console& console, int& exit_code);
 void add_strategies_command(CLI::App& app, const Console& console, int& exit_code);

@@ -51,6 +51,9 @@ int run(int argc, char** argv, const Console& console) {
   add_compare_command(app, console, exit_code);
   add_show_command(app, console, exit_code);
   add_pipeline_command(app, console, exit_code);
+#ifdef WARPWRIGHT_HAS_WORKLOADS
+  add_frame_command(app, console, exit_code);
+#endif
   add_space_command(app, console, exit_code);
   add_simulate_command(app, console, exit_code);
   add_strategies_command(app, console, exit_code);

@@ -87,6 +87,7 @@ void evolve(const Model& model, State& state, Outputs& outputs) {
   outputs.order = oscillators::order_parameter(rotors.phases);
   outputs.potential = oscillators::coupling_energy(state.coupling, model.settings.strength, rotors.phases);
   outputs.kinetic = oscillators::kinetic_energy(rotors);
+  outputs.heats = rotors.heat;
   outputs.heat = oscillators::total_heat(rotors);
   outputs.entropy_production = oscillators::entropy_production_rate(
       rotors, model.oscillators.temperature, static_cast<double>(model.steps) * model.oscillators.time_step);
@@ -190,6 +191,12 @@ Outputs advance(const Model& model, State& state, std::span<const double> x, con
   const quantum::State wave = quantum::propagate(state.coupling, quantum::prepare(state.phases), model.propagation);
   outputs.probabilities = quantum::probabilities(wave);
   outputs.wave_phases = quantum::phases(wave);
+  const double largest = *std::ranges::max_element(outputs.probabilities);
+  for (std::size_t i = 0; i < decisions.wave_phases.size() && i < outputs.wave_phases.size(); ++i) {
+    if (outputs.probabilities[i] < least_amplitude * least_amplitude * largest) {
+      outputs.wave_phases[i] = decisions.wave_phases[i];
+    }
+  }
   infer_and_choose(model, state, decisions, outputs);
   control::Result moved = control::apply(outputs.choice.control, {}, outputs.inference.mean);
   outputs.output = std::move(moved.output);

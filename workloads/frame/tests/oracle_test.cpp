@@ -164,7 +164,8 @@ TEST(Frame, StagesAreWiredAsSpecified) {
   const auto wave = quantum::propagate(outputs.coupling, quantum::prepare(outputs.phases), model.propagation);
   EXPECT_EQ(outputs.wave_phases, quantum::phases(wave));
   EXPECT_EQ(outputs.observation, inference::observe(quantum::probabilities(wave), 2));
-  EXPECT_EQ(outputs.inference.mean, inference::infer(model.inference, outputs.observation).mean);
+  EXPECT_EQ(outputs.inference.mean,
+            inference::infer(model.inference, outputs.observation, model.settings.inference).mean);
   EXPECT_EQ(outputs.choice.control, outputs.choice.outcomes[outputs.choice.chosen].first_control);
   const auto moved = control::apply(outputs.choice.control, {}, outputs.inference.mean);
   EXPECT_EQ(outputs.output, moved.output);
@@ -205,6 +206,15 @@ TEST(Frame, InferenceStartsAnew) {
                                start, one.kappa));
 }
 
+TEST(Frame, IterationsOfTheInferenceSuffice) {
+  const Model model = make_model(small_sizes());
+  State state = initial_state(model);
+  for (int f = 0; f < 8; ++f) {
+    const auto energies = run(model, state, 1).inference.free_energies;
+    EXPECT_LT(std::fabs(energies.back() - energies[energies.size() - 2]), 1e-4);
+  }
+}
+
 TEST(Frame, SeriesOfTheProxyHaveFiftyFrames) {
   Sizes sizes = small_sizes();
   sizes.history = 60;
@@ -243,6 +253,21 @@ TEST(Frame, DecisionsAreTakenOverWithinTheMarginOnly) {
   EXPECT_NEAR(std::fabs(taken.thresholds[closest] - own.thresholds[closest]), 0.02, 1e-12);
   EXPECT_EQ(taken.bits[clearest], own.bits[clearest]);
   EXPECT_EQ(taken.thresholds[clearest], own.thresholds[clearest]);
+}
+
+TEST(Frame, PhasesOfWeakSitesAreTakenOver) {
+  const Model model = make_model(small_sizes());
+  State state = initial_state(model);
+  State same = state;
+  const std::vector<double> x = input(model, 0);
+  const Outputs own = advance(model, state, x);
+  Decisions decisions;
+  decisions.wave_phases.assign(18, 1.25);
+  const Outputs taken = advance(model, same, x, decisions);
+  const double largest = *std::ranges::max_element(own.probabilities);
+  for (std::size_t i = 0; i < 18; ++i) {
+    EXPECT_EQ(taken.wave_phases[i], own.probabilities[i] < 1e-4 * largest ? 1.25 : own.wave_phases[i]);
+  }
 }
 
 TEST(Frame, AnotherPolicyIsTakenOverWithinTheMarginOnly) {

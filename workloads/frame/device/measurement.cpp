@@ -1,0 +1,72 @@
+#include "workloads/frame/device/measurement.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include <warpwright/base/error.hpp>
+
+namespace warpwright::workloads {
+namespace {
+
+// Frames that are measured stage by stage: their means are off by a percent then.
+constexpr std::uint64_t most_staged_frames = 200;
+
+}  // namespace
+
+Nanoseconds percentile(std::span<const Nanoseconds> sorted, double percent) {
+  // The quotient of decimal numbers may lie above a whole one by a rounding error, which is no rank.
+  const double rank = std::ceil(percent * static_cast<double>(sorted.size()) / 100.0 - 1e-9);
+  const auto at = static_cast<std::size_t>(std::max(rank, 1.0));
+  return sorted[std::min(at, sorted.size()) - 1];
+}
+
+FrameTimes measure_frames(Frame& frame, const FrameInput& input, std::uint64_t frames, std::uint64_t warm_up,
+                          const Clock& clock, const std::atomic<bool>* stop) {
+  if (frames == 0) throw Error(ErrorCode::bad_input, "at least one frame must be measured, not 0");
+  const auto stopped = [&] { return stop != nullptr && stop->load(); };
+  std::uint32_t number = frame.state().frame;
+  const auto next_input = [&] { return input(number++); };
+  for (std::uint64_t f = 0; f < warm_up && !stopped(); ++f) frame.run(next_input());
+
+  FrameTimes times;
+  std::vector<Nanoseconds> latencies;
+  latencies.reserve(frames);
+  for (std::uint64_t f = 0; f < frames && (f == 0 || !stopped()); ++f) {
+    const std::vector<float> x = next_input();
+    const Nanoseconds begin = clock.now();
+    const FrameOutput output = frame.run(x);
+    latencies.push_back(clock.now() - begin);
+    times.flow_frames += output.coupling_age == std::size_t{0};
+    if (f + 1 == frames || stopped()) {
+      times.last_frame = output.frame;
+      times.summary.assign(output.summary.begin(), output.summary.end());
+      times.coupling_age = output.coupling_age;
+    }
+  }
+
+  times.frames = latencies.size();
+  const Nanoseconds sum = std::accumulate(latencies.begin(), latencies.end(), Nanoseconds{});
+  times.mean = sum / static_cast<double>(latencies.size());
+  times.frames_per_second = static_cast<double>(latencies.size()) / (sum.count() / 1e9);
+  std::sort(latencies.begin(), latencies.end());
+  times.p50 = percentile(latencies, 50);
+  times.p99 = percentile(latencies, 99);
+  times.p999 = percentile(latencies, 99.9);
+  times.max = latencies.back();
+
+  for (const std::string& stage : frame.stages()) times.stages.push_back({stage, {}});
+  frame.time_stages(next_input());  // warms what this way of running has of its own
+  const std::uint64_t staged = std::min(frames, most_staged_frames);
+  for (; times.staged_frames < staged && (times.staged_frames == 0 || !stopped()); ++times.staged_frames) {
+    const std::vector<Nanoseconds> each = frame.time_stages(next_input());
+    for (std::size_t i = 0; i < each.size(); ++i) times.stages[i].mean += each[i];
+  }
+  for (StageTime& stage : times.stages) {
+    stage.mean = stage.mean / static_cast<double>(times.staged_frames);
+    times.stages_sum += stage.mean;
+  }
+  return times;
+}
+
+}  // namespace warpwright::workloads
