@@ -5,7 +5,7 @@ import re
 from support import CommandLineTest, EXIT_SUCCESS, SOURCE
 
 # The user guide: between them these pages name every flag.
-GUIDE = ("tuning.md", "occupancy.md", "search.md", "spaces.md", "memory.md", "validation.md")
+GUIDE = ("tuning.md", "occupancy.md", "search.md", "spaces.md", "memory.md", "validation.md", "workloads.md")
 FLAG = r"--[a-z][a-z0-9-]+"
 
 
