@@ -22,8 +22,8 @@
 #ifndef PHILOX_REAL
 #define PHILOX_REAL float
 #endif
-/* Of an angle in turns. Both languages have these functions, which need no reduction of large arguments: that of sin and
- * cos takes registers and memory of the thread even where no argument is large. */
+/* Of an angle in turns. Both languages have these functions, which need no reduction of large arguments: that of sin
+ * and cos takes registers and memory of the thread even where no argument is large. */
 #define PHILOX_COS_TURN(turn) cospi((PHILOX_REAL)2.0f * (turn))
 #define PHILOX_SIN_TURN(turn) sinpi((PHILOX_REAL)2.0f * (turn))
 #else

@@ -1,8 +1,8 @@
-/* What kernels of the dialect share that multiply a matrix with a vector, several threads for each row: loads of vector_width floats,
- * and sums over the threads of a row.
+/* What kernels of the dialect share that multiply a matrix with a vector, several threads for each row: loads of
+ * vector_width floats, and sums over the threads of a row.
  *
- * Include <warpwright/dialect.h> first, and define ROW_LANES, the threads of a row, a power of two; they are neighbours in the block.
- * block_x and vector_width are the tunable parameters of these names.
+ * Include <warpwright/dialect.h> first, and define ROW_LANES, the threads of a row, a power of two; they are neighbours
+ * in the block. block_x and vector_width are the tunable parameters of these names.
  */
 #ifndef WARPWRIGHT_WORKLOADS_ROW_SUMS_H
 #define WARPWRIGHT_WORKLOADS_ROW_SUMS_H
@@ -28,8 +28,8 @@
 #define LOAD(pointer, first, out) out[0] = (pointer)[first];
 #endif
 
-// Each of `count` values (32 at most) summed over the lanes of a row; lane 0 has the sums. All threads of the block come here.
-// scratch: block_x floats.
+// Each of `count` values (32 at most) summed over the lanes of a row; lane 0 has the sums. All threads of the block
+// come here. scratch: block_x floats.
 WW_DEVICE void sum_over_lanes(float* values, WW_SHARED_POINTER float* scratch, int count) {
 #if WW_HAS_SHUFFLE
   WW_UNROLL_FULL
@@ -77,8 +77,8 @@ WW_DEVICE void sum_over_lanes(float* values, WW_SHARED_POINTER float* scratch, i
 #endif
 }
 
-/* Each of `count` values summed over the block, in all of its threads. All threads of the block come here. scratch: count x block_x
- * floats, of which the first count x block_x / 32 are used where there are shuffles. */
+/* Each of `count` values summed over the block, in all of its threads. All threads of the block come here. scratch:
+ * count x block_x floats, of which the first count x block_x / 32 are used where there are shuffles. */
 WW_DEVICE void sum_over_block(float* values, WW_SHARED_POINTER float* scratch, int count) {
   WW_BARRIER();
 #if WW_HAS_SHUFFLE
