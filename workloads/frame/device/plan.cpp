@@ -14,7 +14,7 @@
 namespace warpwright::workloads {
 namespace {
 
-std::int64_t whole(std::size_t value) { return static_cast<std::int64_t>(value); }
+std::int64_t integer(std::size_t value) { return static_cast<std::int64_t>(value); }
 
 std::uint64_t pages(std::uint64_t bytes) {
   const std::uint64_t page = device::view_alignment.count;
@@ -186,14 +186,14 @@ void FramePlan::add_encoding() {
   stage.arrays[0].offset = [units](std::uint32_t frame) { return (frame + 1) % 2 * units * sizeof(float); };
   stage.arrays[1].offset = [sizes](std::uint32_t frame) { return frame % sizes.history * sizes.oscillators; };
   add(std::move(stage), "reservoir",
-      {{"n", whole(sizes.oscillators)},
-       {"units", whole(units)},
-       {"spacing", whole(spacing_)},
+      {{"n", integer(sizes.oscillators)},
+       {"units", integer(units)},
+       {"spacing", integer(spacing_)},
        {"leak", model_.reservoir.leak},
        {"noise", model_.reservoir.noise},
        {"input_scale", model_.reservoir.input_scale},
-       {"frames", whole(sizes.history)},
-       {"seed", whole(model_.settings.seed)}},
+       {"frames", integer(sizes.history)},
+       {"seed", integer(model_.settings.seed)}},
       {{"input", "x"},
        {"state", "units"},
        {"thresholds", "thresholds"},
@@ -211,12 +211,15 @@ void FramePlan::add_flow() {
   const Sizes& sizes = model_.sizes;
   const std::size_t n = sizes.oscillators;
   add({"S2", {}, true, {matrix_of("raw", "flow_raw", n), matrix_of("corrected", "flow", n)}}, "transfer_entropy",
-      {{"n", whole(n)}, {"bins", whole(sizes.bins)}, {"frames", whole(sizes.history)}, {"lag", whole(frame::flow_lag)}},
+      {{"n", integer(n)},
+       {"bins", integer(sizes.bins)},
+       {"frames", integer(sizes.history)},
+       {"lag", integer(frame::flow_lag)}},
       {{"symbols", "ring"}, {"raw", "flow_raw"}, {"corrected", "flow"}, {"clock", "clock"}});
 
   // The first flow is taken as a whole: the same kernel at a rate of 1.
-  const Configuration usual{{"n", whole(n)}, {"eta", model_.settings.coupling_rate}};
-  const Configuration first{{"n", whole(n)}, {"eta", 1.0}};
+  const Configuration usual{{"n", integer(n)}, {"eta", model_.settings.coupling_rate}};
+  const Configuration first{{"n", integer(n)}, {"eta", 1.0}};
   PlannedStage stage{"S3", {}, true, {matrix_of("coupling", "coupling", n)}};
   const std::size_t at = kernels_.size();
   const std::map<std::string, device::Buffer*> buffers{{"flow", &buffers_.at("flow")},
@@ -235,13 +238,13 @@ void FramePlan::add_motion() {
        false,
        {vector_of("phases", "bridge", n), vector_of("velocities", "velocities", n), vector_of("heat", "heat", n)}},
       "oscillators",
-      {{"n", whole(n)},
-       {"steps", whole(model_.steps)},
+      {{"n", integer(n)},
+       {"steps", integer(model_.steps)},
        {"strength", model_.settings.strength},
        {"friction", model_.oscillators.friction},
        {"temperature", model_.oscillators.temperature},
        {"time_step", model_.oscillators.time_step},
-       {"seed", whole(model_.settings.seed)}},
+       {"seed", integer(model_.settings.seed)}},
       {{"coupling", "coupling"},
        {"start_phases", "phases"},
        {"velocities", "velocities"},
@@ -250,7 +253,7 @@ void FramePlan::add_motion() {
        {"heat", "heat"},
        {"clock", "clock"}});
   add({"S5", {}, false, {vector_of("probabilities", "probabilities", n), vector_of("phases", "wave_phases", n)}},
-      "quantum", {{"n", whole(n)}, {"hopping", model_.propagation.hopping}, {"dt", model_.propagation.dt}},
+      "quantum", {{"n", integer(n)}, {"hopping", model_.propagation.hopping}, {"dt", model_.propagation.dt}},
       {{"coupling", "coupling"},
        {"theta", "bridge"},
        {"psi", "wave"},
@@ -269,8 +272,8 @@ void FramePlan::add_belief() {
        {vector_of("observation", "observation", sizes.observations), vector_of("mean", "mean", n),
         vector_of("variance", "variance", n), vector_of("outcome", "outcome", 2)}},
       "inference",
-      {{"n", whole(n)},
-       {"m", whole(sizes.observations)},
+      {{"n", integer(n)},
+       {"m", integer(sizes.observations)},
        {"iterations", std::int64_t{settings.iterations}},
        {"tolerance", settings.tolerance},
        {"offset", belief.offset},
@@ -290,11 +293,11 @@ void FramePlan::add_belief() {
        {vector_of("values", "values", model_.policy.policies.size()), vector_of("chosen", "chosen", 1, DataType::int32),
         vector_of("control", "control", n), vector_of("modes", "modes", sizes.modes)}},
       "policy",
-      {{"n", whole(n)},
-       {"m", whole(sizes.observations)},
-       {"mode_count", whole(sizes.modes)},
-       {"policies", whole(model_.policy.policies.size())},
-       {"horizon", whole(sizes.horizon)},
+      {{"n", integer(n)},
+       {"m", integer(sizes.observations)},
+       {"mode_count", integer(sizes.modes)},
+       {"policies", integer(model_.policy.policies.size())},
+       {"horizon", integer(sizes.horizon)},
        {"sub_steps", std::int64_t{0}},  // the exact step
        {"noisy", std::int64_t{0}},
        {"duration", model_.policy.duration},
@@ -306,7 +309,7 @@ void FramePlan::add_belief() {
        {"observation_precision", belief.observation_precision},
        {"preference_precision", model_.policy.preference_precision},
        {"preferred", model_.policy.preferred},
-       {"seed", whole(model_.settings.seed)}},
+       {"seed", integer(model_.settings.seed)}},
       {{"coupling", "coupling"},
        {"matrix", "sensors"},
        {"mean", "mean"},
@@ -319,14 +322,14 @@ void FramePlan::add_belief() {
        {"values", "values"},
        {"chosen", "chosen"},
        {"control", "control"}});
-  add({"S7", {}, false, {vector_of("output", "output", n), vector_of("mean", "mean", n)}}, "control", {{"n", whole(n)}},
-      {{"u", "control"}, {"target", "target"}, {"mean", "mean"}, {"output", "output"}});
+  add({"S7", {}, false, {vector_of("output", "output", n), vector_of("mean", "mean", n)}}, "control",
+      {{"n", integer(n)}}, {{"u", "control"}, {"target", "target"}, {"mean", "mean"}, {"output", "output"}});
 }
 
 void FramePlan::add_bridge() {
   const std::size_t n = model_.sizes.oscillators;
-  const Configuration dimensions{{"n", whole(n)},
-                                 {"steps", whole(static_cast<std::size_t>(model_.synchronisation.steps))},
+  const Configuration dimensions{{"n", integer(n)},
+                                 {"steps", integer(static_cast<std::size_t>(model_.synchronisation.steps))},
                                  {"within", model_.synchronisation.within},
                                  {"across", model_.synchronisation.across},
                                  {"step", model_.synchronisation.step}};
