@@ -108,6 +108,10 @@ def pack(rmm, public):
         if not path.name.endswith("_T4.json.gz"):
             (CARRY / "recorded" / path.parent.name).mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, CARRY / "recorded" / path.parent.name / path.name)
+    # Where an installed program looks for the kernels of the frame.
+    shutil.copytree(ROOT / "workloads", CARRY / "share" / "warpwright" / "workloads",
+                    ignore=lambda folder, names: [name for name in names if (pathlib.Path(folder) / name).is_file()
+                                                  and not name.endswith((".kernel", ".toml", ".h"))])
     # Opened at run time, so no program names it.
     loader = pathlib.Path("/usr/lib/x86_64-linux-gnu/libOpenCL.so.1")
     if loader.exists():

@@ -99,6 +99,12 @@ def workload_libraries(runner):
                or f"exit code {code}")
 
 
+def frame_in_short(report):
+    times = report["times"]
+    return (f"p50 {times['p50_us']:.1f} us, p99 {times['p99_us']:.1f} us, p99.9 {times['p99_9_us']:.1f} us, "
+            f"max {times['max_us']:.0f} us, {times['frames_per_second']:.0f} frames/s")
+
+
 def frame(runner):
     """The frame on the profiles that the step workloads stored, checked, then timed."""
     profiles = runner.output / "profiles.sqlite"
@@ -111,4 +117,14 @@ def frame(runner):
             continue
         code, seconds = runner.execute([runner.program, "frame", "run", "--device", DEVICE, "--n", 900, "--frames", 100000,
                                         "--json", *options], "frame.log", 120, stdout=f"frame-{name}.json")
-        runner.row("frame", f"run {name}", code == 0, seconds, f"exit code {code}; see frame.log")
+        report = runner.load(f"frame-{name}.json") if code == 0 else None
+        runner.row("frame", f"run {name}", report, seconds, frame_in_short(report) if report else f"exit code {code}; see frame.log")
+    # Twice the same: what the last frame leaves, byte by byte.
+    dumps = []
+    for name in ("once", "twice"):
+        runner.execute([runner.program, "frame", "run", "--device", DEVICE, "--frames", 1000, "--dump",
+                        runner.work / f"dump-{name}", *given], "frame.log", 60)
+        dumps.append({path.name: path.read_bytes() for path in sorted((runner.work / f"dump-{name}").glob("*.npy"))})
+    differing = [name for name in dumps[0] if dumps[0][name] != dumps[1].get(name)]
+    runner.row("frame", "same bits", dumps[0] and not differing, 0,
+               f"{len(dumps[0])} arrays of two runs, differing: {', '.join(differing) or 'none'}")

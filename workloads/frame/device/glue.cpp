@@ -43,31 +43,26 @@ GlueKernels::GlueKernels(const device::Backend& backend, device::Context& contex
 void GlueKernels::bridge(device::Stream& stream, const FrameBuffers& buffers, const frame::Model& model) const {
   const std::size_t n = model.sizes.oscillators;
   const std::size_t ld = leading_dimension(n);
-  const device::KernelArgument arguments[] = {&buffers.at("bridge"), &buffers.at("wave_phases"), whole(n), whole(ld)};
+  const device::KernelArgument arguments[] = {&buffers.at("bridge"), &buffers.at("wave_phases"),
+                                              &buffers.at("bridge_waves"), whole(n), whole(ld)};
   stream.launch(*bridge_, shape(ld), arguments);
 }
 
 void GlueKernels::summarise(device::Stream& stream, const FrameBuffers& buffers, const frame::Model& model) const {
   const std::size_t n = model.sizes.oscillators;
-  const device::KernelArgument of_rows[] = {&buffers.at("coupling"), &buffers.at("bridge"), &buffers.at("row_sums"),
-                                            whole(n), whole(leading_dimension(n))};
+  const device::KernelArgument of_rows[] = {&buffers.at("coupling"), &buffers.at("bridge_waves"),
+                                            &buffers.at("row_sums"), whole(n), whole(leading_dimension(n))};
   stream.launch(*rows_, shape(n * lanes), of_rows);
   const double seconds = static_cast<double>(model.steps) * model.oscillators.time_step;
-  const device::KernelArgument of_summary[] = {&buffers.at("bridge"),
-                                               &buffers.at("velocities"),
-                                               &buffers.at("heat"),
-                                               &buffers.at("row_sums"),
-                                               &buffers.at("probabilities"),
-                                               &buffers.at("output"),
-                                               &buffers.at("order"),
-                                               &buffers.at("information"),
-                                               &buffers.at("values"),
-                                               &buffers.at("chosen"),
-                                               &buffers.at("summary"),
-                                               whole(n),
-                                               whole(model.policy.policies.size()),
-                                               real(model.settings.strength),
-                                               real(model.oscillators.temperature * seconds)};
+  const device::KernelArgument of_summary[] = {
+      &buffers.at("bridge_waves"),   &buffers.at("velocities"),
+      &buffers.at("heat"),           &buffers.at("row_sums"),
+      &buffers.at("probabilities"),  &buffers.at("output"),
+      &buffers.at("order"),          &buffers.at("information"),
+      &buffers.at("values"),         &buffers.at("chosen"),
+      &buffers.at("summary"),        whole(n),
+      whole(leading_dimension(n)),   whole(model.policy.policies.size()),
+      real(model.settings.strength), real(model.oscillators.temperature * seconds)};
   stream.launch(*summary_, shape(1), of_summary);
 }
 

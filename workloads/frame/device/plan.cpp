@@ -108,6 +108,7 @@ void FramePlan::allocate() {
   buffers_.add("bridge_frequencies", 2 * ld * word);
   buffers_.add("order", 3 * word);
   buffers_.add("information", word);
+  buffers_.add("bridge_waves", 2 * ld * word);
   buffers_.add("row_sums", 2 * n * word);
   buffers_.add("modes", sizes.modes * word);
   for (const char* name : {"gains", "windows", "adaptive"}) buffers_.add(name, model_.policy.policies.size() * word);
