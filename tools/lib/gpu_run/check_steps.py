@@ -131,7 +131,7 @@ def check_under(runner, step, name, path, kind, configuration):
                                         "--no-cache", *problem], log, 240)
     finally:
         copy.unlink()
-    text = (runner.output / log).read_text()
+    text = (runner.output / log).read_text() if (runner.output / log).exists() else ""  # no time was left
     found = [int(count) for count in re.findall(r"(?:ERROR|RACECHECK) SUMMARY: (\d+) (?:error|hazard)", text)]
     runner.row(step, f"{name} {kind}", code == 0 and found and not any(found), seconds,
                f"{sum(found)} found in {len(found)} processes" if found else f"no report (exit code {code})")
