@@ -44,7 +44,7 @@ class CiRun(unittest.TestCase):
         for stage in STAGES:
             self.assertRegex(out, rf"(?m)^stage {stage} took \d+ s$")
         self.assertRegex(out, r"(?m)^all stages passed in \d+ s$")
-        self.assertIn("skipped: in the stage sanitized: binaries, cli_resume", out)
+        self.assertIn("skipped: in the stage sanitized: binaries, cli_failures", out)
         self.assertIn("tools/fuzz-corpus check", calls)
         self.assertIn("cmake --build --preset ci", calls)
         self.assertIn("line_coverage.py --build build/ci --least 90", calls)
