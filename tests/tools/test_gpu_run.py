@@ -25,6 +25,8 @@ class GpuRun(unittest.TestCase):
         shutil.copytree(SOURCE / "tools", cls.folder / "tools", ignore=shutil.ignore_patterns("__pycache__"))
         (cls.folder / "examples").symlink_to(SOURCE / "examples")
         (cls.folder / "tests").symlink_to(SOURCE / "tests")
+        # A copy: steps write changed specifications beside the kernels.
+        shutil.copytree(SOURCE / "workloads", cls.folder / "workloads")
         for name in ("bin", "tests", "lib", "recorded/one"):
             (cls.folder / ".carry" / name).mkdir(parents=True)
         (cls.folder / ".carry" / "recorded" / "one" / "space.json.gz").write_bytes(b"")
