@@ -4,7 +4,8 @@
 function(warpwright_workload_stage name)
   set(folder "${CMAKE_CURRENT_SOURCE_DIR}/${name}")
   file(GLOB sources CONFIGURE_DEPENDS "${folder}/*.cpp")
-  file(GLOB headers CONFIGURE_DEPENDS "${folder}/*.hpp" "${folder}/*.h")
+  # Headers that end with .h are the kernels'; one of them serves the host as well.
+  file(GLOB headers CONFIGURE_DEPENDS "${folder}/*.hpp" "${folder}/philox.h")
   if(NOT sources)
     return()
   endif()
