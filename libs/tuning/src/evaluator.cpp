@@ -26,6 +26,15 @@ std::string utc_now() {
   return text.data();
 }
 
+void forget_times(Trial& trial) {
+  trial.samples.clear();
+  trial.launch_times.clear();
+  trial.median.reset();
+  trial.bound.reset();
+  trial.spread = {};
+  trial.metrics.clear();
+}
+
 std::vector<double> counts_of(std::span<const Nanoseconds> samples) {
   std::vector<double> counts;
   counts.reserve(samples.size());
@@ -83,12 +92,7 @@ void Evaluator::apply(execution::RunDone done, Trial& trial, const DeviceInfo& d
   // Nothing to rank it by: right, and of no use.
   trial.status = TrialStatus::not_finite;
   trial.message = *std::move(computed.no_objective);
-  trial.samples.clear();
-  trial.launch_times.clear();
-  trial.median.reset();
-  trial.bound.reset();
-  trial.spread = {};
-  trial.metrics.clear();
+  forget_times(trial);
 }
 
 Evaluator::MetricValues Evaluator::metrics(const Configuration& configuration, Nanoseconds time) const {

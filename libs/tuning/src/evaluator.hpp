@@ -17,6 +17,8 @@ namespace warpwright::tuning {
 
 // Now, UTC, ISO 8601.
 std::string utc_now();
+// Takes back what was measured of a trial that turned out to be of no use.
+void forget_times(Trial& trial);
 std::vector<double> counts_of(std::span<const Nanoseconds> samples);
 // Why the device does not allow the geometry of a configuration; nullopt where it does.
 std::optional<std::string> unlaunchable_reason(const Problem& problem, const Configuration& configuration,

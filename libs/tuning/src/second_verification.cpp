@@ -8,6 +8,8 @@
 #include <warpwright/base/rng.hpp>
 #include <warpwright/measure/kernel_job.hpp>
 
+#include "evaluator.hpp"
+
 namespace warpwright::tuning {
 namespace {
 
@@ -43,12 +45,7 @@ void record_failure(Trial& trial, const Verified& failed) {
   trial.status = failed.status;
   trial.message = failed.message;
   trial.mismatch = failed.mismatch;
-  trial.samples.clear();
-  trial.launch_times.clear();
-  trial.median.reset();
-  trial.bound.reset();
-  trial.spread = {};
-  trial.metrics.clear();
+  forget_times(trial);
   trial.finished_at = utc_now();
 }
 
