@@ -52,8 +52,15 @@ class FrameProfiles {
  public:
   FrameProfiles(const std::string& given, const driver::Places& places) {
     std::error_code status;
-    const std::filesystem::path file = given.empty() ? places.profiles_file() : std::filesystem::absolute(given);
-    if (!given.empty() || std::filesystem::exists(file, status)) {
+    std::filesystem::path file = given;
+    if (given.empty()) {
+      try {
+        file = places.profiles_file();
+      } catch (const Error&) {
+        // Who has no home has no profiles there.
+      }
+    }
+    if (!given.empty() || (!file.empty() && std::filesystem::exists(file, status))) {
       database_.emplace(store::ProfileDatabase::open_read_only(file));
     } else {
       folder_ = std::make_unique<TemporaryFolder>(std::filesystem::temp_directory_path());

@@ -61,7 +61,8 @@ void DeviceLane::interleave(InterleaveTask task) {
   interleaving_ = true;
   watches_power_ = task.sustained.has_value();
   // A round of one configuration is one sample of a run, and a whole run with up to 30 of them kept to its deadline.
-  const double samples = static_cast<double>(task.configurations.size()) * std::max(1.0, task.rounds / 30.0);
+  const double series = static_cast<double>(task.configurations.size() + (task.with_reference ? 1 : 0));
+  const double samples = series * std::max(1.0, task.rounds / 30.0);
   Nanoseconds deadline = options_.run_deadline * std::max(1.0, samples);
   // Blocks have a fixed length, and end after the run under way.
   if (task.sustained)

@@ -157,7 +157,7 @@ void ProblemRunner::State::compute_reference() {
                          std::holds_alternative<ReferenceConfiguration>(problem.reference);
   const Configuration baseline = problem.baseline_configuration();
   const Scope scope = problem.scope(baseline);
-  Binary& binary = reference_binary;
+  Binary binary;
   Configuration configuration;
   std::vector<std::string> entries;
   std::string what = "computing the reference of '" + problem.name + "'";
@@ -226,6 +226,7 @@ void ProblemRunner::State::compute_reference() {
       }
     }
     accept_reference(std::move(outputs));
+    if (std::holds_alternative<ReferenceKernel>(problem.reference)) reference_binary = std::move(binary);
   } catch (Error& error) {
     throw error.add_context(what);
   }

@@ -71,8 +71,6 @@ struct ProblemRunner::State {
   void check_problem() const;
   void fit_baseline();
   LaunchSequence make_sequence(const Configuration& configuration, const Binary& binary);
-  // Of the reference kernel. Throws Error(unsupported) where the reference is none.
-  LaunchSequence make_reference_sequence();
   void attempt(const Configuration& configuration, const Binary& binary, const TimingOptions* timing,
                std::optional<LaunchSequence>& sequence, RunResult& result, PhaseTimer& timer);
   RunResult run(const Configuration& configuration, const Binary& binary, const TimingOptions* timing);
@@ -102,6 +100,8 @@ struct ProblemRunner::State {
 
   // reference.cpp
   void compute_reference();
+  // Of the reference kernel. Throws Error(unsupported) where the reference is none.
+  LaunchSequence make_reference_sequence();
   HostBuffers reference_on_device(const Configuration& configuration, const std::vector<Launch>& launches,
                                   const std::vector<std::string>& entries, const Binary& binary, Surroundings around);
   HostBuffers reference_from_files(const ReferenceNpy& reference, const Scope& scope);

@@ -17,7 +17,7 @@ namespace warpwright::tuning {
 
 // Now, UTC, ISO 8601.
 std::string utc_now();
-// Takes back what was measured of a trial that turned out to be of no use.
+// Takes away every time: they belong to a right and useful result only.
 void forget_times(Trial& trial);
 std::vector<double> counts_of(std::span<const Nanoseconds> samples);
 // Why the device does not allow the geometry of a configuration; nullopt where it does.

@@ -179,10 +179,11 @@ void FinalComparison::admitted() {
     return compare();
   }
   if (clock_.now() <= give_up_) return admit();
-  result_.warnings.push_back(fmt::format(
-      "gave up after {} configurations failed the second verification one after the other; --resume goes on with "
-      "the others",
-      failures_));
+  result_.warnings.push_back(
+      fmt::format("gave up after {} configurations failed the second verification one after the other; a resumed "
+                  "session goes on with "
+                  "the others",
+                  failures_));
   then_();
 }
 
@@ -217,7 +218,7 @@ void FinalComparison::fail(const Verified& failed, const char* where) {
   else if (failures_ <= most_warnings)
     result_.warnings.push_back(fmt::format("{} failed {}: {}", failed.configuration.describe(), where, what));
   else if (failures_ == most_warnings + 1)
-    result_.warnings.push_back(fmt::format("more configurations failed {}; 'warpwright show' has them", where));
+    result_.warnings.push_back(fmt::format("more configurations failed {}; their trials say why", where));
 }
 
 // None where so few would fit that nothing could be told apart.

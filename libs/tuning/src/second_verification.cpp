@@ -8,8 +8,6 @@
 #include <warpwright/base/rng.hpp>
 #include <warpwright/measure/kernel_job.hpp>
 
-#include "evaluator.hpp"
-
 namespace warpwright::tuning {
 namespace {
 

@@ -183,6 +183,7 @@ class LoadRun {
       const std::lock_guard lock(mutex_);
       if (contract_.load.max_outstanding != 0) outstanding_.ended(done);
       if (number < schedule_.warmup) continue;
+      if (!succeeded) ++result_.failed;
       result_.lateness.push_back(lateness);
       if (succeeded) check_stages(times, done - issued);
       times[whole_] = succeeded ? done - due : never;
@@ -203,6 +204,7 @@ class LoadRun {
       const Nanoseconds lateness = issued - std::exchange(free, done);
       const std::lock_guard lock(mutex_);
       if (ended_ || issued - start_ < contract_.run.warmup) continue;
+      if (!succeeded) ++result_.failed;
       result_.lateness.push_back(lateness);
       if (succeeded) check_stages(times, done - issued);
       times[whole_] = succeeded ? done - issued : never;
@@ -233,7 +235,6 @@ class LoadRun {
     }
     std::fill(times.begin(), times.end(), never);
     const std::lock_guard lock(mutex_);
-    if (number >= schedule_.warmup) ++result_.failed;
     if (result_.first_failure.empty()) result_.first_failure = failure;
     return false;
   }

@@ -155,6 +155,21 @@ TEST(LoadRun, CountsFailedRequestsAsLateAndKeepsTheFirstMessage) {
   EXPECT_EQ(judge_run(contract, run).outcome, Outcome::pass) << "2 late of 1000 pass";
 }
 
+TEST(LoadRun, AClosedLoopDoesNotCountFailuresOfItsWarmUpEither) {
+  VirtualLoadClock clock;
+  Contract contract = contract_of(LoadKind::closed, 100, 1000, 5 * ms);
+  contract.run.warmup = Seconds{1};
+  const LatencyRun run = run_load(
+      contract, 0,
+      [&](Request& request) {
+        clock.advance(ms);
+        return request.number() != 7;  // within the first second, which has 1000 requests
+      },
+      clock);
+  EXPECT_EQ(run.failed, 0u);
+  EXPECT_EQ(count_above(run.stages[0].samples, Seconds{1e6}), 0u);
+}
+
 TEST(LoadRun, DropsWhatArrivesBeyondTheOutstandingOnes) {
   VirtualLoadClock clock;
   Contract contract = contract_of(LoadKind::constant, 100, 1000, 50 * ms);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Times of NVIDIA's libraries, through PyTorch, for the parts of the reference workloads that these can do: the second
-baseline of the table. Each row is one CUDA graph, so launches cost what they cost in a graph; the data stay in the cache.
+baseline of the table. Each row but the cold ones is one CUDA graph, so launches cost what they cost in a graph; the data stay in the cache.
 Prints JSON. Needs PyTorch with CUDA."""
 
 import json

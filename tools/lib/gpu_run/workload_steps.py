@@ -10,7 +10,7 @@ from gpu_run.runner import DEVICE
 # The size of the frame; stages without such a dimension keep their own.
 SIZE = ("n", 900)
 SECONDS_TO_TUNE = 12
-# Where the frame asks less of a stage than its specification: it steps exactly, and stops descending early.
+# Where the frame asks less of a stage than its specification: S6B steps exactly, S6A makes 10 iterations.
 OF_THE_FRAME = {"policy": {"sub_steps": 0}, "inference": {"iterations": 10}}
 # The frame's kernels find their data in the cache, so both are told.
 CACHES = ("cold", "warm")

@@ -350,6 +350,9 @@ std::vector<Nanoseconds> Frame::time_stages(std::span<const float> x) {
   std::vector<Nanoseconds> times;
   for (std::size_t i = 0; i + 1 < parts.events.size(); ++i)
     times.push_back(parts.events[i + 1]->elapsed_since(*parts.events[i]));
+  // Two events with nothing between them are not at one time.
+  for (std::size_t i = 0; i < parts.plan.stages().size(); ++i)
+    if (!Parts::runs(parts.plan.stages()[i], mode)) times[i + 1] = Nanoseconds{};
   parts.end(mode);
   return times;
 }

@@ -1,10 +1,10 @@
 #include "workloads/frame/device/measurement.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include <warpwright/base/error.hpp>
+#include <warpwright/base/histogram.hpp>
 
 namespace warpwright::workloads {
 namespace {
@@ -13,13 +13,6 @@ namespace {
 constexpr std::uint64_t most_staged_frames = 200;
 
 }  // namespace
-
-Nanoseconds percentile(std::span<const Nanoseconds> sorted, double percent) {
-  // The quotient of decimal numbers may lie above a whole one by a rounding error, which is no rank.
-  const double rank = std::ceil(percent * static_cast<double>(sorted.size()) / 100.0 - 1e-9);
-  const auto at = static_cast<std::size_t>(std::max(rank, 1.0));
-  return sorted[std::min(at, sorted.size()) - 1];
-}
 
 FrameTimes measure_frames(Frame& frame, const FrameInput& input, std::uint64_t frames, std::uint64_t warm_up,
                           const Clock& clock, const std::atomic<bool>* stop) {
@@ -32,27 +25,27 @@ FrameTimes measure_frames(Frame& frame, const FrameInput& input, std::uint64_t f
   FrameTimes times;
   std::vector<Nanoseconds> latencies;
   latencies.reserve(frames);
+  FrameOutput output;
   for (std::uint64_t f = 0; f < frames && (f == 0 || !stopped()); ++f) {
     const std::vector<float> x = next_input();
     const Nanoseconds begin = clock.now();
-    const FrameOutput output = frame.run(x);
+    output = frame.run(x);
     latencies.push_back(clock.now() - begin);
     times.flow_frames += output.coupling_age == std::size_t{0};
-    if (f + 1 == frames || stopped()) {
-      times.last_frame = output.frame;
-      times.summary.assign(output.summary.begin(), output.summary.end());
-      times.coupling_age = output.coupling_age;
-    }
   }
+  times.last_frame = output.frame;
+  times.summary.assign(output.summary.begin(), output.summary.end());
+  times.coupling_age = output.coupling_age;
 
   times.frames = latencies.size();
   const Nanoseconds sum = std::accumulate(latencies.begin(), latencies.end(), Nanoseconds{});
   times.mean = sum / static_cast<double>(latencies.size());
   times.frames_per_second = static_cast<double>(latencies.size()) / (sum.count() / 1e9);
   std::sort(latencies.begin(), latencies.end());
-  times.p50 = percentile(latencies, 50);
-  times.p99 = percentile(latencies, 99);
-  times.p999 = percentile(latencies, 99.9);
+  const auto at = [&](double percent) { return latencies[Percentile::percent(percent).rank(latencies.size()) - 1]; };
+  times.p50 = at(50);
+  times.p99 = at(99);
+  times.p999 = at(99.9);
   times.max = latencies.back();
 
   for (const std::string& stage : frame.stages()) times.stages.push_back({stage, {}});

@@ -5,7 +5,6 @@
 // take is measured apart, with events between them, and adds up to those frames' time; a frame in one graph takes less.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <optional>
@@ -36,9 +35,6 @@ struct FrameTimes {
   std::optional<std::size_t> coupling_age;
   std::uint64_t flow_frames = 0;  // frames in which S2 and S3 ran
 };
-
-// Value of rank ceil(percent n / 100) of `sorted`, ascending and not empty; percent above 0 and at most 100.
-Nanoseconds percentile(std::span<const Nanoseconds> sorted, double percent);
 
 // `frames` frames after `warm_up` ones, from the present state, then some stage by stage. Stops early
 // where `stop` (may be null) is set. Throws Error(bad_input) for no frames.

@@ -22,7 +22,8 @@ struct ComparisonOptions {
   double tie_margin = 0.01;
   std::uint64_t seed = 0;  // of the order within each round
   // Times the problem's reference kernel in turns with the configurations: what a speed-up over it is quoted from. The
-  // reference is what judges the configurations, so it is not verified itself.
+  // reference is what judges the configurations, so it is not verified itself, and its time is not known when the
+  // rounds are chosen: a slow one makes them take longer.
   bool with_reference = false;
   const std::atomic<bool>* stop = nullptr;
 };

@@ -139,7 +139,7 @@ struct TuningSessionOptions {
 
   // Configurations the evaluator is called for, the baseline among them. Neither limit: the whole space.
   std::optional<std::uint64_t> max_evaluations{};
-  std::optional<Nanoseconds> time_limit{};  // looked at between calls
+  std::optional<Nanoseconds> time_limit{};  // looked at between configurations
 
   int warmup = 0;   // calls for each configuration whose result is not used
   int samples = 1;  // calls for each configuration; their median counts

@@ -82,7 +82,8 @@ class Session {
   // Goes on until the clock says `until`, or to the end; true at the end. The first call opens the evaluation and the
   // session's folder, which takes as long as it takes; what an evaluation does within its wait() (a launch in this
   // process, a call of a callable) is not cut short. Workers and compilers go on between the slices, and what they did
-  // is taken up by the next one. Throws as run_session() does; then only the destructor may be called.
+  // is taken up by the next one that has time left. Throws as run_session() does; then only the destructor may be
+  // called.
   bool advance(std::optional<Nanoseconds> until = std::nullopt);
   // What came of it; once. A session that is not at its end ends as one that was interrupted: its evaluation, which may
   // still be at work, is not to be used again.
